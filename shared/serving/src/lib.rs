@@ -1,0 +1,25 @@
+//! The request path without AWS: **gather -> features -> score -> respond**, written once for every function.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`predictor`] | the trait a function implements, and what training needs of it |
+//! | [`service`] | gather, features, score, respond over any predictor; routes and bodies |
+//! | [`ports`] | what the outside must offer: histories, artifacts, pointers; memory and directory adapters |
+//! | [`conformance`] | one suite that every adapter of a port runs |
+//! | [`manifest`] | what a model says of itself |
+//! | [`registry`] | finding, verifying and loading the served model |
+//! | [`model`] | scorers: native tree ensembles, ONNX Runtime, exact contributions |
+//! | [`wire`] | histories and instants as they stand in requests and golden rows |
+//! | [`error`] | what can go wrong, split by who must act |
+//! | [`problem`] | RFC 9457; the only place that knows status codes |
+
+pub mod conformance;
+pub mod error;
+pub mod manifest;
+pub mod model;
+pub mod ports;
+pub mod predictor;
+pub mod problem;
+pub mod registry;
+pub mod service;
+pub mod wire;

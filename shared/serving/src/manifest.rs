@@ -1,0 +1,183 @@
+//! What a model says of itself: `manifest.json`.
+//!
+//! Written by training, read at publish and at load. Everything that could silently differ between training and
+//! serving is named here and checked: files by size and SHA-256, columns by name, order and fingerprint, shapes,
+//! calibration, and golden rows that the model must reproduce.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+/// Manifest layout this code reads.
+pub const FORMAT: u32 = 1;
+/// Name of the manifest in a model's folder.
+pub const MANIFEST_FILE: &str = "manifest.json";
+/// Name of the ONNX graph in a model's folder.
+pub const MODEL_FILE: &str = "model.onnx";
+/// Name of the fitted artifacts in a model's folder.
+pub const ARTIFACTS_FILE: &str = "artifacts.json";
+/// Name of the golden rows in a model's folder.
+pub const GOLDEN_FILE: &str = "golden.json";
+
+/// `manifest.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// Layout of this file, [`FORMAT`].
+    pub format: u32,
+    /// The predictor's name, for example `churn`.
+    pub model: String,
+    /// Unique per model; names its folder in the registry.
+    pub version: String,
+    /// RFC 3339, when training ended.
+    pub created_at: String,
+    /// The shop it was trained on, and where its data came from.
+    pub data_set: DataSet,
+    /// Every file beside the manifest, by name.
+    pub files: BTreeMap<String, FileEntry>,
+    /// The columns it reads.
+    pub features: FeatureEntry,
+    /// The graph's input.
+    pub input: TensorEntry,
+    /// The graph's output and what it means.
+    pub output: TensorEntry,
+    /// From raw score to probability; absent when the raw score is the answer.
+    pub calibration: Option<Platt>,
+    /// Snapshots, label and row counts.
+    pub training: serde_json::Value,
+    /// Results of `storecast evaluate` on the test snapshots.
+    pub metrics: Vec<serde_json::Value>,
+    /// Versions of what trained it.
+    pub runtime: BTreeMap<String, String>,
+}
+
+/// Where the data came from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataSet {
+    /// Name in `shop.toml`.
+    pub shop: String,
+    /// ISO 4217.
+    pub currency: String,
+    /// Source and licence, in words.
+    pub source: String,
+}
+
+/// Size and hash of one file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileEntry {
+    /// Bytes.
+    pub size: u64,
+    /// Lower-case hex.
+    pub sha256: String,
+}
+
+/// The columns a model reads.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FeatureEntry {
+    /// SHA-256 over set name, revision and column names in order.
+    pub fingerprint: String,
+    /// In the order of the graph's input.
+    pub names: Vec<String>,
+}
+
+/// A tensor of the graph.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TensorEntry {
+    /// Name in the graph.
+    pub name: String,
+    /// `float32`.
+    pub dtype: String,
+    /// `rows` or a number, per dimension.
+    pub shape: Vec<String>,
+    /// What one value means, with its unit.
+    pub meaning: String,
+}
+
+/// Platt scaling: `probability = sigmoid(slope * raw + intercept)`.
+///
+/// Source: Platt (1999), Probabilistic outputs for support vector machines.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Platt {
+    /// Scales the raw score and its contributions.
+    pub slope: f64,
+    /// Shifts them; part of the base.
+    pub intercept: f64,
+}
+
+impl Platt {
+    /// The calibrated log-odds of a raw score.
+    pub fn log_odds(&self, raw: f64) -> f64 {
+        self.slope * raw + self.intercept
+    }
+}
+
+/// `golden.json`: cases with what training's own library answered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Golden {
+    /// The cases.
+    pub rows: Vec<GoldenRow>,
+}
+
+/// One golden case. A case with an `entity` starts from the raw history; others start from the columns, because no
+/// history leads exactly onto a split threshold.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GoldenRow {
+    /// Unique; says what kind of row it is.
+    pub name: String,
+    /// The raw entity as a request would give it inline.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entity: Option<serde_json::Value>,
+    /// RFC 3339; with `entity` only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub as_of: Option<String>,
+    /// The columns; `null` is NaN, and the strings `inf` and `-inf` are what they say.
+    pub features: Vec<GoldenValue>,
+    /// Raw score of the training library.
+    pub raw: f64,
+    /// Base and contributions of the training library; empty when the model has none.
+    #[serde(default)]
+    pub contributions: Vec<f64>,
+    /// The expected raw score over the training rows, `pred_contrib`'s last column.
+    #[serde(default)]
+    pub base: f64,
+}
+
+/// A float32 that JSON can hold.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum GoldenValue {
+    /// A finite number.
+    Number(f32),
+    /// `inf` or `-inf`.
+    Text(String),
+    /// NaN.
+    Missing,
+}
+
+impl GoldenValue {
+    /// The float32 it stands for; unknown text is NaN.
+    pub fn value(&self) -> f32 {
+        match self {
+            Self::Number(v) => *v,
+            Self::Text(text) if text == "inf" => f32::INFINITY,
+            Self::Text(text) if text == "-inf" => f32::NEG_INFINITY,
+            Self::Text(_) | Self::Missing => f32::NAN,
+        }
+    }
+}
+
+/// SHA-256 in lower-case hex.
+pub fn sha256_hex(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}

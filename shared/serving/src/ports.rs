@@ -1,0 +1,100 @@
+//! What the outside must offer, in the fewest methods. Adapters never leak their types.
+
+mod directory;
+mod memory;
+
+pub use directory::DirectoryStore;
+pub use memory::MemoryStore;
+
+use bytes::Bytes;
+use features::time::Timestamp;
+use std::future::Future;
+
+/// Why a store could not answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// Slow, throttled or away: the same call may succeed later.
+    #[error("{operation} {place}: {reason}")]
+    Unavailable {
+        /// What was asked, for example `get`.
+        operation: &'static str,
+        /// The bucket and key, table or folder.
+        place: String,
+        /// What the store said.
+        reason: String,
+    },
+    /// The store answered with something that cannot be right, or refused for good (access, size).
+    #[error("{operation} {place}: {reason}")]
+    Broken {
+        /// What was asked.
+        operation: &'static str,
+        /// The bucket and key, table or folder.
+        place: String,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// Entity histories, one wide record per entity, as the bytes of their codec.
+pub trait HistoryStore: Send + Sync {
+    /// The record of each id of a kind (for example `customer`), in the order asked; `None` for an unknown id; and
+    /// the instant up to which the kind's events are known (`None` when nothing was ever loaded).
+    fn get_histories(
+        &self,
+        kind: &'static str,
+        ids: &[&str],
+    ) -> impl Future<Output = Result<Histories, StoreError>> + Send;
+
+    /// Writes records, replacing those of the same id.
+    fn put_histories(
+        &self,
+        kind: &'static str,
+        records: &[(String, Bytes)],
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Removes every record of the kind whose id `keep` does not name, and says how many; unknown kinds have none.
+    fn retain_histories(
+        &self,
+        kind: &'static str,
+        keep: &(dyn Fn(&str) -> bool + Sync),
+    ) -> impl Future<Output = Result<usize, StoreError>> + Send;
+
+    /// Stamps the kind: its events are known up to this instant, exclusive.
+    fn set_complete_through(
+        &self,
+        kind: &'static str,
+        instant: Timestamp,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+/// What [`HistoryStore::get_histories`] brings, in one round trip.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Histories {
+    /// One per id asked, in that order.
+    pub records: Vec<Option<Bytes>>,
+    /// Events before this instant are known.
+    pub complete_through: Option<Timestamp>,
+}
+
+/// Immutable files by key: models, manifests, policies.
+pub trait ArtifactStore: Send + Sync {
+    /// The file's bytes, or `None` when there is none.
+    fn get_artifact(&self, key: &str) -> impl Future<Output = Result<Option<Bytes>, StoreError>> + Send;
+
+    /// Writes a file that is not there yet; `false` and no change when it is.
+    fn put_artifact(&self, key: &str, bytes: Bytes) -> impl Future<Output = Result<bool, StoreError>> + Send;
+}
+
+/// Small named values that are changed by compare-and-set: which version is served.
+pub trait PointerStore: Send + Sync {
+    /// The value of each pointer, in the order asked.
+    fn get_pointers(&self, names: &[&str]) -> impl Future<Output = Result<Vec<Option<String>>, StoreError>> + Send;
+
+    /// Sets `name` to `value` if it now is `expected` (`None`: not there); `false` and no change otherwise.
+    fn set_pointer(
+        &self,
+        name: &str,
+        expected: Option<&str>,
+        value: &str,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+}

@@ -1,0 +1,5 @@
+//! Everything in files below one folder.
+
+/// Placeholder.
+#[derive(Debug, Default)]
+pub struct DirectoryStore;

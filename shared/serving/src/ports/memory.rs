@@ -1,0 +1,5 @@
+//! Everything in memory.
+
+/// Placeholder.
+#[derive(Debug, Default)]
+pub struct MemoryStore;

@@ -1,0 +1,177 @@
+//! The trait every function implements, and what training needs of it.
+
+use crate::error::Error;
+use crate::manifest::{GoldenRow, Manifest};
+use crate::model::{Contributions, ModelError, Scorer};
+use crate::ports::HistoryStore;
+use features::feature_set::ColumnInfo;
+use features::history::CustomerHistory;
+use features::matrix::Matrix;
+use features::time::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::future::Future;
+use std::ops::Range;
+
+/// A prediction function: **gather -> features -> score -> respond**.
+///
+/// `gather` is the only step that does I/O; the others are pure. Handlers, batches, training, golden rows and tests
+/// are written once over this trait.
+pub trait Predictor: Sized + Send + Sync + 'static {
+    /// Name of the function, its model and its folder.
+    const NAME: &'static str;
+    /// A request, parsed and within its limits.
+    type Request: Send + Sync;
+    /// An answer.
+    type Response: Serialize;
+    /// What pure code needs to know of one thing to answer for; gives any number of rows.
+    type Case: Send + Sync;
+    /// What was fitted before the matrix existed: `artifacts.json`.
+    type Artifacts: Serialize + DeserializeOwned + Send + Sync + 'static;
+    /// What the shop decides: `policy.json`, versioned apart from the model.
+    type Policy: Policy;
+
+    /// The routes this function answers.
+    fn routes() -> &'static [Route<Self::Request>];
+
+    /// The columns, in order, and their fingerprint.
+    fn schema() -> Schema;
+
+    /// Parses a body: the one door, whatever the trigger.
+    fn parse(body: &[u8]) -> Result<Self::Request, Error>;
+
+    /// Reads what the request's cases need. `now` is the handler's clock.
+    fn gather<S: HistoryStore>(
+        store: &S,
+        request: &Self::Request,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Vec<Self::Case>, Error>> + Send;
+
+    /// Appends the rows of one case; none when there is nothing to score.
+    fn features(case: &Self::Case, artifacts: &Self::Artifacts, rows: &mut Matrix);
+
+    /// The decision with its reasons. `scored` holds one entry per case, in order.
+    fn respond(
+        request: &Self::Request,
+        cases: &[Self::Case],
+        scored: &[Scored],
+        served: &Served<Self>,
+    ) -> Result<Self::Response, Error>;
+
+    /// The case a golden row starts from, or `None` when it starts from columns.
+    fn golden_case(row: &GoldenRow) -> Result<Option<Self::Case>, String>;
+}
+
+/// What training needs of a predictor whose entities are customers.
+pub trait TrainOnCustomers: Predictor {
+    /// Fits what the columns take as given, from events before `cutoff` only.
+    fn fit(
+        histories: &mut dyn Iterator<Item = CustomerHistory>,
+        cutoff: Timestamp,
+        settings: &TrainingSettings,
+    ) -> Result<Self::Artifacts, String>;
+
+    /// The case of one customer at a cut-off, or `None` when the customer is outside the trained population then.
+    fn training_case(history: CustomerHistory, as_of: Timestamp, artifacts: &Self::Artifacts) -> Option<Self::Case>;
+
+    /// The truth after `as_of`: 1.0 for the event predicted, 0.0 for its absence.
+    fn label(history: &CustomerHistory, as_of: Timestamp, artifacts: &Self::Artifacts) -> f32;
+}
+
+/// What a shop chooses before training.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrainingSettings {
+    /// Days ahead that are predicted.
+    pub horizon_days: f64,
+    /// ISO 4217 code of all amounts.
+    pub currency: String,
+    /// How many minor units one unit of the currency has: 100 for EUR, 1 for JPY.
+    pub minor_per_major: u32,
+}
+
+/// A policy file: parsed, then checked.
+pub trait Policy: DeserializeOwned + Send + Sync + 'static {
+    /// The version it names itself by.
+    fn version(&self) -> &str;
+    /// Refuses values that make no sense, naming field, value and limit.
+    fn check(&self) -> Result<(), String>;
+}
+
+/// The columns of a model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Schema {
+    /// SHA-256 over set name, revision and column names.
+    pub fingerprint: String,
+    /// Columns, in order.
+    pub columns: Vec<ColumnInfo>,
+}
+
+/// A route of the HTTP API: a method, a path template such as `/v1/customers/{customer_id}/churn`, and how its
+/// parameters become a request.
+#[derive(Debug)]
+pub struct Route<R: 'static> {
+    /// Upper case.
+    pub method: &'static str,
+    /// Segments in braces are parameters.
+    pub path: &'static str,
+    /// Makes the request from parameters and body.
+    pub request: fn(&Parameters<'_>, &[u8]) -> Result<R, Error>,
+}
+
+/// Decoded path and query parameters of one call.
+#[derive(Debug, Default)]
+pub struct Parameters<'a> {
+    /// From the path, in the order of the template.
+    pub path: Vec<(&'a str, String)>,
+    /// From the query, in the order given.
+    pub query: Vec<(String, String)>,
+}
+
+/// The scores of one case: its rows in the request's matrix.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Scored {
+    /// One raw score per row.
+    pub raw: Vec<f64>,
+    /// One per row, when the model has exact contributions.
+    pub contributions: Vec<Contributions>,
+    /// The rows themselves, so that reasons can name values.
+    pub rows: Vec<Vec<f32>>,
+}
+
+/// A model in service: verified, with its policy.
+pub struct Served<P: Predictor> {
+    /// What the model says of itself.
+    pub manifest: Manifest,
+    /// What was fitted before the matrix existed.
+    pub artifacts: P::Artifacts,
+    /// The scorer.
+    pub scorer: Box<dyn Scorer>,
+    /// What the shop decides.
+    pub policy: P::Policy,
+}
+
+impl<P: Predictor> Served<P> {
+    /// Features and scores of all cases in one matrix and one call of the model.
+    pub fn score(&self, cases: &[P::Case]) -> Result<Vec<Scored>, ModelError> {
+        let mut rows = Matrix::new(self.scorer.columns());
+        let ranges: Vec<Range<usize>> = cases
+            .iter()
+            .map(|case| {
+                let first = rows.row_count();
+                P::features(case, &self.artifacts, &mut rows);
+                first..rows.row_count()
+            })
+            .collect();
+        let mut raw = Vec::with_capacity(rows.row_count());
+        self.scorer.score(&rows, &mut raw)?;
+        let mut contributions = self.scorer.explain(&rows).transpose()?.map(Vec::into_iter);
+        Ok(ranges
+            .into_iter()
+            .map(|range| Scored {
+                raw: raw[range.clone()].to_vec(),
+                contributions: contributions.as_mut().map_or_else(Vec::new, |c| c.take(range.len()).collect()),
+                rows: range.map(|index| rows.row(index).to_vec()).collect(),
+            })
+            .collect())
+    }
+}

@@ -1,0 +1,1 @@
+//! Histories and instants as they stand in requests and golden rows.
