@@ -79,7 +79,11 @@ pub fn encode(history: &CustomerHistory) -> Vec<u8> {
             }
         })
         .collect();
-    let stored = Stored { products: tables.products, categories: tables.categories, orders };
+    let stored = Stored {
+        products: tables.products,
+        categories: tables.categories,
+        orders,
+    };
     postcard::to_extend(&stored, vec![VERSION]).expect("writing to memory cannot fail")
 }
 
@@ -90,7 +94,8 @@ pub fn decode(bytes: &[u8]) -> Result<CustomerHistory, CodecError> {
         return Err(CodecError::UnknownVersion { found });
     }
     let damaged = |reason: String| CodecError::Damaged { reason };
-    let (stored, rest): (Stored, _) = postcard::take_from_bytes(body).map_err(|e| damaged(e.to_string()))?;
+    let (stored, rest): (Stored, _) =
+        postcard::take_from_bytes(body).map_err(|e| damaged(e.to_string()))?;
     if !rest.is_empty() {
         return Err(damaged(format!("{} bytes after the end", rest.len())));
     }
@@ -99,7 +104,11 @@ pub fn decode(bytes: &[u8]) -> Result<CustomerHistory, CodecError> {
     for order in &stored.orders {
         let placed_at = Timestamp(previous.wrapping_add(order.seconds_after_previous));
         previous = placed_at.0;
-        let lines = order.lines.iter().map(|line| stored.line(line)).collect::<Result<_, _>>()?;
+        let lines = order
+            .lines
+            .iter()
+            .map(|line| stored.line(line))
+            .collect::<Result<_, _>>()?;
         orders.push(Order {
             order_id: order.order_id.clone(),
             placed_at,
@@ -112,9 +121,17 @@ pub fn decode(bytes: &[u8]) -> Result<CustomerHistory, CodecError> {
 
 impl Stored {
     fn line(&self, line: &StoredLine) -> Result<OrderLine, CodecError> {
-        let beyond = |what| CodecError::Damaged { reason: format!("{what} index beyond its table") };
-        let (product_id, category) = self.products.get(line.product as usize).ok_or_else(|| beyond("product"))?;
-        let category = self.categories.get(*category as usize).ok_or_else(|| beyond("category"))?;
+        let beyond = |what| CodecError::Damaged {
+            reason: format!("{what} index beyond its table"),
+        };
+        let (product_id, category) = self
+            .products
+            .get(line.product as usize)
+            .ok_or_else(|| beyond("product"))?;
+        let category = self
+            .categories
+            .get(*category as usize)
+            .ok_or_else(|| beyond("category"))?;
         Ok(OrderLine {
             product_id: product_id.clone(),
             category: category.clone(),
@@ -136,8 +153,16 @@ struct Tables {
 
 impl Tables {
     fn store(&mut self, line: &OrderLine) -> StoredLine {
-        let category = intern(&mut self.categories, &mut self.category_index, line.category.clone());
-        let product = intern(&mut self.products, &mut self.product_index, (line.product_id.clone(), category));
+        let category = intern(
+            &mut self.categories,
+            &mut self.category_index,
+            line.category.clone(),
+        );
+        let product = intern(
+            &mut self.products,
+            &mut self.product_index,
+            (line.product_id.clone(), category),
+        );
         StoredLine {
             product,
             quantity_milli: line.quantity_milli,

@@ -79,16 +79,26 @@ pub struct Histories {
 /// Immutable files by key: models, manifests, policies.
 pub trait ArtifactStore: Send + Sync {
     /// The file's bytes, or `None` when there is none.
-    fn get_artifact(&self, key: &str) -> impl Future<Output = Result<Option<Bytes>, StoreError>> + Send;
+    fn get_artifact(
+        &self,
+        key: &str,
+    ) -> impl Future<Output = Result<Option<Bytes>, StoreError>> + Send;
 
     /// Writes a file that is not there yet; `false` and no change when it is.
-    fn put_artifact(&self, key: &str, bytes: Bytes) -> impl Future<Output = Result<bool, StoreError>> + Send;
+    fn put_artifact(
+        &self,
+        key: &str,
+        bytes: Bytes,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 }
 
 /// Small named values that are changed by compare-and-set: which version is served.
 pub trait PointerStore: Send + Sync {
     /// The value of each pointer, in the order asked.
-    fn get_pointers(&self, names: &[&str]) -> impl Future<Output = Result<Vec<Option<String>>, StoreError>> + Send;
+    fn get_pointers(
+        &self,
+        names: &[&str],
+    ) -> impl Future<Output = Result<Vec<Option<String>>, StoreError>> + Send;
 
     /// Sets `name` to `value` if it now is `expected` (`None`: not there); `false` and no change otherwise.
     fn set_pointer(

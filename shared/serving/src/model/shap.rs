@@ -75,13 +75,22 @@ impl Explainer {
         Self {
             columns: ensemble.columns,
             base: ensemble.trees.iter().map(expected_value).sum(),
-            trees: ensemble.trees.iter().map(|tree| PathTree::new(tree, ensemble.columns)).collect(),
+            trees: ensemble
+                .trees
+                .iter()
+                .map(|tree| PathTree::new(tree, ensemble.columns))
+                .collect(),
         }
     }
 
     /// The contributions of every row, independent of the other rows.
     pub(super) fn explain(&self, rows: &Matrix) -> Vec<Contributions> {
-        let most_slots = self.trees.iter().map(|tree| tree.slots.len()).max().unwrap_or(0);
+        let most_slots = self
+            .trees
+            .iter()
+            .map(|tree| tree.slots.len())
+            .max()
+            .unwrap_or(0);
         let mut work = Work::new(most_slots);
         let mut doubled = vec![0.0; 2 * self.columns];
         rows.rows()
@@ -91,7 +100,10 @@ impl Explainer {
                 for tree in &self.trees {
                     tree.add(&doubled, &mut work, &mut values);
                 }
-                Contributions { base: self.base, values }
+                Contributions {
+                    base: self.base,
+                    values,
+                }
             })
             .collect()
     }
@@ -105,7 +117,11 @@ fn split_above(slot: u32) -> usize {
 /// The mean of a tree's values over the training rows.
 fn expected_value(tree: &Tree) -> f64 {
     let total: f64 = tree.counts.iter().sum();
-    tree.values.iter().zip(&tree.counts).map(|(&value, count)| f64::from(value) * count / total).sum()
+    tree.values
+        .iter()
+        .zip(&tree.counts)
+        .map(|(&value, count)| f64::from(value) * count / total)
+        .sum()
 }
 
 impl PathTree {
@@ -115,10 +131,27 @@ impl PathTree {
             Child::Split(split) => rows_below[split],
             Child::Leaf(leaf) => tree.counts[leaf],
         };
-        let value_of = |child| if let Child::Leaf(leaf) = child { f64::from(tree.values[leaf]) } else { 1.0 };
-        let mut layout = Self { splits: Vec::with_capacity(tree.splits.len()), slots: Vec::new(), points: Vec::new() };
-        let root = if tree.splits.is_empty() { Child::Leaf(0) } else { Child::Split(0) };
-        layout.slots.push(Slot { share: 1.0, value: value_of(root) });
+        let value_of = |child| {
+            if let Child::Leaf(leaf) = child {
+                f64::from(tree.values[leaf])
+            } else {
+                1.0
+            }
+        };
+        let mut layout = Self {
+            splits: Vec::with_capacity(tree.splits.len()),
+            slots: Vec::new(),
+            points: Vec::new(),
+        };
+        let root = if tree.splits.is_empty() {
+            Child::Leaf(0)
+        } else {
+            Child::Split(0)
+        };
+        layout.slots.push(Slot {
+            share: 1.0,
+            value: value_of(root),
+        });
         let mut queue = VecDeque::from([(root, 0)]);
         while let Some((child, slot)) = queue.pop_front() {
             let Child::Split(index) = child else { continue };
@@ -134,8 +167,12 @@ impl PathTree {
                 ancestor,
             });
             for (child, slot) in [(split.left, children), (split.right, children + 1)] {
-                let share = layout.slots[ancestor as usize].share * rows_of(child) / rows_below[index];
-                layout.slots.push(Slot { share, value: value_of(child) });
+                let share =
+                    layout.slots[ancestor as usize].share * rows_of(child) / rows_below[index];
+                layout.slots.push(Slot {
+                    share,
+                    value: value_of(child),
+                });
                 queue.push_back((child, slot));
             }
         }
@@ -182,7 +219,13 @@ impl PathTree {
     }
 
     /// Down and up the tree for `N` points.
-    fn pass<const N: usize>(&self, points: &[(f64, f64)], row: &[f32], work: &mut [Lanes<N>], values: &mut [f64]) {
+    fn pass<const N: usize>(
+        &self,
+        points: &[(f64, f64)],
+        row: &[f32],
+        work: &mut [Lanes<N>],
+        values: &mut [f64],
+    ) {
         let t: [f64; N] = from_fn(|lane| points[lane].0);
         let rest: [f64; N] = from_fn(|lane| 1.0 - points[lane].0);
         let weights: [f64; N] = from_fn(|lane| points[lane].1);
@@ -215,13 +258,19 @@ impl PathTree {
                 let share = self.slots[split.ancestor as usize].share;
                 for child in [children, children + 1] {
                     let ratio = self.slots[child].share / share;
-                    work[child] = Lanes { product: above.map(|p| p * ratio), inverse: [0.0; N], gain: blocked, open: false };
+                    work[child] = Lanes {
+                        product: above.map(|p| p * ratio),
+                        inverse: [0.0; N],
+                        gain: blocked,
+                        open: false,
+                    };
                 }
             }
         }
         for split in self.splits.iter().rev() {
             let children = split.children as usize;
-            let [left, right] = [children, children + 1].map(|child| (work[child], self.slots[child].value));
+            let [left, right] =
+                [children, children + 1].map(|child| (work[child], self.slots[child].value));
             let ancestor = work[split.ancestor as usize];
             let left_sum: [f64; N] = from_fn(|lane| left.0.product[lane] * left.1);
             let right_sum: [f64; N] = from_fn(|lane| right.0.product[lane] * right.1);
@@ -286,7 +335,12 @@ struct Lanes<const N: usize> {
 impl<const N: usize> Lanes<N> {
     /// No column yet: `o` and `z` are 1, so the factor is 1 and `g` is 0.
     fn root() -> Self {
-        Self { product: [1.0; N], inverse: [1.0; N], gain: [0.0; N], open: true }
+        Self {
+            product: [1.0; N],
+            inverse: [1.0; N],
+            gain: [0.0; N],
+            open: true,
+        }
     }
 }
 

@@ -38,14 +38,18 @@ impl BitTree {
         // Children stand after their parents: from the back, the leaves of both are known.
         let mut leaves_below = vec![0_u32; tree.splits.len()];
         for (index, split) in tree.splits.iter().enumerate().rev() {
-            leaves_below[index] = leaves(split.left, &leaves_below) | leaves(split.right, &leaves_below);
+            leaves_below[index] =
+                leaves(split.left, &leaves_below) | leaves(split.right, &leaves_below);
         }
         let masked = tree.splits.iter().map(|split| MaskedSplit {
             threshold: split.threshold,
             column: doubled_column(split.column, split.nan_left, columns) as u32,
             right: !leaves(split.left, &leaves_below),
         });
-        Some(Self { splits: masked.collect(), values })
+        Some(Self {
+            splits: masked.collect(),
+            values,
+        })
     }
 
     /// Adds the tree's values to the sums of a block of rows.
@@ -54,7 +58,11 @@ impl BitTree {
         for split in &self.splits {
             let column = &block.columns[split.column as usize];
             for (possible, &value) in possible.iter_mut().zip(column) {
-                *possible &= if value <= split.threshold { u32::MAX } else { split.right };
+                *possible &= if value <= split.threshold {
+                    u32::MAX
+                } else {
+                    split.right
+                };
             }
         }
         for (sum, possible) in sums.iter_mut().zip(possible) {
