@@ -22,7 +22,7 @@ use ::features::time::Timestamp;
 use serving::error::{CallerError, Error};
 use serving::manifest::{GoldenRow, Platt};
 use serving::ports::HistoryStore;
-use serving::predictor::{Policy as _, Predictor, Route, Schema, Scored, Served};
+use serving::predictor::{Predictor, Route, Schema, Scored, Served};
 use serving::service::store_failed;
 use serving::wire::{InlineHistory, format_instant, parse_instant};
 
@@ -173,10 +173,10 @@ impl Predictor for Churn {
         let stakes: Vec<Stakes> = assessed.iter().filter_map(Assessed::stakes).collect();
         let decisions = served.policy.decide(&stakes, request.budget_minor);
         Ok(Response {
-            model_version: served.manifest.version.clone(),
-            policy_version: served.policy.version().to_owned(),
-            horizon_days: served.artifacts.horizon_days,
-            currency: served.artifacts.currency.clone(),
+            model_version: served.model.manifest.version.clone(),
+            policy_version: served.policy.version.clone(),
+            horizon_days: served.model.artifacts.horizon_days,
+            currency: served.model.artifacts.currency.clone(),
             complete_through: cases
                 .iter()
                 .find_map(|c| c.complete_through)
@@ -185,6 +185,10 @@ impl Predictor for Churn {
             expected_value_minor: decisions.iter().map(|d| d.expected_value_minor).sum(),
             results: results(assessed, decisions, served),
         })
+    }
+
+    fn check_policy(policy: &ChurnPolicy, artifacts: &Artifacts) -> Result<(), String> {
+        policy.check(&artifacts.currency)
     }
 
     fn golden_case(row: &GoldenRow) -> Result<Option<Case>, String> {
@@ -215,7 +219,7 @@ struct Score<'a> {
 
 impl<'a> Assessed<'a> {
     fn new(case: &'a Case, scored: &'a Scored, served: &Served<Churn>) -> Result<Self, Error> {
-        let view = case.view(&served.artifacts);
+        let view = case.view(&served.model.artifacts);
         let score = match (&view, scored.raw.first()) {
             (Some(view), Some(&raw)) => Some(Score::new(view, raw, scored, served)?),
             _ => None,
@@ -267,7 +271,7 @@ impl<'a> Score<'a> {
                 reason: format!("raw score {raw} gives no probability"),
             });
         }
-        let spend_minor = expected_spend_minor(view, served.artifacts.horizon_days);
+        let spend_minor = expected_spend_minor(view, served.model.artifacts.horizon_days);
         Ok(Self {
             log_odds,
             probability,
@@ -282,7 +286,7 @@ impl<'a> Score<'a> {
                 explained,
                 calibration(served),
                 &self.scored.rows[0],
-                &served.artifacts,
+                &served.model.artifacts,
             ),
             // A model without exact contributions gives no reasons rather than approximate ones.
             None => (self.log_odds, Vec::new()),
@@ -318,13 +322,13 @@ fn results(
             as_of: format_instant(assessed.case.as_of),
             data_age_days: assessed.case.asked.days_since(assessed.case.as_of),
             outcome: scored(assessed)
-                .unwrap_or_else(|| assessed.state(served.artifacts.horizon_days)),
+                .unwrap_or_else(|| assessed.state(served.model.artifacts.horizon_days)),
         })
         .collect()
 }
 
 fn calibration(served: &Served<Churn>) -> Platt {
-    served.manifest.calibration.unwrap_or(Platt {
+    served.model.manifest.calibration.unwrap_or(Platt {
         slope: 1.0,
         intercept: 0.0,
     })

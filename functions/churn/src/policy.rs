@@ -11,7 +11,6 @@
 
 use crate::api::{Alternative, Decision};
 use serde::Deserialize;
-use serving::predictor::Policy;
 use sha2::{Digest, Sha256};
 
 /// Id of the option that is always there.
@@ -220,12 +219,15 @@ fn leave_alone(decision: &mut Decision, because: &'static str) {
     decision.expected_cost_minor = 0;
 }
 
-impl Policy for ChurnPolicy {
-    fn version(&self) -> &str {
-        &self.version
-    }
-
-    fn check(&self) -> Result<(), String> {
+impl ChurnPolicy {
+    /// Refuses values that make no sense, naming field, value and limit.
+    pub fn check(&self, model_currency: &str) -> Result<(), String> {
+        if self.currency != model_currency {
+            return Err(format!(
+                "currency is {}, the model's amounts are in {model_currency}",
+                self.currency
+            ));
+        }
         within("margin_share", self.margin_share, 0.0, 1.0)?;
         within("value_horizons", self.value_horizons, 0.0, 1_000.0)?;
         within("control_group.share", self.control_group.share, 0.0, 1.0)?;

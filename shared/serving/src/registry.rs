@@ -9,9 +9,11 @@ mod refusal;
 mod verify;
 
 pub use refusal::Refusal;
-pub use verify::{Files, verify};
+pub use verify::{ModelFiles, verify_model, with_policy};
 
-use crate::manifest::{ARTIFACTS_FILE, GOLDEN_FILE, MANIFEST_FILE, MODEL_FILE, sha256_hex};
+use crate::manifest::{
+    ARTIFACTS_FILE, GOLDEN_FILE, MANIFEST_FILE, MODEL_FILE, POLICY_FILE, sha256_hex,
+};
 use crate::ports::{ArtifactStore, PointerStore, StoreError};
 use crate::predictor::{Predictor, Served};
 use bytes::Bytes;
@@ -90,17 +92,14 @@ pub async fn load_served<P: Predictor>(
     let ((manifest, graph, fitted, golden), policy_file) =
         try_join(files, fetch(artifacts, &policy_key)).await?;
     same_hash(MANIFEST_FILE, &manifest, &model.manifest_sha256)?;
-    same_hash("policy", &policy_file, &policy.sha256)?;
-    verify(
-        Files {
-            manifest,
-            model: graph,
-            artifacts: fitted,
-            golden,
-            policy: policy_file,
-        },
-        runtime_library,
-    )
+    same_hash(POLICY_FILE, &policy_file, &policy.sha256)?;
+    let files = ModelFiles {
+        manifest,
+        graph,
+        artifacts: fitted,
+        golden,
+    };
+    with_policy(verify_model(&files, runtime_library)?, &policy_file)
 }
 
 async fn fetch(artifacts: &impl ArtifactStore, key: &str) -> Result<Bytes, Refusal> {
@@ -139,23 +138,24 @@ fn parse_pointer<T: serde::de::DeserializeOwned>(
 pub async fn publish<P: Predictor>(
     artifacts: &impl ArtifactStore,
     pointers: &impl PointerStore,
-    files: Files,
+    files: ModelFiles,
+    policy: Bytes,
     runtime_library: Option<&Path>,
 ) -> Result<ModelPointer, Refusal> {
-    let served = verify::<P>(files.clone(), runtime_library)?;
-    let version = served.manifest.version;
+    let served = with_policy(verify_model::<P>(&files, runtime_library)?, &policy)?;
+    let version = served.model.manifest.version;
     let manifest_sha256 = sha256_hex(&files.manifest);
-    let policy_sha256 = sha256_hex(&files.policy);
+    let policy_sha256 = sha256_hex(&policy);
     let policy_file = policy_key(P::NAME, &policy_sha256);
     let named = [
-        (MODEL_FILE, files.model),
+        (MODEL_FILE, files.graph),
         (ARTIFACTS_FILE, files.artifacts),
         (GOLDEN_FILE, files.golden),
     ];
     for (file, bytes) in named.into_iter().chain([(MANIFEST_FILE, files.manifest)]) {
         put_once(artifacts, &model_key(P::NAME, &version, file), bytes).await?;
     }
-    put_once(artifacts, &policy_file, files.policy).await?;
+    put_once(artifacts, &policy_file, policy).await?;
     let pointer = ModelPointer {
         version,
         manifest_sha256,

@@ -61,7 +61,7 @@ impl<P: Predictor, S: HistoryStore> Service<P, S> {
     pub fn model_version(&self) -> &str {
         self.served
             .as_ref()
-            .map_or("none", |served| &served.manifest.version)
+            .map_or("none", |served| &served.model.manifest.version)
     }
 
     /// Answers one call; every failure becomes a problem.
@@ -135,7 +135,7 @@ impl<P: Predictor, S: HistoryStore> Service<P, S> {
     ) -> Result<(String, Observed), Error> {
         let served = self.served()?;
         let cases = P::gather(&self.store, request, now).await?;
-        let scored = served.score(&cases).map_err(score_failed)?;
+        let scored = served.model.score(&cases).map_err(score_failed)?;
         let observed = Observed {
             cases: cases.len(),
             rows: scored.iter().map(|s| s.raw.len()).sum(),
@@ -183,7 +183,7 @@ fn respond_many<P: Predictor>(
             })
         })
         .collect();
-    let scored = served.score(&all);
+    let scored = served.model.score(&all);
     let mut first = 0;
     requests
         .iter()

@@ -2,7 +2,7 @@
 
 use super::Refusal;
 use crate::manifest::{GOLDEN_FILE, Golden, GoldenRow};
-use crate::predictor::{Predictor, Served};
+use crate::predictor::{Model, Predictor};
 use features::matrix::Matrix;
 
 /// Raw scores may differ by this times the larger of 1 and the score: leaves are float32, training's are double.
@@ -11,36 +11,33 @@ const RAW_TOLERANCE: f64 = 1e-5;
 const CONTRIBUTION_TOLERANCE: f64 = 1e-6;
 
 /// Replays every row: raw history to columns exactly, columns to raw score and contributions within tolerance.
-pub(super) fn check_golden<P: Predictor>(
-    served: &Served<P>,
-    golden: &Golden,
-) -> Result<(), Refusal> {
+pub(super) fn check_golden<P: Predictor>(model: &Model<P>, golden: &Golden) -> Result<(), Refusal> {
     if golden.rows.is_empty() {
         return Err(Refusal::unreadable(GOLDEN_FILE, "holds no rows"));
     }
-    let mut rows = Matrix::new(served.scorer.columns());
+    let mut rows = Matrix::new(model.scorer.columns());
     for row in &golden.rows {
-        check_features(served, row)?;
-        if row.features.len() != served.scorer.columns() {
+        check_features(model, row)?;
+        if row.features.len() != model.scorer.columns() {
             return Err(differs(
                 row,
                 "number of columns",
                 row.features.len(),
-                served.scorer.columns(),
+                model.scorer.columns(),
             ));
         }
         rows.push_row(row.features.iter().map(|value| f64::from(value.value())));
     }
-    check_scores(served, golden, &rows)?;
-    check_contributions(served, golden, &rows)
+    check_scores(model, golden, &rows)?;
+    check_contributions(model, golden, &rows)
 }
 
-fn check_features<P: Predictor>(served: &Served<P>, row: &GoldenRow) -> Result<(), Refusal> {
+fn check_features<P: Predictor>(model: &Model<P>, row: &GoldenRow) -> Result<(), Refusal> {
     let case = P::golden_case(row)
         .map_err(|reason| Refusal::unreadable(&format!("golden row {}", row.name), reason))?;
     let Some(case) = case else { return Ok(()) };
-    let mut computed = Matrix::new(served.scorer.columns());
-    P::features(&case, &served.artifacts, &mut computed);
+    let mut computed = Matrix::new(model.scorer.columns());
+    P::features(&case, &model.artifacts, &mut computed);
     if computed.row_count() != 1 {
         return Err(differs(row, "number of rows", 1, computed.row_count()));
     }
@@ -48,7 +45,7 @@ fn check_features<P: Predictor>(served: &Served<P>, row: &GoldenRow) -> Result<(
         .features
         .iter()
         .zip(computed.row(0))
-        .zip(&served.manifest.features.names)
+        .zip(&model.manifest.features.names)
     {
         let expected = expected.value();
         if expected.to_bits() != found.to_bits() && !(expected.is_nan() && found.is_nan()) {
@@ -59,12 +56,12 @@ fn check_features<P: Predictor>(served: &Served<P>, row: &GoldenRow) -> Result<(
 }
 
 fn check_scores<P: Predictor>(
-    served: &Served<P>,
+    model: &Model<P>,
     golden: &Golden,
     rows: &Matrix,
 ) -> Result<(), Refusal> {
     let mut scores = Vec::with_capacity(golden.rows.len());
-    served.scorer.score(rows, &mut scores)?;
+    model.scorer.score(rows, &mut scores)?;
     for (row, found) in golden.rows.iter().zip(scores) {
         // A NaN fails every comparison, so the test is for "within", not for "beyond".
         if !((found - row.raw).abs() <= RAW_TOLERANCE * row.raw.abs().max(1.0)) {
@@ -75,11 +72,11 @@ fn check_scores<P: Predictor>(
 }
 
 fn check_contributions<P: Predictor>(
-    served: &Served<P>,
+    model: &Model<P>,
     golden: &Golden,
     rows: &Matrix,
 ) -> Result<(), Refusal> {
-    let Some(explained) = served.scorer.explain(rows).transpose()? else {
+    let Some(explained) = model.scorer.explain(rows).transpose()? else {
         return Ok(());
     };
     for (row, found) in golden.rows.iter().zip(explained) {
@@ -96,7 +93,7 @@ fn check_contributions<P: Predictor>(
             .iter()
             .zip(&found.values)
             .chain([(&row.base, &found.base)]);
-        let names = served
+        let names = model
             .manifest
             .features
             .names

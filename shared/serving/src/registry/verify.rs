@@ -3,60 +3,60 @@
 use super::golden::check_golden;
 use super::{Refusal, same_hash};
 use crate::manifest::{
-    ARTIFACTS_FILE, FORMAT, GOLDEN_FILE, Golden, MANIFEST_FILE, MODEL_FILE, Manifest,
+    ARTIFACTS_FILE, FORMAT, GOLDEN_FILE, Golden, MANIFEST_FILE, MODEL_FILE, Manifest, POLICY_FILE,
 };
 use crate::model::{self, FINGERPRINT_KEY, LoadedModel};
-use crate::predictor::{Policy, Predictor, Served};
+use crate::predictor::{Model, Predictor, Served};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use std::path::Path;
 
-/// The files of one model version, and the policy it is used with.
+/// The files of one model version that serving reads.
 #[derive(Debug, Clone)]
-pub struct Files {
+pub struct ModelFiles {
     /// `manifest.json`.
     pub manifest: Bytes,
     /// `model.onnx`.
-    pub model: Bytes,
+    pub graph: Bytes,
     /// `artifacts.json`.
     pub artifacts: Bytes,
     /// `golden.json`.
     pub golden: Bytes,
-    /// `policy.json`.
-    pub policy: Bytes,
 }
 
-/// Checks everything and puts the model into service: hashes and sizes, name, columns, order, fingerprint, shapes,
-/// policy, and golden rows from raw history to contributions.
-pub fn verify<P: Predictor>(
-    files: Files,
+/// Checks a model on its own: hashes and sizes, name, columns, order, fingerprint, shapes, and golden rows from raw
+/// history to contributions.
+pub fn verify_model<P: Predictor>(
+    files: &ModelFiles,
     runtime_library: Option<&Path>,
-) -> Result<Served<P>, Refusal> {
+) -> Result<Model<P>, Refusal> {
     let manifest: Manifest = parse(MANIFEST_FILE, &files.manifest)?;
     check_manifest::<P>(&manifest)?;
     for (name, bytes) in [
-        (MODEL_FILE, &files.model),
+        (MODEL_FILE, &files.graph),
         (ARTIFACTS_FILE, &files.artifacts),
         (GOLDEN_FILE, &files.golden),
     ] {
         check_file(&manifest, name, bytes)?;
     }
     let artifacts: P::Artifacts = parse(ARTIFACTS_FILE, &files.artifacts)?;
-    let policy: P::Policy = parse("policy", &files.policy)?;
-    policy
-        .check()
-        .map_err(|reason| Refusal::Policy { reason })?;
-    let loaded = model::load(&files.model, runtime_library)?;
+    let loaded = model::load(&files.graph, runtime_library)?;
     check_graph(&manifest, &loaded)?;
-    let served = Served {
+    let model = Model {
         manifest,
         artifacts,
         scorer: loaded.scorer,
-        policy,
     };
     let golden: Golden = parse(GOLDEN_FILE, &files.golden)?;
-    check_golden(&served, &golden)?;
-    Ok(served)
+    check_golden(&model, &golden)?;
+    Ok(model)
+}
+
+/// Puts a verified model into service with a policy, if the policy makes sense for it.
+pub fn with_policy<P: Predictor>(model: Model<P>, policy: &[u8]) -> Result<Served<P>, Refusal> {
+    let policy: P::Policy = parse(POLICY_FILE, policy)?;
+    P::check_policy(&policy, &model.artifacts).map_err(|reason| Refusal::Policy { reason })?;
+    Ok(Served { model, policy })
 }
 
 fn parse<T: DeserializeOwned>(file: &str, bytes: &[u8]) -> Result<T, Refusal> {
