@@ -38,6 +38,20 @@ impl TrainOnCustomers for Churn {
         known.then(|| Case::with_history("", history, as_of))
     }
 
+    fn warnings(artifacts: &Artifacts) -> Vec<String> {
+        let bounded = &artifacts.bgnbd.bounded;
+        let text = format!(
+            "BG/NBD is degenerate here: {} ended on the bound; hardly anybody leaves for good after a purchase, or the \
+             data is too short to see it",
+            bounded.join(", ")
+        );
+        if bounded.is_empty() {
+            Vec::new()
+        } else {
+            vec![text]
+        }
+    }
+
     /// 1 when nothing is bought within the horizon from `as_of` on.
     fn label(history: &CustomerHistory, as_of: Timestamp, artifacts: &Artifacts) -> f32 {
         let until = as_of.plus_days(artifacts.horizon_days);

@@ -87,6 +87,43 @@ pub fn encode(history: &CustomerHistory) -> Vec<u8> {
     postcard::to_extend(&stored, vec![VERSION]).expect("writing to memory cannot fail")
 }
 
+/// A history within a size limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fitted {
+    /// At most as many as asked for.
+    pub bytes: Vec<u8>,
+    /// How many of the oldest orders did not fit.
+    pub orders_left_out: usize,
+}
+
+/// Encodes the newest orders that fit into `limit` bytes: the windows that features look at end at the present, so
+/// the oldest orders are the ones to lose. An empty history is returned where not even one order fits.
+pub fn encode_within(history: &CustomerHistory, limit: usize) -> Fitted {
+    let whole = encode(history);
+    if whole.len() <= limit {
+        return Fitted {
+            bytes: whole,
+            orders_left_out: 0,
+        };
+    }
+    let orders = history.orders();
+    let newest = |skip: usize| encode(&CustomerHistory::new(orders[skip..].to_vec()));
+    // More orders never take fewer bytes, so the fewest that must go are found by halving.
+    let (mut fits_not, mut fits) = (0, orders.len());
+    while fits - fits_not > 1 {
+        let middle = usize::midpoint(fits_not, fits);
+        if newest(middle).len() <= limit {
+            fits = middle
+        } else {
+            fits_not = middle
+        }
+    }
+    Fitted {
+        bytes: newest(fits),
+        orders_left_out: fits,
+    }
+}
+
 /// Decodes what [`encode`] wrote.
 pub fn decode(bytes: &[u8]) -> Result<CustomerHistory, CodecError> {
     let (&found, body) = bytes.split_first().ok_or(CodecError::Empty)?;

@@ -81,6 +81,9 @@ pub trait TrainOnCustomers: Predictor {
         artifacts: &Self::Artifacts,
     ) -> Option<Self::Case>;
 
+    /// What a person should know of a fit, for example that a parameter ended on its bound.
+    fn warnings(artifacts: &Self::Artifacts) -> Vec<String>;
+
     /// The truth after `as_of`: 1.0 for the event predicted, 0.0 for its absence.
     fn label(history: &CustomerHistory, as_of: Timestamp, artifacts: &Self::Artifacts) -> f32;
 }
