@@ -62,9 +62,9 @@ $(STAMPS)/train: $(TRAINING)/requirements.txt $(STAMPS)/run
 # Stable names for what lies in a version's folder. Links are relative, so that the checkout can be moved.
 $(TOOLS)/onnxruntime/libonnxruntime.so: $(STAMPS)/run
 	@mkdir -p $(@D)
-	@library=$$(find $(VENV)/lib -path '*/onnxruntime/capi/libonnxruntime*' \( -name '*.so*' -o -name '*.dylib' \) ! -name '*providers*' | head -n 1); \
+	@cd $(@D) && library=$$(find ../venv/lib -path '*/onnxruntime/capi/libonnxruntime*' \( -name '*.so*' -o -name '*.dylib' \) ! -name '*providers*' | head -n 1); \
 	test -n "$$library" || { echo "error: the onnxruntime package in $(VENV) has no libonnxruntime" >&2; exit 1; }; \
-	ln -sfn "../../$$library" $@
+	ln -sfn "$$library" $(@F)
 	@touch -h $@
 
 $(TOOLS)/bin/cargo-lambda: $(STAMPS)/run

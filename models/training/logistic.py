@@ -12,6 +12,8 @@ import numpy as np
 from matrix import Refused
 
 ITERATIONS = 100
+# A log loss per row below this is no knowledge of customers: some column gives the label away.
+SEPARATED = 1e-6
 # Written numbers keep this many significant digits: noise of the last bits must not change a model's version.
 DIGITS = 10
 
@@ -55,10 +57,14 @@ def fit_logistic(columns: np.ndarray, labels: np.ndarray, l2: float) -> tuple[np
         while (tried := loss(weights - scale * step)) > best and scale > 1e-6:
             scale /= 2.0
         weights = weights - scale * step
-        if abs(best - tried) <= 1e-12 * max(1.0, abs(best)):
-            return weights[:-1], float(weights[-1])
+        settled = abs(best - tried) <= 1e-12 * max(1.0, abs(best))
         best = tried
-    raise Refused(f"logistic regression did not settle in {ITERATIONS} steps: the classes are separated by one column")
+        if best < SEPARATED * len(labels):
+            break
+        if settled:
+            return weights[:-1], float(weights[-1])
+    raise Refused(f"logistic regression has no finite coefficients after {ITERATIONS} steps at most (log loss "
+                  f"{best / len(labels):.1g} per row): the columns separate the classes, as a leak would")
 
 
 def platt(raw: np.ndarray, labels: np.ndarray) -> tuple[float, float]:

@@ -14,7 +14,9 @@ matplotlib.rcParams.update({"svg.hashsalt": "storecast", "svg.fonttype": "none",
 
 from matplotlib import pyplot  # noqa: E402  (the backend must be chosen first)
 
-COLOURS = ("#1b6ca8", "#d1495b", "#6a994e", "#8d6a9f", "#bc6c25")
+# A method keeps its colour from plot to plot; what is not named here is the model.
+MODEL_COLOUR = "#1b6ca8"
+COLOURS = {"recency_days": "#bc6c25", "purchase_days_1h": "#6a994e", "bgnbd_p_buy": "#d1495b", "logistic": "#8d6a9f"}
 MUTED = "#888888"
 NO_DATE = {"Date": None, "Creator": None}
 
@@ -27,11 +29,11 @@ def reliability(curves: dict[str, Any], path: Path) -> None:
         said = [b["predicted"] for b in curve["bins"]]
         happened = [b["observed"] for b in curve["bins"]]
         highest = max(highest, *said, *happened)
-        axes.plot(said, happened, marker="o", markersize=4, linewidth=1.2, color=COLOURS[place % len(COLOURS)],
+        axes.plot(said, happened, marker="o", markersize=4, linewidth=1.2, color=_colour(curve),
                   label=curve["name"])
         if place == 0:
             axes.vlines(said, [b["low"] for b in curve["bins"]], [b["high"] for b in curve["bins"]],
-                        color=COLOURS[0], linewidth=1.0)
+                        color=_colour(curve), linewidth=1.0)
             highest = max(highest, *(b["high"] for b in curve["bins"]))
     edge = min(1.0, highest * 1.05)
     axes.plot([0, edge], [0, edge], color=MUTED, linewidth=0.8, linestyle="--", label="perfect")
@@ -43,14 +45,18 @@ def reliability(curves: dict[str, Any], path: Path) -> None:
 def lift(curves: dict[str, Any], path: Path) -> None:
     """How many times more leavers than at random are among the first x % by score."""
     figure, axes = pyplot.subplots(figsize=(5.6, 4.6))
-    for place, curve in enumerate(curves["lift"]):
+    for curve in curves["lift"]:
         axes.plot([100.0 * p["share"] for p in curve["points"]], [p["lift"] for p in curve["points"]], linewidth=1.4,
-                  color=COLOURS[place % len(COLOURS)], label=curve["name"])
+                  color=_colour(curve), label=curve["name"])
     axes.axhline(1.0, color=MUTED, linewidth=0.8, linestyle="--", label="at random")
     axes.set(xlim=(0, 100), xlabel="% of customers contacted, highest risk first", ylabel="lift",
              title="Lift on the test snapshots")
     axes.set_ylim(bottom=0)
     _save(figure, axes, path)
+
+
+def _colour(curve: dict[str, Any]) -> str:
+    return COLOURS.get(curve["name"], MODEL_COLOUR)
 
 
 def _save(figure: Any, axes: Any, path: Path) -> None:
