@@ -104,7 +104,7 @@ evaluate: setup $(STORECAST) ## Evaluate the committed model on the test snapsho
 
 .PHONY: test-training
 test-training: setup-train ## Run the tests of models/training
-	$(VENV_PYTHON) -m pytest -q $(TRAINING)/tests
+	$(VENV_PYTHON) -m pytest -q -p no:cacheprovider $(TRAINING)/tests
 
 # --- Demo, tests, checks -----------------------------------------------------------------------------------------------------------
 # (demo, dev, test, lint and deny go here)

@@ -129,7 +129,8 @@ def _calibration(manifest: dict[str, Any], metrics: list[dict[str, Any]]) -> str
     return f"""## Calibration
 
 Platt scaling, fitted on the calibration snapshots: log-odds = {slope:.4f} x raw {intercept:+.4f}. Expected
-calibration error on the test snapshots: {ece}. No class weights were used; they would move every probability.
+calibration error on the test snapshots: {ece}. No class weights were used: they would move every
+probability.
 
 ![Reliability]({RELIABILITY_FILE})
 """

@@ -43,7 +43,9 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
-def test_training_again_writes_the_same_bytes_and_never_reads_test_rows(shop: Path, model: Path, tmp_path: Path) -> None:
+def test_training_again_writes_the_same_bytes_without_reading_test_rows(
+    shop: Path, model: Path, tmp_path: Path
+) -> None:
     # The second matrix has other test rows: had training read one of them, something would differ.
     other = shutil.copytree(shop, tmp_path / "other")
     table = parquet.read_table(shop / "matrix.parquet")
