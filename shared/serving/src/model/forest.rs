@@ -44,7 +44,10 @@ impl Forest {
         Self {
             columns: ensemble.columns,
             walk: Walk::new(&trees, ensemble.columns),
-            bit_trees: trees.iter().map(|tree| BitTree::new(tree, ensemble.columns)).collect(),
+            bit_trees: trees
+                .iter()
+                .map(|tree| BitTree::new(tree, ensemble.columns))
+                .collect(),
             explainer: ensemble.has_counts.then(|| Explainer::new(ensemble)),
         }
     }
@@ -53,7 +56,10 @@ impl Forest {
         if rows.columns() == self.columns {
             Ok(())
         } else {
-            Err(ModelError::Columns { rows: rows.columns(), model: self.columns })
+            Err(ModelError::Columns {
+                rows: rows.columns(),
+                model: self.columns,
+            })
         }
     }
 
@@ -115,7 +121,11 @@ pub(super) fn double(row: &[f32], doubled: &mut [f32]) {
 }
 
 fn nan_as_lowest(value: f32) -> f32 {
-    if value.is_nan() { f32::NEG_INFINITY } else { value }
+    if value.is_nan() {
+        f32::NEG_INFINITY
+    } else {
+        value
+    }
 }
 
 /// The place of a split's column in a doubled row; see [`double`].
@@ -130,7 +140,9 @@ struct Block {
 
 impl Block {
     fn new(columns: usize) -> Self {
-        Self { columns: vec![[0.0; LANES]; 2 * columns] }
+        Self {
+            columns: vec![[0.0; LANES]; 2 * columns],
+        }
     }
 
     /// Lanes without a row keep what they had; their sums are not read.

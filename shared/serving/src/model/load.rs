@@ -69,9 +69,21 @@ pub fn load(bytes: &[u8], runtime_library: Option<&Path>) -> Result<LoadedModel,
         (Box::new(Forest::new(&model.ensemble()?)), ModelKind::Native)
     } else {
         let library = runtime_library.ok_or_else(|| ModelError::Runtime {
-            reason: format!("the graph ({}) needs the runtime, and no library path is given", model.operators()),
+            reason: format!(
+                "the graph ({}) needs the runtime, and no library path is given",
+                model.operators()
+            ),
         })?;
-        (Box::new(OrtScorer::new(library, bytes, &model)?), ModelKind::Runtime)
+        (
+            Box::new(OrtScorer::new(library, bytes, &model)?),
+            ModelKind::Runtime,
+        )
     };
-    Ok(LoadedModel { scorer, metadata: model.metadata, input: model.input, output: model.output, kind })
+    Ok(LoadedModel {
+        scorer,
+        metadata: model.metadata,
+        input: model.input,
+        output: model.output,
+        kind,
+    })
 }

@@ -30,7 +30,9 @@ pub struct OrtScorer {
 
 impl std::fmt::Debug for OrtScorer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("OrtScorer").field("columns", &self.columns).finish_non_exhaustive()
+        f.debug_struct("OrtScorer")
+            .field("columns", &self.columns)
+            .finish_non_exhaustive()
     }
 }
 
@@ -47,7 +49,10 @@ impl OrtScorer {
     pub(super) fn new(library: &Path, bytes: &[u8], model: &Model) -> Result<Self, ModelError> {
         let environment = environment(library)?;
         let session = open_session(&environment, bytes)?;
-        Ok(Self { session: Mutex::new(session), columns: model.columns })
+        Ok(Self {
+            session: Mutex::new(session),
+            columns: model.columns,
+        })
     }
 }
 
@@ -58,20 +63,31 @@ impl Scorer for OrtScorer {
 
     fn score(&self, rows: &Matrix, scores: &mut Vec<f64>) -> Result<(), ModelError> {
         if rows.columns() != self.columns {
-            return Err(ModelError::Columns { rows: rows.columns(), model: self.columns });
+            return Err(ModelError::Columns {
+                rows: rows.columns(),
+                model: self.columns,
+            });
         }
         if rows.row_count() == 0 {
             return Ok(());
         }
         let shape = [rows.row_count(), rows.columns()];
-        let input = TensorRef::from_array_view((shape, rows.values())).map_err(failed("make the input"))?;
+        let input =
+            TensorRef::from_array_view((shape, rows.values())).map_err(failed("make the input"))?;
         // A panic elsewhere leaves nothing half-written here: a session is only read between runs.
         let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
-        let outputs = session.run(ort::inputs![input]).map_err(failed("run the graph"))?;
-        let (shape, values) = outputs[0].try_extract_tensor::<f32>().map_err(failed("read the output"))?;
+        let outputs = session
+            .run(ort::inputs![input])
+            .map_err(failed("run the graph"))?;
+        let (shape, values) = outputs[0]
+            .try_extract_tensor::<f32>()
+            .map_err(failed("read the output"))?;
         if values.len() != rows.row_count() {
             return Err(ModelError::Runtime {
-                reason: format!("output has shape {shape} for {} rows, one number per row needed", rows.row_count()),
+                reason: format!(
+                    "output has shape {shape} for {} rows, one number per row needed",
+                    rows.row_count()
+                ),
             });
         }
         scores.extend(values.iter().map(|&value| f64::from(value)));
@@ -89,25 +105,41 @@ fn environment(library: &Path) -> Result<Environment, ModelError> {
         Some((loaded, environment)) if loaded == library => return Ok(environment.clone()),
         Some((loaded, _)) => {
             return Err(ModelError::Runtime {
-                reason: format!("{} is loaded already, {} cannot be loaded beside it", loaded.display(), library.display()),
+                reason: format!(
+                    "{} is loaded already, {} cannot be loaded beside it",
+                    loaded.display(),
+                    library.display()
+                ),
             });
         }
         None => {}
     }
     let load = || format!("load library {}", library.display());
-    let builder = ort::init_from(library).map_err(|error| ModelError::Runtime { reason: format!("{}: {error}", load()) })?;
-    let environment = builder.with_name("storecast").with_telemetry(false).build().map_err(failed(&load()))?;
+    let builder = ort::init_from(library).map_err(|error| ModelError::Runtime {
+        reason: format!("{}: {error}", load()),
+    })?;
+    let environment = builder
+        .with_name("storecast")
+        .with_telemetry(false)
+        .build()
+        .map_err(failed(&load()))?;
     *current = Some((library.to_owned(), environment.clone()));
     Ok(environment)
 }
 
 fn open_session(environment: &Environment, bytes: &[u8]) -> Result<Session, ModelError> {
     let builder = Session::builder(environment).map_err(failed("open a session"))?;
-    let mut builder = builder.with_intra_threads(1).map_err(failed("set one thread"))?;
-    builder.commit_from_memory(bytes).map_err(failed("load the graph"))
+    let mut builder = builder
+        .with_intra_threads(1)
+        .map_err(failed("set one thread"))?;
+    builder
+        .commit_from_memory(bytes)
+        .map_err(failed("load the graph"))
 }
 
 /// Turns the runtime's error, which may hold what cannot be sent to another thread, into its message.
 fn failed<R>(what: &str) -> impl FnOnce(ort::Error<R>) -> ModelError {
-    move |error| ModelError::Runtime { reason: format!("{what}: {error}") }
+    move |error| ModelError::Runtime {
+        reason: format!("{what}: {error}"),
+    }
 }

@@ -15,7 +15,7 @@
 //! differences add up to the `g` of its last split on the column, which is what the formula asks for.
 //!
 //! Sources: Lundberg et al., "From local explanations to global understanding with explainable AI for trees" (2020);
-//! Yu et al., "Linear TreeShap" (2022) for the two passes.
+//! Yu et al., `Linear TreeShap` (2022) for the two passes.
 
 mod quadrature;
 
@@ -25,11 +25,16 @@ use super::onnx::{Child, Ensemble, Tree};
 use features::matrix::Matrix;
 use quadrature::gauss_legendre;
 use std::array::from_fn;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 /// Most quadrature points of one pass. Paths of up to twice as many distinct columns take one pass, longer ones one
 /// pass for every eight points.
 const MAX_POINTS: usize = 8;
+
+/// Quadrature points and their weights, shared by the trees that need as many: a multiple of 2, and of [`MAX_POINTS`]
+/// when there are more.
+type Points = Arc<[(f64, f64)]>;
 
 /// Trees laid out for contributions.
 #[derive(Debug)]
@@ -45,8 +50,7 @@ pub(super) struct Explainer {
 struct PathTree {
     splits: Vec<PathSplit>,
     slots: Vec<Slot>,
-    /// Points and weights; a multiple of 2, and of [`MAX_POINTS`] when there are more.
-    points: Vec<(f64, f64)>,
+    points: Points,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -72,16 +76,26 @@ struct Slot {
 
 impl Explainer {
     pub(super) fn new(ensemble: &Ensemble) -> Self {
+        let mut points = BTreeMap::new();
         Self {
             columns: ensemble.columns,
             base: ensemble.trees.iter().map(expected_value).sum(),
-            trees: ensemble.trees.iter().map(|tree| PathTree::new(tree, ensemble.columns)).collect(),
+            trees: ensemble
+                .trees
+                .iter()
+                .map(|tree| PathTree::new(tree, ensemble.columns, &mut points))
+                .collect(),
         }
     }
 
     /// The contributions of every row, independent of the other rows.
     pub(super) fn explain(&self, rows: &Matrix) -> Vec<Contributions> {
-        let most_slots = self.trees.iter().map(|tree| tree.slots.len()).max().unwrap_or(1);
+        let most_slots = self
+            .trees
+            .iter()
+            .map(|tree| tree.slots.len())
+            .max()
+            .unwrap_or(1);
         let mut work = Work::new(most_slots);
         let mut doubled = vec![0.0; 2 * self.columns];
         rows.rows()
@@ -91,7 +105,10 @@ impl Explainer {
                 for tree in &self.trees {
                     tree.add(&doubled, &mut work, &mut values);
                 }
-                Contributions { base: self.base, values }
+                Contributions {
+                    base: self.base,
+                    values,
+                }
             })
             .collect()
     }
@@ -105,20 +122,41 @@ fn split_above(slot: u32) -> usize {
 /// The mean of a tree's values over the training rows.
 fn expected_value(tree: &Tree) -> f64 {
     let total: f64 = tree.counts.iter().sum();
-    tree.values.iter().zip(&tree.counts).map(|(&value, count)| f64::from(value) * count / total).sum()
+    tree.values
+        .iter()
+        .zip(&tree.counts)
+        .map(|(&value, count)| f64::from(value) * count / total)
+        .sum()
 }
 
 impl PathTree {
-    fn new(tree: &Tree, columns: usize) -> Self {
+    fn new(tree: &Tree, columns: usize, points: &mut BTreeMap<usize, Points>) -> Self {
         let rows_below = rows_below(tree);
         let rows_of = |child| match child {
             Child::Split(split) => rows_below[split],
             Child::Leaf(leaf) => tree.counts[leaf],
         };
-        let value_of = |child| if let Child::Leaf(leaf) = child { f64::from(tree.values[leaf]) } else { 1.0 };
-        let mut layout = Self { splits: Vec::with_capacity(tree.splits.len()), slots: Vec::new(), points: Vec::new() };
-        let root = if tree.splits.is_empty() { Child::Leaf(0) } else { Child::Split(0) };
-        layout.slots.push(Slot { share: 1.0, value: value_of(root) });
+        let value_of = |child| {
+            if let Child::Leaf(leaf) = child {
+                f64::from(tree.values[leaf])
+            } else {
+                1.0
+            }
+        };
+        let mut layout = Self {
+            splits: Vec::with_capacity(tree.splits.len()),
+            slots: Vec::with_capacity(2 * tree.splits.len() + 1),
+            points: Arc::default(),
+        };
+        let root = if tree.splits.is_empty() {
+            Child::Leaf(0)
+        } else {
+            Child::Split(0)
+        };
+        layout.slots.push(Slot {
+            share: 1.0,
+            value: value_of(root),
+        });
         let mut queue = VecDeque::from([(root, 0)]);
         while let Some((child, slot)) = queue.pop_front() {
             let Child::Split(index) = child else { continue };
@@ -134,12 +172,17 @@ impl PathTree {
                 ancestor,
             });
             for (child, slot) in [(split.left, children), (split.right, children + 1)] {
-                let share = layout.slots[ancestor as usize].share * rows_of(child) / rows_below[index];
-                layout.slots.push(Slot { share, value: value_of(child) });
+                let share =
+                    layout.slots[ancestor as usize].share * rows_of(child) / rows_below[index];
+                layout.slots.push(Slot {
+                    share,
+                    value: value_of(child),
+                });
                 queue.push_back((child, slot));
             }
         }
-        layout.points = points_for(layout.most_columns_of_a_path());
+        let path = layout.most_columns_of_a_path();
+        layout.points = Arc::clone(points.entry(path).or_insert_with(|| points_for(path)));
         layout
     }
 
@@ -182,7 +225,13 @@ impl PathTree {
     }
 
     /// Down and up the tree for `N` points.
-    fn pass<const N: usize>(&self, points: &[(f64, f64)], row: &[f32], lanes: &mut Lanes<N>, values: &mut [f64]) {
+    fn pass<const N: usize>(
+        &self,
+        points: &[(f64, f64)],
+        row: &[f32],
+        lanes: &mut Lanes<N>,
+        values: &mut [f64],
+    ) {
         let t: [f64; N] = from_fn(|lane| points[lane].0);
         // Every product carries the weight of its point from the root down, so that lanes only have to be added.
         lanes.product[0] = from_fn(|lane| points[lane].1);
@@ -273,20 +322,15 @@ fn rows_below(tree: &Tree) -> Vec<f64> {
     rows
 }
 
-/// Enough points for paths of so many distinct columns, padded with weight 0 to what a pass takes.
-fn points_for(columns: usize) -> Vec<(f64, f64)> {
-    if columns == 0 {
-        return Vec::new();
-    }
+/// Enough points for paths of so many distinct columns, padded with weight 0 to whole passes.
+fn points_for(columns: usize) -> Points {
     let needed = columns.div_ceil(2);
-    let padded = needed.next_multiple_of(if needed > MAX_POINTS { MAX_POINTS } else { 2 });
-    if needed > MAX_POINTS {
-        let mut points = gauss_legendre(needed);
-        points.resize(padded, (0.5, 0.0));
-        points
-    } else {
-        gauss_legendre(padded)
+    if needed <= MAX_POINTS {
+        return gauss_legendre(needed.next_multiple_of(2)).into();
     }
+    let mut points = gauss_legendre(needed);
+    points.resize(needed.next_multiple_of(MAX_POINTS), (0.5, 0.0));
+    points.into()
 }
 
 /// What the passes know of every slot, one lane per point.
@@ -306,7 +350,12 @@ impl<const N: usize> Lanes<N> {
         let lanes = || vec![[0.0; N]; slots];
         let mut open = vec![false; slots];
         open[0] = true;
-        Self { product: lanes(), inverse: lanes(), gain: lanes(), open }
+        Self {
+            product: lanes(),
+            inverse: lanes(),
+            gain: lanes(),
+            open,
+        }
     }
 }
 
@@ -320,6 +369,11 @@ struct Work {
 
 impl Work {
     fn new(slots: usize) -> Self {
-        Self { two: Lanes::new(slots), four: Lanes::new(slots), six: Lanes::new(slots), eight: Lanes::new(slots) }
+        Self {
+            two: Lanes::new(slots),
+            four: Lanes::new(slots),
+            six: Lanes::new(slots),
+            eight: Lanes::new(slots),
+        }
     }
 }

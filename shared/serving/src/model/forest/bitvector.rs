@@ -2,7 +2,7 @@
 //!
 //! Every lane starts with all leaves possible. Each split of the tree, whether on the row's path or not, takes away the
 //! leaves on its left where the row does not go left. The leftmost leaf that remains is the one a walk would reach: a
-//! leaf further left would have needed a left turn that failed. Source: Lucchese et al., "QuickScorer" (SIGIR 2015),
+//! leaf further left would have needed a left turn that failed. Source: Lucchese et al., `QuickScorer` (SIGIR 2015),
 //! without its sorting of splits, which would bring back the branches.
 
 use super::{Block, LANES, doubled_column};
@@ -38,14 +38,18 @@ impl BitTree {
         // Children stand after their parents: from the back, the leaves of both are known.
         let mut leaves_below = vec![0_u32; tree.splits.len()];
         for (index, split) in tree.splits.iter().enumerate().rev() {
-            leaves_below[index] = leaves(split.left, &leaves_below) | leaves(split.right, &leaves_below);
+            leaves_below[index] =
+                leaves(split.left, &leaves_below) | leaves(split.right, &leaves_below);
         }
         let masked = tree.splits.iter().map(|split| MaskedSplit {
             threshold: split.threshold,
             column: doubled_column(split.column, split.nan_left, columns) as u32,
             right: !leaves(split.left, &leaves_below),
         });
-        Some(Self { splits: masked.collect(), values })
+        Some(Self {
+            splits: masked.collect(),
+            values,
+        })
     }
 
     /// Adds the tree's values to the sums of a block of rows.

@@ -36,16 +36,27 @@ pub(super) struct Walk {
 impl Walk {
     /// `trees` in the order in which their values are added.
     pub(super) fn new(trees: &[&Tree], columns: usize) -> Self {
-        let mut walk = Self { nodes: Vec::new(), values: Vec::new(), roots: Vec::with_capacity(trees.len()) };
+        let mut walk = Self {
+            nodes: Vec::new(),
+            values: Vec::new(),
+            roots: Vec::with_capacity(trees.len()),
+        };
         for tree in trees {
-            walk.roots.push(Root { node: walk.nodes.len() as u32, depth: tree.depth as u32 });
+            walk.roots.push(Root {
+                node: walk.nodes.len() as u32,
+                depth: tree.depth as u32,
+            });
             walk.push(tree, columns);
         }
         walk
     }
 
     fn push(&mut self, tree: &Tree, columns: usize) {
-        let root = if tree.splits.is_empty() { Child::Leaf(0) } else { Child::Split(0) };
+        let root = if tree.splits.is_empty() {
+            Child::Leaf(0)
+        } else {
+            Child::Split(0)
+        };
         let (mut queue, mut here) = (VecDeque::from([root]), 0);
         // Children get their places in the order in which their parents are laid down.
         let mut next_child = 1_usize;
@@ -65,7 +76,11 @@ impl Walk {
                 Child::Leaf(index) => {
                     // The second copy of a row has no NaN, so every value is at most infinity: a leaf goes to itself.
                     let column = doubled_column(0, true, columns) as u16;
-                    self.nodes.push(Node { threshold: f32::INFINITY, column, step: 0 });
+                    self.nodes.push(Node {
+                        threshold: f32::INFINITY,
+                        column,
+                        step: 0,
+                    });
                     self.values.push(tree.values[index]);
                 }
             }

@@ -4,7 +4,9 @@
 //! of exactly one tree, finite numbers, one target, sums of `<=` splits. The operator:
 //! <https://onnx.ai/onnx/operators/onnx_aionnxml_TreeEnsemble.html>, version 5.
 
-use super::{AttributeProto, FLOAT, NodeProto, TREE_ENSEMBLE, TensorProto, UINT8, at_most, unreadable};
+use super::{
+    AttributeProto, FLOAT, NodeProto, TREE_ENSEMBLE, TensorProto, UINT8, at_most, unreadable,
+};
 use crate::model::{LEAF_COUNTS_KEY, ModelError};
 use std::collections::BTreeMap;
 
@@ -77,31 +79,48 @@ pub(super) fn read(
     metadata: &BTreeMap<String, String>,
 ) -> Result<Ensemble, ModelError> {
     let columns_of_node = Columns::read(&Attributes::new(node)?, columns)?;
-    let counts = metadata.get(LEAF_COUNTS_KEY).map(|json| leaf_counts(json, columns_of_node.values.len())).transpose()?;
+    let counts = metadata
+        .get(LEAF_COUNTS_KEY)
+        .map(|json| leaf_counts(json, columns_of_node.values.len()))
+        .transpose()?;
     let mut builder = Builder {
         split_seen: vec![false; columns_of_node.features.len()],
         leaf_seen: vec![false; columns_of_node.values.len()],
         columns: &columns_of_node,
         counts: counts.as_deref(),
     };
-    let trees: Vec<Tree> = columns_of_node.roots.iter().map(|&root| builder.tree(root)).collect::<Result<_, _>>()?;
+    let trees: Vec<Tree> = columns_of_node
+        .roots
+        .iter()
+        .map(|&root| builder.tree(root))
+        .collect::<Result<_, _>>()?;
     if let Some(split) = builder.split_seen.iter().position(|seen| !seen) {
         return Err(unreadable(format!("node {split} belongs to no tree")));
     }
     if let Some(leaf) = builder.leaf_seen.iter().position(|seen| !seen) {
         return Err(unreadable(format!("leaf {leaf} belongs to no tree")));
     }
-    Ok(Ensemble { columns, trees, has_counts: counts.is_some() })
+    Ok(Ensemble {
+        columns,
+        trees,
+        has_counts: counts.is_some(),
+    })
 }
 
 /// Training rows per leaf, from the metadata.
 fn leaf_counts(json: &str, leaves: usize) -> Result<Vec<f64>, ModelError> {
-    let counts: Vec<u64> =
-        serde_json::from_str(json).map_err(|error| unreadable(format!("metadata {LEAF_COUNTS_KEY}: {error}")))?;
+    let counts: Vec<u64> = serde_json::from_str(json)
+        .map_err(|error| unreadable(format!("metadata {LEAF_COUNTS_KEY}: {error}")))?;
     if counts.len() != leaves {
-        return Err(unreadable(format!("metadata {LEAF_COUNTS_KEY} has {} counts for {leaves} leaves", counts.len())));
+        return Err(unreadable(format!(
+            "metadata {LEAF_COUNTS_KEY} has {} counts for {leaves} leaves",
+            counts.len()
+        )));
     }
-    if let Some(leaf) = counts.iter().position(|count| !(1..=MAX_LEAF_COUNT).contains(count)) {
+    if let Some(leaf) = counts
+        .iter()
+        .position(|count| !(1..=MAX_LEAF_COUNT).contains(count))
+    {
         return Err(unreadable(format!(
             "metadata {LEAF_COUNTS_KEY}: leaf {leaf} has {} rows, not 1 to {MAX_LEAF_COUNT}",
             counts[leaf]
@@ -138,10 +157,14 @@ impl<'a> Attributes<'a> {
         for attribute in &node.attribute {
             let name = attribute.name.as_str();
             if !Self::KNOWN.contains(&name) {
-                return Err(unreadable(format!("{TREE_ENSEMBLE} has an unknown attribute {name:?}")));
+                return Err(unreadable(format!(
+                    "{TREE_ENSEMBLE} has an unknown attribute {name:?}"
+                )));
             }
             if by_name.insert(name, attribute).is_some() {
-                return Err(unreadable(format!("{TREE_ENSEMBLE} has attribute {name} twice")));
+                return Err(unreadable(format!(
+                    "{TREE_ENSEMBLE} has attribute {name} twice"
+                )));
             }
         }
         Ok(Self(by_name))
@@ -150,16 +173,21 @@ impl<'a> Attributes<'a> {
     /// An integer that may only have one value; absent means that value.
     fn expect(&self, name: &str, expected: i64, meaning: &str) -> Result<(), ModelError> {
         match self.0.get(name) {
-            Some(attribute) if attribute.i.unwrap_or_default() != expected => Err(unreadable(format!(
-                "{name} is {}, only {expected} ({meaning}) is supported",
-                attribute.i.unwrap_or_default()
-            ))),
+            Some(attribute) if attribute.i.unwrap_or_default() != expected => {
+                Err(unreadable(format!(
+                    "{name} is {}, only {expected} ({meaning}) is supported",
+                    attribute.i.unwrap_or_default()
+                )))
+            }
             _ => Ok(()),
         }
     }
 
     fn ints(&self, name: &str) -> Result<&'a [i64], ModelError> {
-        let attribute = self.0.get(name).ok_or_else(|| unreadable(format!("{TREE_ENSEMBLE} has no {name}")))?;
+        let attribute = self
+            .0
+            .get(name)
+            .ok_or_else(|| unreadable(format!("{TREE_ENSEMBLE} has no {name}")))?;
         Ok(&attribute.ints)
     }
 
@@ -168,22 +196,33 @@ impl<'a> Attributes<'a> {
         let values = self.ints(name)?;
         same_length(name, values.len(), length)?;
         let index = |(position, &value): (usize, &i64)| {
-            usize::try_from(value).ok().filter(|&value| value < limit).ok_or_else(|| {
-                unreadable(format!("{name}[{position}] is {value}, not in 0..{limit}"))
-            })
+            usize::try_from(value)
+                .ok()
+                .filter(|&value| value < limit)
+                .ok_or_else(|| {
+                    unreadable(format!("{name}[{position}] is {value}, not in 0..{limit}"))
+                })
         };
         values.iter().enumerate().map(index).collect()
     }
 
     fn flags(&self, name: &str, length: usize) -> Result<Vec<bool>, ModelError> {
-        Ok(self.indices(name, 2, length)?.into_iter().map(|flag| flag == 1).collect())
+        Ok(self
+            .indices(name, 2, length)?
+            .into_iter()
+            .map(|flag| flag == 1)
+            .collect())
     }
 
     fn tensor(&self, name: &str, data_type: i32) -> Result<&'a TensorProto, ModelError> {
         let attribute = self.0.get(name).and_then(|attribute| attribute.t.as_ref());
-        let tensor = attribute.ok_or_else(|| unreadable(format!("{TREE_ENSEMBLE} has no tensor {name}")))?;
+        let tensor =
+            attribute.ok_or_else(|| unreadable(format!("{TREE_ENSEMBLE} has no tensor {name}")))?;
         if tensor.data_type != data_type {
-            return Err(unreadable(format!("{name} has element type {}, not {data_type}", tensor.data_type)));
+            return Err(unreadable(format!(
+                "{name} has element type {}, not {data_type}",
+                tensor.data_type
+            )));
         }
         if tensor.data_location.is_some_and(|location| location != 0) {
             return Err(unreadable(format!("{name} is stored outside the file")));
@@ -195,7 +234,10 @@ impl<'a> Attributes<'a> {
         let tensor = self.tensor(name, FLOAT)?;
         let (raw, rest) = tensor.raw_data.as_chunks::<4>();
         if !rest.is_empty() {
-            return Err(unreadable(format!("{name} has {} bytes, not a multiple of 4", tensor.raw_data.len())));
+            return Err(unreadable(format!(
+                "{name} has {} bytes, not a multiple of 4",
+                tensor.raw_data.len()
+            )));
         }
         let values = if raw.is_empty() {
             tensor.float_data.clone()
@@ -203,7 +245,10 @@ impl<'a> Attributes<'a> {
             raw.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
         };
         match values.iter().position(|value| !value.is_finite()) {
-            Some(position) => Err(unreadable(format!("{name}[{position}] is {}, not finite", values[position]))),
+            Some(position) => Err(unreadable(format!(
+                "{name}[{position}] is {}, not finite",
+                values[position]
+            ))),
             None => Ok(values),
         }
     }
@@ -213,7 +258,9 @@ impl<'a> Attributes<'a> {
         if !tensor.raw_data.is_empty() {
             return Ok(tensor.raw_data.clone());
         }
-        let byte = |&value: &i32| u8::try_from(value).map_err(|_| unreadable(format!("{name} holds {value}")));
+        let byte = |&value: &i32| {
+            u8::try_from(value).map_err(|_| unreadable(format!("{name} holds {value}")))
+        };
         tensor.int32_data.iter().map(byte).collect()
     }
 }
@@ -222,7 +269,9 @@ fn same_length(name: &str, length: usize, expected: usize) -> Result<(), ModelEr
     if length == expected {
         Ok(())
     } else {
-        Err(unreadable(format!("{name} has {length} entries, {expected} needed")))
+        Err(unreadable(format!(
+            "{name} has {length} entries, {expected} needed"
+        )))
     }
 }
 
@@ -285,7 +334,9 @@ impl Columns {
 
     /// A tree of one leaf is written as one node with both branches to that leaf.
     fn lone_leaf(&self, root: usize) -> Option<usize> {
-        let lone = self.left_is_leaf[root] && self.right_is_leaf[root] && self.left[root] == self.right[root];
+        let lone = self.left_is_leaf[root]
+            && self.right_is_leaf[root]
+            && self.left[root] == self.right[root];
         lone.then(|| self.left[root])
     }
 }
@@ -315,8 +366,19 @@ impl Builder<'_> {
             self.add_leaf(&mut tree, leaf)?;
             return Ok(tree);
         }
-        let mut pending = vec![Pending { is_leaf: false, index: root, parent: None, depth: 0 }];
-        while let Some(Pending { is_leaf, index, parent, depth }) = pending.pop() {
+        let mut pending = vec![Pending {
+            is_leaf: false,
+            index: root,
+            parent: None,
+            depth: 0,
+        }];
+        while let Some(Pending {
+            is_leaf,
+            index,
+            parent,
+            depth,
+        }) = pending.pop()
+        {
             tree.depth = tree.depth.max(depth);
             let child = if is_leaf {
                 self.add_leaf(&mut tree, index)?
@@ -350,8 +412,16 @@ impl Builder<'_> {
             parent: Some((position, left)),
             depth: depth + 1,
         };
-        pending.push(branch(columns.right_is_leaf[index], columns.right[index], false));
-        pending.push(branch(columns.left_is_leaf[index], columns.left[index], true));
+        pending.push(branch(
+            columns.right_is_leaf[index],
+            columns.right[index],
+            false,
+        ));
+        pending.push(branch(
+            columns.left_is_leaf[index],
+            columns.left[index],
+            true,
+        ));
         tree.splits.push(Split {
             column: columns.features[index],
             threshold: columns.splits[index],
@@ -366,7 +436,8 @@ impl Builder<'_> {
     fn add_leaf(&mut self, tree: &mut Tree, index: usize) -> Result<Child, ModelError> {
         visit(&mut self.leaf_seen, index, "leaf")?;
         tree.values.push(self.columns.values[index]);
-        tree.counts.push(self.counts.map_or(1.0, |counts| counts[index]));
+        tree.counts
+            .push(self.counts.map_or(1.0, |counts| counts[index]));
         Ok(Child::Leaf(tree.values.len() - 1))
     }
 }
@@ -374,7 +445,10 @@ impl Builder<'_> {
 /// Marks a node or leaf as part of a tree. A second visit means a cycle, or branches that meet.
 fn visit(seen: &mut [bool], index: usize, what: &str) -> Result<(), ModelError> {
     match seen.get_mut(index) {
-        None => Err(unreadable(format!("a branch leads to {what} {index}, there are {}", seen.len()))),
+        None => Err(unreadable(format!(
+            "a branch leads to {what} {index}, there are {}",
+            seen.len()
+        ))),
         Some(true) => Err(unreadable(format!("{what} {index} is reached twice"))),
         Some(seen) => {
             *seen = true;

@@ -20,7 +20,7 @@ pub(super) fn gauss_legendre(count: usize) -> Vec<(f64, f64)> {
                 x -= value / derivative;
             }
             // From -1..1 to 0..1 halves the weights.
-            ((1.0 + x) / 2.0, 1.0 / ((1.0 - x * x) * slope * slope))
+            (f64::midpoint(1.0, x), 1.0 / ((1.0 - x * x) * slope * slope))
         })
         .collect()
 }
@@ -30,9 +30,15 @@ fn legendre(degree: usize, x: f64) -> (f64, f64) {
     let (mut current, mut previous) = (1.0, 0.0);
     for j in 0..degree {
         let j = j as f64;
-        (current, previous) = (((2.0 * j + 1.0) * x * current - j * previous) / (j + 1.0), current);
+        (current, previous) = (
+            ((2.0 * j + 1.0) * x * current - j * previous) / (j + 1.0),
+            current,
+        );
     }
-    (current, degree as f64 * (x * current - previous) / (x * x - 1.0))
+    (
+        current,
+        degree as f64 * (x * current - previous) / (x * x - 1.0),
+    )
 }
 
 #[cfg(test)]
@@ -45,9 +51,15 @@ mod tests {
         for count in [1_usize, 2, 5, 8, 33, 200] {
             let points = gauss_legendre(count);
             for degree in [0, 1, count, 2 * count - 1] {
-                let sum: f64 = points.iter().map(|(x, w)| w * x.powi(i32::try_from(degree).unwrap())).sum();
+                let sum: f64 = points
+                    .iter()
+                    .map(|(x, w)| w * x.powi(i32::try_from(degree).unwrap()))
+                    .sum();
                 let exact = 1.0 / (degree as f64 + 1.0);
-                assert!((sum - exact).abs() < 1e-13, "{count} points, degree {degree}: {sum} is not {exact}");
+                assert!(
+                    (sum - exact).abs() < 1e-13,
+                    "{count} points, degree {degree}: {sum} is not {exact}"
+                );
             }
         }
     }
