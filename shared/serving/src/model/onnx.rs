@@ -6,6 +6,7 @@
 //! Reading never panics and never takes more memory than about ten times [`MAX_FILE_BYTES`]: messages are counted
 //! before they are decoded, because an empty one takes two bytes in the file and two hundred in memory.
 
+mod attributes;
 mod ensemble;
 
 pub(super) use ensemble::{Child, Ensemble, Tree};
