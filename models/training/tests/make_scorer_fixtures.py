@@ -108,10 +108,11 @@ def deep_skewed(folder: Path) -> None:
     """More than 32 leaves, more than 16 levels, few columns: each is split many times on one path."""
     rng = np.random.default_rng(4)
     rows = rng.random((8000, 3)).astype(np.float32)
-    # Boxes in boxes: each level keeps the upper three quarters of what is left of one column.
-    inside = np.array([rows[:, level % 3] > 1 - 0.75 ** (level // 3 + 1) for level in range(24)])
-    level = np.where(inside.all(0), 24, (~inside).argmax(0))
-    target = 1.3**level + 0.3 * rng.random(len(rows))
+    # Boxes in boxes: each level keeps most of what is left of one column. The outermost steps are the highest, so that
+    # splitting peels one level after the other.
+    inside = np.array([rows[:, level % 3] > 1 - 0.87 ** (level // 3 + 1) for level in range(40)])
+    level = np.where(inside.all(0), 40, (~inside).argmax(0))
+    target = 0.7**level
     parameters = COMMON | {"objective": "regression", "num_leaves": 60, "min_data_in_leaf": 2, "max_bin": 1000,
                            "learning_rate": 0.5}
     booster = lightgbm.train(parameters, lightgbm.Dataset(rows, target), 3)

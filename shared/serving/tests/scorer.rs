@@ -1,6 +1,6 @@
-//! Scores and contributions against LightGBM, and the native scorer against ONNX Runtime.
+//! Scores and contributions against `LightGBM`, and the native scorer against ONNX Runtime.
 //!
-//! The fixtures are made by `models/training/tests/make_scorer_fixtures.py`; the answers in them are LightGBM's own.
+//! The fixtures are made by `models/training/tests/make_scorer_fixtures.py`; the answers in them are `LightGBM`'s own.
 
 use features::matrix::Matrix;
 use serde::Deserialize;
@@ -33,7 +33,7 @@ struct Case {
 impl Case {
     fn matrix(&self) -> Matrix {
         let values = self.rows.iter().flatten().map(GoldenValue::value).collect();
-        Matrix::from_values(self.rows[0].len(), values).unwrap()
+        Matrix::from_values(self.rows[0].len(), values).expect("rows of one width")
     }
 }
 
@@ -47,7 +47,7 @@ fn fixture(name: &str) -> Vec<u8> {
 fn case(name: &str) -> (Vec<u8>, Case) {
     (
         fixture(&format!("{name}.onnx")),
-        serde_json::from_slice(&fixture(&format!("{name}.json"))).unwrap(),
+        serde_json::from_slice(&fixture(&format!("{name}.json"))).expect("a case"),
     )
 }
 
@@ -56,7 +56,7 @@ fn library() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../..")
         .canonicalize()
-        .unwrap();
+        .expect("the workspace");
     let library = root.join(".tools/onnxruntime/libonnxruntime.so");
     assert!(
         library.exists(),
@@ -67,9 +67,11 @@ fn library() -> PathBuf {
 }
 
 fn scores(scorer: &dyn Scorer, rows: &Matrix) -> Vec<f64> {
-    let mut scores = Vec::new();
-    scorer.score(rows, &mut scores).unwrap();
-    scores
+    let mut found = Vec::new();
+    scorer
+        .score(rows, &mut found)
+        .expect("rows of the model's width");
+    found
 }
 
 fn contributions(model: &LoadedModel, rows: &Matrix) -> Vec<Contributions> {
@@ -77,7 +79,7 @@ fn contributions(model: &LoadedModel, rows: &Matrix) -> Vec<Contributions> {
         .scorer
         .explain(rows)
         .expect("the file has leaf counts")
-        .unwrap()
+        .expect("rows of the model's width")
 }
 
 fn assert_close(place: &str, found: f64, expected: f64, tolerance: f64) {

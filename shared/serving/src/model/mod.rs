@@ -5,6 +5,8 @@ mod load;
 mod onnx;
 mod ort;
 mod shap;
+#[cfg(test)]
+mod tests;
 
 pub use load::{LoadedModel, ModelKind, TensorInfo, load};
 pub use ort::OrtScorer;

@@ -15,7 +15,7 @@
 //! differences add up to the `g` of its last split on the column, which is what the formula asks for.
 //!
 //! Sources: Lundberg et al., "From local explanations to global understanding with explainable AI for trees" (2020);
-//! Yu et al., "Linear TreeShap" (2022) for the two passes.
+//! Yu et al., `Linear TreeShap` (2022) for the two passes.
 
 mod quadrature;
 
@@ -25,11 +25,16 @@ use super::onnx::{Child, Ensemble, Tree};
 use features::matrix::Matrix;
 use quadrature::gauss_legendre;
 use std::array::from_fn;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 /// Most quadrature points of one pass. Paths of up to twice as many distinct columns take one pass, longer ones one
 /// pass for every eight points.
 const MAX_POINTS: usize = 8;
+
+/// Quadrature points and their weights, shared by the trees that need as many: a multiple of 2, and of [`MAX_POINTS`]
+/// when there are more.
+type Points = Arc<[(f64, f64)]>;
 
 /// Trees laid out for contributions.
 #[derive(Debug)]
@@ -45,8 +50,7 @@ pub(super) struct Explainer {
 struct PathTree {
     splits: Vec<PathSplit>,
     slots: Vec<Slot>,
-    /// Points and weights; a multiple of 2, and of [`MAX_POINTS`] when there are more.
-    points: Vec<(f64, f64)>,
+    points: Points,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -72,13 +76,14 @@ struct Slot {
 
 impl Explainer {
     pub(super) fn new(ensemble: &Ensemble) -> Self {
+        let mut points = BTreeMap::new();
         Self {
             columns: ensemble.columns,
             base: ensemble.trees.iter().map(expected_value).sum(),
             trees: ensemble
                 .trees
                 .iter()
-                .map(|tree| PathTree::new(tree, ensemble.columns))
+                .map(|tree| PathTree::new(tree, ensemble.columns, &mut points))
                 .collect(),
         }
     }
@@ -90,7 +95,7 @@ impl Explainer {
             .iter()
             .map(|tree| tree.slots.len())
             .max()
-            .unwrap_or(0);
+            .unwrap_or(1);
         let mut work = Work::new(most_slots);
         let mut doubled = vec![0.0; 2 * self.columns];
         rows.rows()
@@ -125,7 +130,7 @@ fn expected_value(tree: &Tree) -> f64 {
 }
 
 impl PathTree {
-    fn new(tree: &Tree, columns: usize) -> Self {
+    fn new(tree: &Tree, columns: usize, points: &mut BTreeMap<usize, Points>) -> Self {
         let rows_below = rows_below(tree);
         let rows_of = |child| match child {
             Child::Split(split) => rows_below[split],
@@ -140,8 +145,8 @@ impl PathTree {
         };
         let mut layout = Self {
             splits: Vec::with_capacity(tree.splits.len()),
-            slots: Vec::new(),
-            points: Vec::new(),
+            slots: Vec::with_capacity(2 * tree.splits.len() + 1),
+            points: Arc::default(),
         };
         let root = if tree.splits.is_empty() {
             Child::Leaf(0)
@@ -176,7 +181,8 @@ impl PathTree {
                 queue.push_back((child, slot));
             }
         }
-        layout.points = points_for(layout.most_columns_of_a_path());
+        let path = layout.most_columns_of_a_path();
+        layout.points = Arc::clone(points.entry(path).or_insert_with(|| points_for(path)));
         layout
     }
 
@@ -207,12 +213,12 @@ impl PathTree {
     fn add(&self, row: &[f32], work: &mut Work, values: &mut [f64]) {
         match self.points.len() {
             0 => {}
-            2 => self.pass::<2>(&self.points, row, &mut work.two, values),
-            4 => self.pass::<4>(&self.points, row, &mut work.four, values),
-            6 => self.pass::<6>(&self.points, row, &mut work.six, values),
+            2 => self.pass(&self.points, row, &mut work.two, values),
+            4 => self.pass(&self.points, row, &mut work.four, values),
+            6 => self.pass(&self.points, row, &mut work.six, values),
             _ => {
                 for points in self.points.chunks(MAX_POINTS) {
-                    self.pass::<MAX_POINTS>(points, row, &mut work.eight, values);
+                    self.pass(points, row, &mut work.eight, values);
                 }
             }
         }
@@ -223,68 +229,81 @@ impl PathTree {
         &self,
         points: &[(f64, f64)],
         row: &[f32],
-        work: &mut [Lanes<N>],
+        lanes: &mut Lanes<N>,
         values: &mut [f64],
     ) {
         let t: [f64; N] = from_fn(|lane| points[lane].0);
-        let rest: [f64; N] = from_fn(|lane| 1.0 - points[lane].0);
-        let weights: [f64; N] = from_fn(|lane| points[lane].1);
-        let blocked: [f64; N] = from_fn(|lane| -1.0 / rest[lane]);
-        work[0] = Lanes::root();
+        // Every product carries the weight of its point from the root down, so that lanes only have to be added.
+        lanes.product[0] = from_fn(|lane| points[lane].1);
+        self.down(t, row, lanes);
+        self.up(t, lanes, values);
+    }
+
+    /// The products of every slot, and of open branches `1 / (t + (1 - t) z)` and `g`. Leaves are multiplied by their
+    /// value.
+    fn down<const N: usize>(&self, t: [f64; N], row: &[f32], lanes: &mut Lanes<N>) {
+        let rest = t.map(|t| 1.0 - t);
         for split in &self.splits {
             let left = row[split.doubled_column as usize] <= split.threshold;
-            let children = split.children as usize;
-            let (open, shut) = (children + usize::from(!left), children + usize::from(left));
-            let above = work[split.slot as usize].product;
-            let ancestor = work[split.ancestor as usize];
-            if ancestor.open {
-                let (open_share, shut_share) = (self.slots[open].share, self.slots[shut].share);
-                let without: [f64; N] = from_fn(|lane| above[lane] * ancestor.inverse[lane]);
-                let factor: [f64; N] = from_fn(|lane| t[lane] + rest[lane] * open_share);
-                let inverse: [f64; N] = from_fn(|lane| 1.0 / factor[lane]);
-                work[open] = Lanes {
-                    product: from_fn(|lane| without[lane] * factor[lane]),
-                    gain: from_fn(|lane| (1.0 - open_share) * inverse[lane]),
-                    inverse,
-                    open: true,
-                };
-                work[shut] = Lanes {
-                    product: from_fn(|lane| without[lane] * (rest[lane] * shut_share)),
-                    inverse: [0.0; N],
-                    gain: blocked,
-                    open: false,
-                };
+            let (open, shut) = split.branches(left);
+            let mut above = lanes.product[split.slot as usize];
+            let ancestor = split.ancestor as usize;
+            if lanes.open[ancestor] {
+                if ancestor != 0 {
+                    let inverse = &lanes.inverse[ancestor];
+                    above = from_fn(|lane| above[lane] * inverse[lane]);
+                }
+                let Slot { share, value } = self.slots[open];
+                let factor: [f64; N] = from_fn(|lane| t[lane] + rest[lane] * share);
+                let inverse = factor.map(|factor| 1.0 / factor);
+                lanes.product[open] = from_fn(|lane| above[lane] * factor[lane] * value);
+                lanes.gain[open] = inverse.map(|inverse| (1.0 - share) * inverse);
+                lanes.inverse[open] = inverse;
+                let shut_scale = self.slots[shut].share * self.slots[shut].value;
+                lanes.product[shut] = from_fn(|lane| above[lane] * (rest[lane] * shut_scale));
             } else {
-                let share = self.slots[split.ancestor as usize].share;
-                for child in [children, children + 1] {
-                    let ratio = self.slots[child].share / share;
-                    work[child] = Lanes {
-                        product: above.map(|p| p * ratio),
-                        inverse: [0.0; N],
-                        gain: blocked,
-                        open: false,
-                    };
+                // A shut branch has the factor `(1 - t) z`: only `z` changes below it.
+                for child in [open, shut] {
+                    let Slot { share, value } = self.slots[child];
+                    let scale = share * value / self.slots[ancestor].share;
+                    lanes.product[child] = above.map(|product| product * scale);
                 }
             }
+            lanes.open[open] = lanes.open[ancestor];
+            lanes.open[shut] = false;
         }
+    }
+
+    /// Sums the leaves and gives every split's column its part. A split that is below a shut branch of its own column
+    /// changes nothing for it.
+    fn up<const N: usize>(&self, t: [f64; N], lanes: &mut Lanes<N>, values: &mut [f64]) {
+        // `g` of every shut branch.
+        let shut_gain = t.map(|t| -1.0 / (1.0 - t));
         for split in self.splits.iter().rev() {
-            let children = split.children as usize;
-            let [left, right] =
-                [children, children + 1].map(|child| (work[child], self.slots[child].value));
-            let ancestor = work[split.ancestor as usize];
-            let left_sum: [f64; N] = from_fn(|lane| left.0.product[lane] * left.1);
-            let right_sum: [f64; N] = from_fn(|lane| right.0.product[lane] * right.1);
-            work[split.slot as usize].product = from_fn(|lane| left_sum[lane] + right_sum[lane]);
-            // Below a shut branch of the same column nothing of it can change.
-            if ancestor.open {
-                let terms: [f64; N] = from_fn(|lane| {
-                    weights[lane]
-                        * (left_sum[lane] * (left.0.gain[lane] - ancestor.gain[lane])
-                            + right_sum[lane] * (right.0.gain[lane] - ancestor.gain[lane]))
-                });
+            let (open, shut) = split.branches(lanes.open[split.children as usize]);
+            let (open_sum, shut_sum) = (lanes.product[open], lanes.product[shut]);
+            let sum: [f64; N] = from_fn(|lane| open_sum[lane] + shut_sum[lane]);
+            lanes.product[split.slot as usize] = sum;
+            let ancestor = split.ancestor as usize;
+            if lanes.open[ancestor] {
+                let gain = &lanes.gain[open];
+                let mut terms: [f64; N] =
+                    from_fn(|lane| open_sum[lane] * gain[lane] + shut_sum[lane] * shut_gain[lane]);
+                if ancestor != 0 {
+                    let gain = &lanes.gain[ancestor];
+                    terms = from_fn(|lane| terms[lane] - sum[lane] * gain[lane]);
+                }
                 values[split.column as usize] += terms.iter().sum::<f64>();
             }
         }
+    }
+}
+
+impl PathSplit {
+    /// The slots of the branch that the row takes and of the other.
+    fn branches(&self, left: bool) -> (usize, usize) {
+        let children = self.children as usize;
+        (children + usize::from(!left), children + usize::from(left))
     }
 }
 
@@ -303,62 +322,58 @@ fn rows_below(tree: &Tree) -> Vec<f64> {
     rows
 }
 
-/// Enough points for paths of so many distinct columns, padded with weight 0 to what a pass takes.
-fn points_for(columns: usize) -> Vec<(f64, f64)> {
-    if columns == 0 {
-        return Vec::new();
-    }
+/// Enough points for paths of so many distinct columns, padded with weight 0 to whole passes.
+fn points_for(columns: usize) -> Points {
     let needed = columns.div_ceil(2);
-    let padded = needed.next_multiple_of(if needed > MAX_POINTS { MAX_POINTS } else { 2 });
-    if needed > MAX_POINTS {
-        let mut points = gauss_legendre(needed);
-        points.resize(padded, (0.5, 0.0));
-        points
-    } else {
-        gauss_legendre(padded)
+    if needed <= MAX_POINTS {
+        return gauss_legendre(needed.next_multiple_of(2)).into();
     }
+    let mut points = gauss_legendre(needed);
+    points.resize(needed.next_multiple_of(MAX_POINTS), (0.5, 0.0));
+    points.into()
 }
 
-/// What the passes know of a slot, one lane per point.
-#[derive(Debug, Clone, Copy)]
+/// What the passes know of every slot, one lane per point.
 struct Lanes<const N: usize> {
     /// Down: the product over the path's columns. Up: the sum of the leaves below.
-    product: [f64; N],
-    /// `1 / (t + (1 - t) z)`; not used when shut.
-    inverse: [f64; N],
-    /// `g` of the branch.
-    gain: [f64; N],
-    /// Whether the row passes all splits so far on the column just above: `o`.
-    open: bool,
+    product: Vec<[f64; N]>,
+    /// `1 / (t + (1 - t) z)`, where open and not the root.
+    inverse: Vec<[f64; N]>,
+    /// `g`, where open and not the root.
+    gain: Vec<[f64; N]>,
+    /// Whether the row passes all splits so far on the column just above: `o`. At the root `o` and `z` are 1.
+    open: Vec<bool>,
 }
 
 impl<const N: usize> Lanes<N> {
-    /// No column yet: `o` and `z` are 1, so the factor is 1 and `g` is 0.
-    fn root() -> Self {
+    fn new(slots: usize) -> Self {
+        let lanes = || vec![[0.0; N]; slots];
+        let mut open = vec![false; slots];
+        open[0] = true;
         Self {
-            product: [1.0; N],
-            inverse: [1.0; N],
-            gain: [0.0; N],
-            open: true,
+            product: lanes(),
+            inverse: lanes(),
+            gain: lanes(),
+            open,
         }
     }
 }
 
 /// Room for the passes, used again for every tree and row.
 struct Work {
-    two: Vec<Lanes<2>>,
-    four: Vec<Lanes<4>>,
-    six: Vec<Lanes<6>>,
-    eight: Vec<Lanes<MAX_POINTS>>,
+    two: Lanes<2>,
+    four: Lanes<4>,
+    six: Lanes<6>,
+    eight: Lanes<MAX_POINTS>,
 }
 
 impl Work {
     fn new(slots: usize) -> Self {
         Self {
-            two: vec![Lanes::root(); slots],
-            four: vec![Lanes::root(); slots],
-            six: vec![Lanes::root(); slots],
-            eight: vec![Lanes::root(); slots],
+            two: Lanes::new(slots),
+            four: Lanes::new(slots),
+            six: Lanes::new(slots),
+            eight: Lanes::new(slots),
         }
     }
 }

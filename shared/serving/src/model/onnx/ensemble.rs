@@ -4,9 +4,8 @@
 //! of exactly one tree, finite numbers, one target, sums of `<=` splits. The operator:
 //! <https://onnx.ai/onnx/operators/onnx_aionnxml_TreeEnsemble.html>, version 5.
 
-use super::{
-    AttributeProto, FLOAT, NodeProto, TREE_ENSEMBLE, TensorProto, UINT8, at_most, unreadable,
-};
+use super::attributes::{Attributes, same_length};
+use super::{NodeProto, at_most, unreadable};
 use crate::model::{LEAF_COUNTS_KEY, ModelError};
 use std::collections::BTreeMap;
 
@@ -129,152 +128,6 @@ fn leaf_counts(json: &str, leaves: usize) -> Result<Vec<f64>, ModelError> {
     Ok(counts.into_iter().map(|count| count as f64).collect())
 }
 
-/// Attributes by name, each read once and in the type it must have.
-struct Attributes<'a>(BTreeMap<&'a str, &'a AttributeProto>);
-
-impl<'a> Attributes<'a> {
-    const KNOWN: [&'static str; 16] = [
-        "aggregate_function",
-        "leaf_targetids",
-        "leaf_weights",
-        "membership_values",
-        "n_targets",
-        "nodes_falseleafs",
-        "nodes_falsenodeids",
-        "nodes_featureids",
-        "nodes_hitrates",
-        "nodes_missing_value_tracks_true",
-        "nodes_modes",
-        "nodes_splits",
-        "nodes_trueleafs",
-        "nodes_truenodeids",
-        "post_transform",
-        "tree_roots",
-    ];
-
-    fn new(node: &'a NodeProto) -> Result<Self, ModelError> {
-        let mut by_name = BTreeMap::new();
-        for attribute in &node.attribute {
-            let name = attribute.name.as_str();
-            if !Self::KNOWN.contains(&name) {
-                return Err(unreadable(format!(
-                    "{TREE_ENSEMBLE} has an unknown attribute {name:?}"
-                )));
-            }
-            if by_name.insert(name, attribute).is_some() {
-                return Err(unreadable(format!(
-                    "{TREE_ENSEMBLE} has attribute {name} twice"
-                )));
-            }
-        }
-        Ok(Self(by_name))
-    }
-
-    /// An integer that may only have one value; absent means that value.
-    fn expect(&self, name: &str, expected: i64, meaning: &str) -> Result<(), ModelError> {
-        match self.0.get(name) {
-            Some(attribute) if attribute.i.unwrap_or_default() != expected => {
-                Err(unreadable(format!(
-                    "{name} is {}, only {expected} ({meaning}) is supported",
-                    attribute.i.unwrap_or_default()
-                )))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn ints(&self, name: &str) -> Result<&'a [i64], ModelError> {
-        let attribute = self
-            .0
-            .get(name)
-            .ok_or_else(|| unreadable(format!("{TREE_ENSEMBLE} has no {name}")))?;
-        Ok(&attribute.ints)
-    }
-
-    /// Integers below `limit`, as many as there are of `of`.
-    fn indices(&self, name: &str, limit: usize, length: usize) -> Result<Vec<usize>, ModelError> {
-        let values = self.ints(name)?;
-        same_length(name, values.len(), length)?;
-        let index = |(position, &value): (usize, &i64)| {
-            usize::try_from(value)
-                .ok()
-                .filter(|&value| value < limit)
-                .ok_or_else(|| {
-                    unreadable(format!("{name}[{position}] is {value}, not in 0..{limit}"))
-                })
-        };
-        values.iter().enumerate().map(index).collect()
-    }
-
-    fn flags(&self, name: &str, length: usize) -> Result<Vec<bool>, ModelError> {
-        Ok(self
-            .indices(name, 2, length)?
-            .into_iter()
-            .map(|flag| flag == 1)
-            .collect())
-    }
-
-    fn tensor(&self, name: &str, data_type: i32) -> Result<&'a TensorProto, ModelError> {
-        let attribute = self.0.get(name).and_then(|attribute| attribute.t.as_ref());
-        let tensor =
-            attribute.ok_or_else(|| unreadable(format!("{TREE_ENSEMBLE} has no tensor {name}")))?;
-        if tensor.data_type != data_type {
-            return Err(unreadable(format!(
-                "{name} has element type {}, not {data_type}",
-                tensor.data_type
-            )));
-        }
-        if tensor.data_location.is_some_and(|location| location != 0) {
-            return Err(unreadable(format!("{name} is stored outside the file")));
-        }
-        Ok(tensor)
-    }
-
-    fn floats(&self, name: &str) -> Result<Vec<f32>, ModelError> {
-        let tensor = self.tensor(name, FLOAT)?;
-        let (raw, rest) = tensor.raw_data.as_chunks::<4>();
-        if !rest.is_empty() {
-            return Err(unreadable(format!(
-                "{name} has {} bytes, not a multiple of 4",
-                tensor.raw_data.len()
-            )));
-        }
-        let values = if raw.is_empty() {
-            tensor.float_data.clone()
-        } else {
-            raw.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
-        };
-        match values.iter().position(|value| !value.is_finite()) {
-            Some(position) => Err(unreadable(format!(
-                "{name}[{position}] is {}, not finite",
-                values[position]
-            ))),
-            None => Ok(values),
-        }
-    }
-
-    fn bytes(&self, name: &str) -> Result<Vec<u8>, ModelError> {
-        let tensor = self.tensor(name, UINT8)?;
-        if !tensor.raw_data.is_empty() {
-            return Ok(tensor.raw_data.clone());
-        }
-        let byte = |&value: &i32| {
-            u8::try_from(value).map_err(|_| unreadable(format!("{name} holds {value}")))
-        };
-        tensor.int32_data.iter().map(byte).collect()
-    }
-}
-
-fn same_length(name: &str, length: usize, expected: usize) -> Result<(), ModelError> {
-    if length == expected {
-        Ok(())
-    } else {
-        Err(unreadable(format!(
-            "{name} has {length} entries, {expected} needed"
-        )))
-    }
-}
-
 /// The attributes side by side, lengths and ranges checked.
 struct Columns {
     roots: Vec<usize>,
@@ -312,11 +165,10 @@ impl Columns {
             return Err(unreadable("tree_roots is empty"));
         }
         at_most("number of trees", roots, nodes)?;
-        let nan_left = match attributes.0.get("nodes_missing_value_tracks_true") {
-            Some(attribute) if !attribute.ints.is_empty() => {
-                attributes.flags("nodes_missing_value_tracks_true", nodes)?
-            }
-            _ => vec![false; nodes],
+        let nan_left = if attributes.has_ints("nodes_missing_value_tracks_true") {
+            attributes.flags("nodes_missing_value_tracks_true", nodes)?
+        } else {
+            vec![false; nodes]
         };
         // Child indices are ranged when the tree is built: what they index depends on the leaf flag beside them.
         Ok(Self {

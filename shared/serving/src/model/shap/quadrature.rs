@@ -20,7 +20,7 @@ pub(super) fn gauss_legendre(count: usize) -> Vec<(f64, f64)> {
                 x -= value / derivative;
             }
             // From -1..1 to 0..1 halves the weights.
-            ((1.0 + x) / 2.0, 1.0 / ((1.0 - x * x) * slope * slope))
+            (f64::midpoint(1.0, x), 1.0 / ((1.0 - x * x) * slope * slope))
         })
         .collect()
 }
