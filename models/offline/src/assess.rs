@@ -12,7 +12,6 @@ use features::matrix::Matrix;
 use features::time::Timestamp;
 use serde_json::Value;
 use serving::manifest::{Manifest, Platt};
-use serving::model::Scorer;
 use serving::predictor::{Model, TrainOnCustomers};
 use serving::registry::verify_model;
 use serving::wire::parse_instant;

@@ -7,7 +7,7 @@ use crate::histories::Histories;
 use crate::ingest::LoadError;
 use crate::matrix_file::{MatrixError, MatrixWriter, RowHead};
 use crate::shop::Shop;
-use crate::snapshots::Snapshots;
+use crate::snapshots::{SnapshotRow, Snapshots};
 use features::history::CustomerHistory;
 use features::time::Timestamp;
 use golden::GoldenPicker;
@@ -73,7 +73,15 @@ struct Description {
     fingerprint: String,
     features: Vec<Feature>,
     cutoffs: BTreeMap<&'static str, Vec<String>>,
-    rows: BTreeMap<&'static str, usize>,
+    rows: BTreeMap<&'static str, PartCounts>,
+}
+
+/// What a part holds; training refuses too little without reading a row of the test part.
+#[derive(Serialize, Default)]
+struct PartCounts {
+    rows: usize,
+    customers: usize,
+    positives: usize,
 }
 
 #[derive(Serialize)]
@@ -141,12 +149,12 @@ pub fn write<P: TrainOnCustomers>(
     let mut writer = MatrixWriter::create(&out.join("matrix.parquet"), &names)?;
     let mut snapshots = Snapshots::<P>::new(&artifacts, &cutoffs, |_| true);
     let mut picker = GoldenPicker::new(cutoffs.train.iter().max().copied().unwrap_or(first));
-    let mut rows = BTreeMap::new();
+    let mut parts = PartCounter::default();
     for customer in histories.customers() {
         let (customer_id, history) = customer?;
         snapshots.of_customer(&customer_id, &history, |row| {
             picker.offer(&row, &history);
-            *rows.entry(row.split.name()).or_insert(0) += 1;
+            parts.count(&row);
             let head = RowHead { customer_id: row.customer_id, cutoff: row.cutoff_text, split: row.split.name(), label: row.label };
             writer.push(head, row.features)
         })?;
@@ -154,7 +162,7 @@ pub fn write<P: TrainOnCustomers>(
     }
     let written = writer.finish()?;
     let seconds = started.elapsed().as_secs_f64();
-    let description = describe::<P>(shop, &cutoffs, rows);
+    let description = describe::<P>(shop, &cutoffs, parts.finish());
     write_json(&out.join("matrix.json"), &description)?;
     write_json(&out.join("artifacts.json"), &artifacts)?;
     write_json(&out.join("golden_histories.json"), &picker.finish())?;
@@ -169,7 +177,31 @@ pub fn write<P: TrainOnCustomers>(
     })
 }
 
-fn describe<P: TrainOnCustomers>(shop: &Shop, cutoffs: &Cutoffs, rows: BTreeMap<&'static str, usize>) -> Description {
+/// Counts rows, positives and distinct customers of each part; rows of a customer come one after the other.
+#[derive(Default)]
+struct PartCounter {
+    parts: BTreeMap<&'static str, PartCounts>,
+    last: BTreeMap<&'static str, String>,
+}
+
+impl PartCounter {
+    fn count(&mut self, row: &SnapshotRow<'_>) {
+        let part = self.parts.entry(row.split.name()).or_default();
+        part.rows += 1;
+        part.positives += usize::from(row.label > 0.5);
+        let last = self.last.entry(row.split.name()).or_default();
+        if last != row.customer_id {
+            row.customer_id.clone_into(last);
+            part.customers += 1;
+        }
+    }
+
+    fn finish(self) -> BTreeMap<&'static str, PartCounts> {
+        self.parts
+    }
+}
+
+fn describe<P: TrainOnCustomers>(shop: &Shop, cutoffs: &Cutoffs, rows: BTreeMap<&'static str, PartCounts>) -> Description {
     let schema = P::schema();
     let texts = |times: &[Timestamp]| times.iter().map(|at| format_instant(*at)).collect();
     Description {
