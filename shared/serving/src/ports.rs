@@ -35,6 +35,34 @@ pub enum StoreError {
     },
 }
 
+impl StoreError {
+    /// The same call may succeed later.
+    pub fn unavailable(
+        operation: &'static str,
+        place: impl Into<String>,
+        reason: impl Into<String>,
+    ) -> Self {
+        Self::Unavailable {
+            operation,
+            place: place.into(),
+            reason: reason.into(),
+        }
+    }
+
+    /// The same call will fail again.
+    pub fn broken(
+        operation: &'static str,
+        place: impl Into<String>,
+        reason: impl Into<String>,
+    ) -> Self {
+        Self::Broken {
+            operation,
+            place: place.into(),
+            reason: reason.into(),
+        }
+    }
+}
+
 /// Entity histories, one wide record per entity, as the bytes of their codec.
 pub trait HistoryStore: Send + Sync {
     /// The record of each id of a kind (for example `customer`), in the order asked; `None` for an unknown id; and
@@ -45,7 +73,7 @@ pub trait HistoryStore: Send + Sync {
         ids: &[&str],
     ) -> impl Future<Output = Result<Histories, StoreError>> + Send;
 
-    /// Writes records, replacing those of the same id.
+    /// Writes records, replacing those of the same id; the last one wins where an id stands twice.
     fn put_histories(
         &self,
         kind: &'static str,
@@ -79,16 +107,26 @@ pub struct Histories {
 /// Immutable files by key: models, manifests, policies.
 pub trait ArtifactStore: Send + Sync {
     /// The file's bytes, or `None` when there is none.
-    fn get_artifact(&self, key: &str) -> impl Future<Output = Result<Option<Bytes>, StoreError>> + Send;
+    fn get_artifact(
+        &self,
+        key: &str,
+    ) -> impl Future<Output = Result<Option<Bytes>, StoreError>> + Send;
 
     /// Writes a file that is not there yet; `false` and no change when it is.
-    fn put_artifact(&self, key: &str, bytes: Bytes) -> impl Future<Output = Result<bool, StoreError>> + Send;
+    fn put_artifact(
+        &self,
+        key: &str,
+        bytes: Bytes,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 }
 
 /// Small named values that are changed by compare-and-set: which version is served.
 pub trait PointerStore: Send + Sync {
     /// The value of each pointer, in the order asked.
-    fn get_pointers(&self, names: &[&str]) -> impl Future<Output = Result<Vec<Option<String>>, StoreError>> + Send;
+    fn get_pointers(
+        &self,
+        names: &[&str],
+    ) -> impl Future<Output = Result<Vec<Option<String>>, StoreError>> + Send;
 
     /// Sets `name` to `value` if it now is `expected` (`None`: not there); `false` and no change otherwise.
     fn set_pointer(

@@ -72,7 +72,11 @@ pub trait TrainOnCustomers: Predictor {
     ) -> Result<Self::Artifacts, String>;
 
     /// The case of one customer at a cut-off, or `None` when the customer is outside the trained population then.
-    fn training_case(history: CustomerHistory, as_of: Timestamp, artifacts: &Self::Artifacts) -> Option<Self::Case>;
+    fn training_case(
+        history: CustomerHistory,
+        as_of: Timestamp,
+        artifacts: &Self::Artifacts,
+    ) -> Option<Self::Case>;
 
     /// The truth after `as_of`: 1.0 for the event predicted, 0.0 for its absence.
     fn label(history: &CustomerHistory, as_of: Timestamp, artifacts: &Self::Artifacts) -> f32;
@@ -169,7 +173,9 @@ impl<P: Predictor> Served<P> {
             .into_iter()
             .map(|range| Scored {
                 raw: raw[range.clone()].to_vec(),
-                contributions: contributions.as_mut().map_or_else(Vec::new, |c| c.take(range.len()).collect()),
+                contributions: contributions
+                    .as_mut()
+                    .map_or_else(Vec::new, |c| c.take(range.len()).collect()),
                 rows: range.map(|index| rows.row(index).to_vec()).collect(),
             })
             .collect())
