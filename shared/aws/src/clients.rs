@@ -7,6 +7,13 @@ use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
 use aws_sdk_s3::config::Credentials;
 use std::time::Duration;
 
+/// The access key of servers that stand in for AWS on this machine.
+pub const LOCAL_ACCESS_KEY: &str = "local";
+/// Its secret; it guards nothing, the servers listen on this machine only.
+pub const LOCAL_SECRET_KEY: &str = "local-secret";
+/// The region of servers that stand in for AWS.
+pub const LOCAL_REGION: &str = "eu-central-1";
+
 /// Both clients, from one configuration, so that they share credentials and connections' settings.
 #[derive(Debug, Clone)]
 pub struct Clients {
@@ -40,9 +47,10 @@ impl Clients {
     /// assert_eq!(runtime.block_on(connect).region, "eu-central-1");
     /// ```
     pub async fn at(s3: &str, dynamo: &str) -> Self {
-        let credentials = Credentials::new("local", "local-secret", None, None, "stand-in");
+        let credentials =
+            Credentials::new(LOCAL_ACCESS_KEY, LOCAL_SECRET_KEY, None, None, "stand-in");
         let loader = aws_config::defaults(BehaviorVersion::latest())
-            .region(Region::from_static("eu-central-1"))
+            .region(Region::from_static(LOCAL_REGION))
             .credentials_provider(credentials);
         let sdk = limited(loader).load().await;
         let mut clients = Self::of(

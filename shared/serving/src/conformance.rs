@@ -365,7 +365,8 @@ pub async fn pointers(store: &impl PointerStore) {
 /// `writers` concurrent compare-and-sets from one value: one wins, and its value stays. Twenty rounds, from a new
 /// pointer on.
 pub async fn one_winner_of(store: &impl PointerStore, writers: usize) {
-    let name = "conformance/raced";
+    let name = format!("conformance/raced by {writers}");
+    let name = name.as_str();
     let mut now: Option<String> = None;
     for round in 0..20 {
         let values: Vec<String> = (0..writers)
