@@ -1,1 +1,30 @@
-//! Placeholder.
+//! Everything that is done away from requests: loading a shop's orders, training features, evaluation, publishing.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`shop`] | `shop.toml`: what a shop's exports look like |
+//! | [`ingest`] | files to checked lines, row by row; bad rows to `rejects.csv` |
+//! | [`histories`] | lines to customer histories on disk, in bounded memory |
+//! | [`store`] | histories into a feature store |
+//! | [`cutoffs`], [`snapshots`] | when a model is trained, calibrated and tested; the rows it sees then |
+//! | [`matrix`], [`matrix_file`] | what training reads |
+//! | [`evaluate`], [`assess`] | metrics with intervals, baselines and bars; a model judged by them |
+//! | [`model_folder`] | a model's folder on disk |
+//! | [`functions`] | the list of predictors |
+//! | [`cli`] | the command line `storecast` |
+//! | [`messy`] | a generated European shop with every flaw the loader knows |
+
+pub mod assess;
+pub mod cli;
+pub mod cutoffs;
+pub mod evaluate;
+pub mod functions;
+pub mod histories;
+pub mod ingest;
+pub mod matrix;
+pub mod matrix_file;
+pub mod messy;
+pub mod model_folder;
+pub mod shop;
+pub mod snapshots;
+pub mod store;

@@ -79,8 +79,49 @@ pub fn encode(history: &CustomerHistory) -> Vec<u8> {
             }
         })
         .collect();
-    let stored = Stored { products: tables.products, categories: tables.categories, orders };
+    let stored = Stored {
+        products: tables.products,
+        categories: tables.categories,
+        orders,
+    };
     postcard::to_extend(&stored, vec![VERSION]).expect("writing to memory cannot fail")
+}
+
+/// A history within a size limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fitted {
+    /// At most as many as asked for.
+    pub bytes: Vec<u8>,
+    /// How many of the oldest orders did not fit.
+    pub orders_left_out: usize,
+}
+
+/// Encodes the newest orders that fit into `limit` bytes: the windows that features look at end at the present, so
+/// the oldest orders are the ones to lose. An empty history is returned where not even one order fits.
+pub fn encode_within(history: &CustomerHistory, limit: usize) -> Fitted {
+    let whole = encode(history);
+    if whole.len() <= limit {
+        return Fitted {
+            bytes: whole,
+            orders_left_out: 0,
+        };
+    }
+    let orders = history.orders();
+    let newest = |skip: usize| encode(&CustomerHistory::new(orders[skip..].to_vec()));
+    // More orders never take fewer bytes, so the fewest that must go are found by halving.
+    let (mut fits_not, mut fits) = (0, orders.len());
+    while fits - fits_not > 1 {
+        let middle = usize::midpoint(fits_not, fits);
+        if newest(middle).len() <= limit {
+            fits = middle
+        } else {
+            fits_not = middle
+        }
+    }
+    Fitted {
+        bytes: newest(fits),
+        orders_left_out: fits,
+    }
 }
 
 /// Decodes what [`encode`] wrote.
@@ -90,7 +131,8 @@ pub fn decode(bytes: &[u8]) -> Result<CustomerHistory, CodecError> {
         return Err(CodecError::UnknownVersion { found });
     }
     let damaged = |reason: String| CodecError::Damaged { reason };
-    let (stored, rest): (Stored, _) = postcard::take_from_bytes(body).map_err(|e| damaged(e.to_string()))?;
+    let (stored, rest): (Stored, _) =
+        postcard::take_from_bytes(body).map_err(|e| damaged(e.to_string()))?;
     if !rest.is_empty() {
         return Err(damaged(format!("{} bytes after the end", rest.len())));
     }
@@ -99,7 +141,11 @@ pub fn decode(bytes: &[u8]) -> Result<CustomerHistory, CodecError> {
     for order in &stored.orders {
         let placed_at = Timestamp(previous.wrapping_add(order.seconds_after_previous));
         previous = placed_at.0;
-        let lines = order.lines.iter().map(|line| stored.line(line)).collect::<Result<_, _>>()?;
+        let lines = order
+            .lines
+            .iter()
+            .map(|line| stored.line(line))
+            .collect::<Result<_, _>>()?;
         orders.push(Order {
             order_id: order.order_id.clone(),
             placed_at,
@@ -112,9 +158,17 @@ pub fn decode(bytes: &[u8]) -> Result<CustomerHistory, CodecError> {
 
 impl Stored {
     fn line(&self, line: &StoredLine) -> Result<OrderLine, CodecError> {
-        let beyond = |what| CodecError::Damaged { reason: format!("{what} index beyond its table") };
-        let (product_id, category) = self.products.get(line.product as usize).ok_or_else(|| beyond("product"))?;
-        let category = self.categories.get(*category as usize).ok_or_else(|| beyond("category"))?;
+        let beyond = |what| CodecError::Damaged {
+            reason: format!("{what} index beyond its table"),
+        };
+        let (product_id, category) = self
+            .products
+            .get(line.product as usize)
+            .ok_or_else(|| beyond("product"))?;
+        let category = self
+            .categories
+            .get(*category as usize)
+            .ok_or_else(|| beyond("category"))?;
         Ok(OrderLine {
             product_id: product_id.clone(),
             category: category.clone(),
@@ -136,8 +190,16 @@ struct Tables {
 
 impl Tables {
     fn store(&mut self, line: &OrderLine) -> StoredLine {
-        let category = intern(&mut self.categories, &mut self.category_index, line.category.clone());
-        let product = intern(&mut self.products, &mut self.product_index, (line.product_id.clone(), category));
+        let category = intern(
+            &mut self.categories,
+            &mut self.category_index,
+            line.category.clone(),
+        );
+        let product = intern(
+            &mut self.products,
+            &mut self.product_index,
+            (line.product_id.clone(), category),
+        );
         StoredLine {
             product,
             quantity_milli: line.quantity_milli,

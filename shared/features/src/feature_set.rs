@@ -37,7 +37,9 @@ pub struct FeatureSet<V: 'static> {
 impl<V> FeatureSet<V> {
     /// The values of one row, in column order.
     pub fn row<'a>(&'a self, view: &'a V) -> impl Iterator<Item = f64> + 'a {
-        self.columns.iter().map(move |column| (column.compute)(view))
+        self.columns
+            .iter()
+            .map(move |column| (column.compute)(view))
     }
 
     /// What is known of each column, in order.
@@ -60,10 +62,12 @@ impl<V> FeatureSet<V> {
             hash.update([0]);
             hash.update(info.name);
         }
-        hash.finalize().iter().fold(String::with_capacity(64), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+        hash.finalize()
+            .iter()
+            .fold(String::with_capacity(64), |mut hex, byte| {
+                let _ = write!(hex, "{byte:02x}");
+                hex
+            })
     }
 }
 

@@ -51,7 +51,11 @@ impl Order {
 
     /// What was given back for returned positions, in minor units, not negative.
     pub fn returned_minor(&self) -> i64 {
-        sum(self.lines.iter().filter(|l| !l.is_purchase()).map(|l| l.net_minor.saturating_neg().max(0)))
+        sum(self
+            .lines
+            .iter()
+            .filter(|l| !l.is_purchase())
+            .map(|l| l.net_minor.saturating_neg().max(0)))
     }
 
     /// What discounts took off the positions bought, in minor units.
@@ -109,10 +113,19 @@ impl CustomerHistory {
     /// Features see what was placed before `as_of`; a label therefore starts at `as_of` itself.
     pub fn purchased_within(&self, from: Timestamp, until: Timestamp) -> bool {
         let first = self.orders.partition_point(|o| o.placed_at < from);
-        self.orders[first..].iter().take_while(|o| o.placed_at < until).any(Order::is_purchase)
+        self.orders[first..]
+            .iter()
+            .take_while(|o| o.placed_at < until)
+            .any(Order::is_purchase)
     }
 }
 
 fn line_key(line: &OrderLine) -> (&str, &str, i64, i64, i64) {
-    (&line.product_id, &line.category, line.quantity_milli, line.net_minor, line.discount_minor)
+    (
+        &line.product_id,
+        &line.category,
+        line.quantity_milli,
+        line.net_minor,
+        line.discount_minor,
+    )
 }

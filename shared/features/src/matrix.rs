@@ -17,7 +17,10 @@ impl Matrix {
     /// An empty matrix of `columns` columns; at least one.
     pub fn new(columns: usize) -> Self {
         assert!(columns > 0, "a matrix has at least one column");
-        Self { columns, values: Vec::new() }
+        Self {
+            columns,
+            values: Vec::new(),
+        }
     }
 
     /// Takes whole rows laid one after the other.
@@ -29,7 +32,11 @@ impl Matrix {
     pub fn push_row(&mut self, row: impl IntoIterator<Item = f64>) {
         let before = self.values.len();
         self.values.extend(row.into_iter().map(|v| v as f32));
-        assert_eq!(self.values.len() - before, self.columns, "a row has one value per column");
+        assert_eq!(
+            self.values.len() - before,
+            self.columns,
+            "a row has one value per column"
+        );
     }
 
     /// How many columns a row has.

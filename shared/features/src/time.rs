@@ -27,7 +27,10 @@ impl Timestamp {
     #[must_use]
     pub fn minus_days(self, days: f64) -> Self {
         // `as` saturates, and NaN becomes 0 days: total by construction.
-        Self(self.0.saturating_sub((days * SECONDS_PER_DAY as f64) as i64))
+        Self(
+            self.0
+                .saturating_sub((days * SECONDS_PER_DAY as f64) as i64),
+        )
     }
 
     /// The instant `days` days of 24 hours after this one, held at the ends of the range.

@@ -20,6 +20,9 @@ pub const ARTIFACTS_FILE: &str = "artifacts.json";
 /// Name of the golden rows in a model's folder.
 pub const GOLDEN_FILE: &str = "golden.json";
 
+/// Name of the policy in a function's folder.
+pub const POLICY_FILE: &str = "policy.json";
+
 /// `manifest.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -29,7 +29,7 @@ pub trait Predictor: Sized + Send + Sync + 'static {
     /// What was fitted before the matrix existed: `artifacts.json`.
     type Artifacts: Serialize + DeserializeOwned + Send + Sync + 'static;
     /// What the shop decides: `policy.json`, versioned apart from the model.
-    type Policy: Policy;
+    type Policy: DeserializeOwned + Send + Sync + 'static;
 
     /// The routes this function answers.
     fn routes() -> &'static [Route<Self::Request>];
@@ -58,6 +58,9 @@ pub trait Predictor: Sized + Send + Sync + 'static {
         served: &Served<Self>,
     ) -> Result<Self::Response, Error>;
 
+    /// Refuses a policy that makes no sense, by itself or for this model, naming field, value and limit.
+    fn check_policy(policy: &Self::Policy, artifacts: &Self::Artifacts) -> Result<(), String>;
+
     /// The case a golden row starts from, or `None` when it starts from columns.
     fn golden_case(row: &GoldenRow) -> Result<Option<Self::Case>, String>;
 }
@@ -78,6 +81,9 @@ pub trait TrainOnCustomers: Predictor {
         artifacts: &Self::Artifacts,
     ) -> Option<Self::Case>;
 
+    /// What a person should know of a fit, for example that a parameter ended on its bound.
+    fn warnings(artifacts: &Self::Artifacts) -> Vec<String>;
+
     /// The truth after `as_of`: 1.0 for the event predicted, 0.0 for its absence.
     fn label(history: &CustomerHistory, as_of: Timestamp, artifacts: &Self::Artifacts) -> f32;
 }
@@ -91,14 +97,6 @@ pub struct TrainingSettings {
     pub currency: String,
     /// How many minor units one unit of the currency has: 100 for EUR, 1 for JPY.
     pub minor_per_major: u32,
-}
-
-/// A policy file: parsed, then checked.
-pub trait Policy: DeserializeOwned + Send + Sync + 'static {
-    /// The version it names itself by.
-    fn version(&self) -> &str;
-    /// Refuses values that make no sense, naming field, value and limit.
-    fn check(&self) -> Result<(), String>;
 }
 
 /// The columns of a model.
@@ -142,19 +140,25 @@ pub struct Scored {
     pub rows: Vec<Vec<f32>>,
 }
 
-/// A model in service: verified, with its policy.
-pub struct Served<P: Predictor> {
+/// A verified model: what it says of itself, what was fitted, and its scorer.
+pub struct Model<P: Predictor> {
     /// What the model says of itself.
     pub manifest: Manifest,
     /// What was fitted before the matrix existed.
     pub artifacts: P::Artifacts,
     /// The scorer.
     pub scorer: Box<dyn Scorer>,
+}
+
+/// A model in service, with the policy it is used with.
+pub struct Served<P: Predictor> {
+    /// The model.
+    pub model: Model<P>,
     /// What the shop decides.
     pub policy: P::Policy,
 }
 
-impl<P: Predictor> Served<P> {
+impl<P: Predictor> Model<P> {
     /// Features and scores of all cases in one matrix and one call of the model.
     pub fn score(&self, cases: &[P::Case]) -> Result<Vec<Scored>, ModelError> {
         let mut rows = Matrix::new(self.scorer.columns());

@@ -1,1 +1,265 @@
-//! Placeholder.
+//! gather, features, score, respond over any predictor: the request path every trigger shares.
+
+mod routing;
+
+use crate::error::{CallerError, Error};
+use crate::ports::{HistoryStore, StoreError};
+use crate::predictor::{Predictor, Served};
+use crate::problem::{CONTENT_TYPE, Problem};
+use crate::registry::Refusal;
+use crate::wire::BODY_LIMIT_BYTES;
+use features::time::Timestamp;
+
+/// A call as the service sees it, whatever brought it.
+#[derive(Debug, Clone, Default)]
+pub struct HttpRequest {
+    /// Upper case.
+    pub method: String,
+    /// Percent-encoded, without the query.
+    pub path: String,
+    /// Decoded.
+    pub query: Vec<(String, String)>,
+    /// Decoded from base64 where the gateway encoded it.
+    pub body: Vec<u8>,
+}
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpResponse {
+    /// Status code.
+    pub status: u16,
+    /// Names in lower case.
+    pub headers: Vec<(&'static str, String)>,
+    /// JSON.
+    pub body: String,
+    /// What the metrics need to know of it.
+    pub observed: Observed,
+}
+
+/// What one call did, for metrics; holds no id and no payload.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Observed {
+    /// Things asked about.
+    pub cases: usize,
+    /// Rows the model scored.
+    pub rows: usize,
+}
+
+/// A predictor in service: its stores and its verified model.
+pub struct Service<P: Predictor, S> {
+    store: S,
+    served: Result<Served<P>, Refusal>,
+}
+
+impl<P: Predictor, S: HistoryStore> Service<P, S> {
+    /// A refused model still answers: with 503, and the reason in the log.
+    pub fn new(store: S, served: Result<Served<P>, Refusal>) -> Self {
+        Self { store, served }
+    }
+
+    /// Version of the served model, or `none`.
+    pub fn model_version(&self) -> &str {
+        self.served
+            .as_ref()
+            .map_or("none", |served| &served.model.manifest.version)
+    }
+
+    /// Answers one call; every failure becomes a problem.
+    pub async fn handle_http(
+        &self,
+        request: HttpRequest,
+        request_id: &str,
+        now: Timestamp,
+    ) -> HttpResponse {
+        match self.route(&request, now).await {
+            Ok((body, observed)) => HttpResponse {
+                status: 200,
+                headers: vec![("content-type", "application/json".to_owned())],
+                body,
+                observed,
+            },
+            Err(error) => problem_response(&report(&error).with_request_id(request_id)),
+        }
+    }
+
+    /// Answers the JSON that `POST` takes, without HTTP around it: a direct invocation.
+    pub async fn handle_direct(
+        &self,
+        body: &[u8],
+        request_id: &str,
+        now: Timestamp,
+    ) -> Result<(String, Observed), Problem> {
+        let answer = async { self.answer(&Self::parse_within_limit(body)?, now).await };
+        answer
+            .await
+            .map_err(|error| report(&error).with_request_id(request_id))
+    }
+
+    /// Answers many requests with one call of the model: batches and single calls share this path.
+    pub async fn predict_many(
+        &self,
+        requests: &[P::Request],
+        now: Timestamp,
+    ) -> Vec<Result<P::Response, Error>> {
+        let served = match self.served() {
+            Ok(served) => served,
+            Err(_) => return requests.iter().map(|_| Err(self.refused())).collect(),
+        };
+        let mut gathered = Vec::with_capacity(requests.len());
+        for request in requests {
+            gathered.push(P::gather(&self.store, request, now).await);
+        }
+        respond_many(served, requests, gathered)
+    }
+
+    async fn route(&self, http: &HttpRequest, now: Timestamp) -> Result<(String, Observed), Error> {
+        let (route, parameters) = routing::find(P::routes(), http)?;
+        if http.body.len() > BODY_LIMIT_BYTES {
+            return Err(too_large(http.body.len()));
+        }
+        let request = (route.request)(&parameters, &http.body)?;
+        self.answer(&request, now).await
+    }
+
+    fn parse_within_limit(body: &[u8]) -> Result<P::Request, Error> {
+        if body.len() > BODY_LIMIT_BYTES {
+            return Err(too_large(body.len()));
+        }
+        P::parse(body)
+    }
+
+    async fn answer(
+        &self,
+        request: &P::Request,
+        now: Timestamp,
+    ) -> Result<(String, Observed), Error> {
+        let served = self.served()?;
+        let cases = P::gather(&self.store, request, now).await?;
+        let scored = served.model.score(&cases).map_err(score_failed)?;
+        let observed = Observed {
+            cases: cases.len(),
+            rows: scored.iter().map(|s| s.raw.len()).sum(),
+        };
+        let response = P::respond(request, &cases, &scored, served)?;
+        let body = serde_json::to_string(&response).map_err(|error| Error::Internal {
+            what: "write the answer",
+            reason: error.to_string(),
+        })?;
+        Ok((body, observed))
+    }
+
+    fn served(&self) -> Result<&Served<P>, Error> {
+        self.served.as_ref().map_err(|_| self.refused())
+    }
+
+    fn refused(&self) -> Error {
+        let reason = self
+            .served
+            .as_ref()
+            .err()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        Error::Retry {
+            what: "no model is served",
+            reason,
+        }
+    }
+}
+
+/// One matrix and one call of the model for all cases of all requests.
+fn respond_many<P: Predictor>(
+    served: &Served<P>,
+    requests: &[P::Request],
+    gathered: Vec<Result<Vec<P::Case>, Error>>,
+) -> Vec<Result<P::Response, Error>> {
+    let mut all = Vec::new();
+    let counts: Vec<Result<usize, Error>> = gathered
+        .into_iter()
+        .map(|cases| {
+            cases.map(|cases| {
+                let count = cases.len();
+                all.extend(cases);
+                count
+            })
+        })
+        .collect();
+    let scored = served.model.score(&all);
+    let mut first = 0;
+    requests
+        .iter()
+        .zip(counts)
+        .map(|(request, count)| {
+            let range = first..first + count?;
+            first = range.end;
+            let scored = scored
+                .as_ref()
+                .map_err(|error| score_failed(error.clone()))?;
+            P::respond(request, &all[range.clone()], &scored[range], served)
+        })
+        .collect()
+}
+
+/// The failure of a store, as a request sees it.
+pub fn store_failed(error: StoreError) -> Error {
+    let reason = error.to_string();
+    match error {
+        StoreError::Unavailable { .. } => Error::Retry {
+            what: "the feature store is not available",
+            reason,
+        },
+        StoreError::Broken { .. } => Error::Internal {
+            what: "read the feature store",
+            reason,
+        },
+    }
+}
+
+fn score_failed(error: crate::model::ModelError) -> Error {
+    Error::Internal {
+        what: "score",
+        reason: error.to_string(),
+    }
+}
+
+fn too_large(bytes: usize) -> Error {
+    CallerError::TooLarge {
+        bytes,
+        limit: BODY_LIMIT_BYTES,
+    }
+    .into()
+}
+
+/// Logs what the caller must not see, once, and makes the problem. What callers did wrong is theirs to see, not ours
+/// to log: it may quote their data.
+fn report(error: &Error) -> Problem {
+    let problem = Problem::new(error);
+    match error {
+        Error::Caller(_) => tracing::info!(
+            status = problem.status,
+            problem = problem.kind,
+            "request refused"
+        ),
+        Error::Retry { what, reason } => {
+            tracing::warn!(what, reason, "request failed, may be retried")
+        }
+        Error::Internal { what, reason } => tracing::error!(what, reason, "request failed"),
+    }
+    problem
+}
+
+fn problem_response(problem: &Problem) -> HttpResponse {
+    let mut headers = vec![("content-type", CONTENT_TYPE.to_owned())];
+    if let Some(allow) = &problem.allow {
+        headers.push(("allow", allow.clone()));
+    }
+    if problem.status == 503 {
+        headers.push(("retry-after", "1".to_owned()));
+    }
+    let body = serde_json::to_string(problem).unwrap_or_default();
+    HttpResponse {
+        status: problem.status,
+        headers,
+        body,
+        observed: Observed::default(),
+    }
+}

@@ -1,1 +1,303 @@
-//! Histories and instants as they stand in requests and golden rows.
+//! Histories and instants as they stand in requests and golden rows: parsed once, at the door.
+
+use crate::error::{CallerError, Error};
+use features::history::{CustomerHistory, Order, OrderLine};
+use features::time::{LocalDay, Timestamp};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+/// A body larger than this is refused: Lambda itself ends at 6 MB, the gateway in front of it would let 10 MB through.
+pub const BODY_LIMIT_BYTES: usize = 5 * 1024 * 1024;
+/// Orders of one inline history.
+pub const ORDERS_LIMIT: usize = 20_000;
+/// Largest amount of one line in minor units, either way: ten billion in a currency with cents.
+pub const AMOUNT_LIMIT_MINOR: i64 = 1_000_000_000_000;
+/// Largest quantity of one line, either way.
+pub const QUANTITY_LIMIT: f64 = 1e9;
+/// Longest id of anything, in bytes.
+pub const ID_LIMIT_BYTES: usize = 256;
+
+/// A history given in the request instead of an id in the store.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InlineHistory {
+    /// In any order.
+    pub orders: Vec<InlineOrder>,
+}
+
+/// One order of an inline history.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InlineOrder {
+    /// The shop's id, unique within the history.
+    pub order_id: String,
+    /// RFC 3339 with the shop's UTC offset: its date is the shop-local day.
+    pub placed_at: String,
+    /// What was bought or returned.
+    pub lines: Vec<InlineLine>,
+}
+
+/// One position of an inline order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InlineLine {
+    /// The shop's product id; may be left out.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub product_id: String,
+    /// The product's category; may be left out.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub category: String,
+    /// Units, negative for a return; 1 when left out.
+    #[serde(default = "one")]
+    pub quantity: f64,
+    /// Paid for the position after discounts, minor units; negative for a return.
+    pub net_minor: i64,
+    /// What discounts took off, minor units.
+    #[serde(default)]
+    pub discount_minor: i64,
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+impl InlineHistory {
+    /// The history, or what is wrong with it; `pointer` is where it stands in the body.
+    pub fn parse(&self, pointer: &str) -> Result<CustomerHistory, CallerError> {
+        if self.orders.len() > ORDERS_LIMIT {
+            let reason = format!(
+                "{} orders, at most {ORDERS_LIMIT} allowed",
+                self.orders.len()
+            );
+            return Err(value_error(format!("{pointer}/orders"), reason));
+        }
+        let mut seen = std::collections::HashSet::new();
+        let orders = self.orders.iter().enumerate().map(|(index, order)| {
+            let pointer = format!("{pointer}/orders/{index}");
+            if !seen.insert(order.order_id.as_str()) {
+                let reason = format!("order id {} stands there twice", shown(&order.order_id));
+                return Err(value_error(format!("{pointer}/order_id"), reason));
+            }
+            order.parse(&pointer)
+        });
+        Ok(CustomerHistory::new(orders.collect::<Result<_, _>>()?))
+    }
+
+    /// A history as a request would give it; `utc_offset_seconds` of an order follow from its local day.
+    pub fn from_history(history: &CustomerHistory) -> Self {
+        Self {
+            orders: history
+                .orders()
+                .iter()
+                .map(InlineOrder::from_order)
+                .collect(),
+        }
+    }
+}
+
+impl InlineOrder {
+    fn parse(&self, pointer: &str) -> Result<Order, CallerError> {
+        check_id(&self.order_id, &format!("{pointer}/order_id"))?;
+        let (placed_at, offset) = parse_instant(&self.placed_at, &format!("{pointer}/placed_at"))?;
+        let lines = self.lines.iter().enumerate();
+        Ok(Order {
+            order_id: self.order_id.clone(),
+            placed_at,
+            local_day: LocalDay::at(placed_at, offset),
+            lines: lines
+                .map(|(index, line)| line.parse(&format!("{pointer}/lines/{index}")))
+                .collect::<Result<_, _>>()?,
+        })
+    }
+
+    fn from_order(order: &Order) -> Self {
+        // Any offset that puts the instant on the local day gives the same features; the smallest is shown.
+        let hours =
+            (-14..=14).filter(|h| LocalDay::at(order.placed_at, h * 3600) == order.local_day);
+        let offset = hours.min_by_key(|h: &i32| h.abs()).unwrap_or(0);
+        Self {
+            order_id: order.order_id.clone(),
+            placed_at: format_instant_at(order.placed_at, offset * 3600),
+            lines: order.lines.iter().map(InlineLine::from_line).collect(),
+        }
+    }
+}
+
+impl InlineLine {
+    fn parse(&self, pointer: &str) -> Result<OrderLine, CallerError> {
+        let refuse =
+            |field: &str, reason: String| Err(value_error(format!("{pointer}/{field}"), reason));
+        if !(self.quantity.abs() <= QUANTITY_LIMIT) {
+            return refuse(
+                "quantity",
+                format!("{} is beyond {QUANTITY_LIMIT} units", self.quantity),
+            );
+        }
+        if self.net_minor.saturating_abs() > AMOUNT_LIMIT_MINOR {
+            return refuse(
+                "net_minor",
+                format!("{} is beyond {AMOUNT_LIMIT_MINOR}", self.net_minor),
+            );
+        }
+        if !(0..=AMOUNT_LIMIT_MINOR).contains(&self.discount_minor) {
+            return refuse(
+                "discount_minor",
+                format!(
+                    "{} is not within 0 and {AMOUNT_LIMIT_MINOR}",
+                    self.discount_minor
+                ),
+            );
+        }
+        if self.quantity > 0.0 && self.net_minor < 0 {
+            return refuse(
+                "net_minor",
+                format!(
+                    "{} is negative for a purchase; a return has negative quantity",
+                    self.net_minor
+                ),
+            );
+        }
+        check_text(&self.product_id, &format!("{pointer}/product_id"))?;
+        check_text(&self.category, &format!("{pointer}/category"))?;
+        Ok(OrderLine {
+            product_id: self.product_id.clone(),
+            category: self.category.clone(),
+            quantity_milli: (self.quantity * 1000.0).round() as i64,
+            net_minor: self.net_minor,
+            discount_minor: self.discount_minor,
+        })
+    }
+
+    fn from_line(line: &OrderLine) -> Self {
+        Self {
+            product_id: line.product_id.clone(),
+            category: line.category.clone(),
+            quantity: line.quantity_milli as f64 / 1000.0,
+            net_minor: line.net_minor,
+            discount_minor: line.discount_minor,
+        }
+    }
+}
+
+/// Parses a body; errors name the position (not JSON) or the place (JSON of another shape).
+pub fn parse_body<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    let parsed = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let pointer = pointer_of(error.path());
+        body_error(error.inner(), pointer)
+    })?;
+    reader
+        .end()
+        .map_err(|error| body_error(&error, String::new()))?;
+    Ok(parsed)
+}
+
+fn body_error(error: &serde_json::Error, pointer: String) -> Error {
+    // serde_json ends its text with the position, which has fields of its own here.
+    let text = error.to_string();
+    let reason = text
+        .split(" at line ")
+        .next()
+        .unwrap_or_default()
+        .to_owned();
+    match error.classify() {
+        serde_json::error::Category::Data => CallerError::Shape {
+            pointer,
+            reason: cut(&reason, 200),
+        }
+        .into(),
+        _ => CallerError::Malformed {
+            reason,
+            line: error.line(),
+            column: error.column(),
+        }
+        .into(),
+    }
+}
+
+fn pointer_of(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    path.iter()
+        .fold(String::new(), |pointer, segment| match segment {
+            Segment::Seq { index } => format!("{pointer}/{index}"),
+            Segment::Map { key } => {
+                format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"))
+            }
+            Segment::Enum { .. } | Segment::Unknown => pointer,
+        })
+}
+
+/// Parses RFC 3339 with an offset: the instant and the offset in seconds.
+///
+/// ```
+/// use serving::wire::parse_instant;
+/// let (at, offset) = parse_instant("1970-01-02T00:00:00+01:00", "/as_of").unwrap();
+/// assert_eq!((at.0, offset), (82_800, 3_600));
+/// assert!(parse_instant("1970-01-02", "/as_of").is_err());
+/// ```
+pub fn parse_instant(text: &str, pointer: &str) -> Result<(Timestamp, i32), CallerError> {
+    let refuse = || {
+        let reason = format!(
+            "{} is not an RFC 3339 instant with an offset, such as 2026-01-31T12:00:00Z",
+            shown(text)
+        );
+        value_error(pointer.to_owned(), reason)
+    };
+    let pieces = jiff::fmt::temporal::DateTimeParser::new()
+        .parse_pieces(text)
+        .map_err(|_| refuse())?;
+    let at: jiff::Timestamp = text.parse().map_err(|_| refuse())?;
+    let offset = pieces
+        .to_numeric_offset()
+        .map_or(0, jiff::tz::Offset::seconds);
+    Ok((Timestamp(at.as_second()), offset))
+}
+
+/// An instant as RFC 3339 in UTC, whole seconds; years outside -9999..=9999 are held at the end of the range.
+pub fn format_instant(instant: Timestamp) -> String {
+    jiff::Timestamp::from_second(instant.0)
+        .unwrap_or(jiff::Timestamp::MAX)
+        .to_string()
+}
+
+fn format_instant_at(instant: Timestamp, offset_seconds: i32) -> String {
+    let at = jiff::Timestamp::from_second(instant.0).unwrap_or(jiff::Timestamp::MAX);
+    let offset = jiff::tz::Offset::from_seconds(offset_seconds).unwrap_or(jiff::tz::Offset::UTC);
+    at.display_with_offset(offset).to_string()
+}
+
+/// Refuses empty and overlong ids.
+pub fn check_id(id: &str, pointer: &str) -> Result<(), CallerError> {
+    if id.is_empty() {
+        return Err(value_error(
+            pointer.to_owned(),
+            "empty, an id has at least one character".to_owned(),
+        ));
+    }
+    check_text(id, pointer)
+}
+
+fn check_text(text: &str, pointer: &str) -> Result<(), CallerError> {
+    if text.len() > ID_LIMIT_BYTES {
+        let reason = format!("{} bytes, at most {ID_LIMIT_BYTES} allowed", text.len());
+        return Err(value_error(pointer.to_owned(), reason));
+    }
+    Ok(())
+}
+
+/// A value error at a place.
+pub fn value_error(pointer: String, reason: String) -> CallerError {
+    CallerError::Value { pointer, reason }
+}
+
+/// A value as an error may show it: quoted, cut short, control characters escaped.
+pub fn shown(text: &str) -> String {
+    format!("{:?}", cut(text, 40))
+}
+
+fn cut(text: &str, characters: usize) -> String {
+    match text.char_indices().nth(characters) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}

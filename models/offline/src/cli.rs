@@ -1,0 +1,88 @@
+//! The command line `storecast`: everything a shop's data scientist or engineer does away from the request path.
+
+mod check;
+mod evaluate;
+mod features;
+mod fit;
+mod invoke;
+mod load;
+mod progress;
+mod publish;
+mod shop_data;
+
+use crate::functions::NAMES;
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// What a command reports when it fails: text for people, already naming place, value and limit.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Predictions for online shops: load a shop's orders, make training features, evaluate, publish and try models.
+#[derive(Parser)]
+#[command(name = "storecast", version, max_term_width = 100, after_help = "\
+Exit codes: 0 done; 1 failed, the reason is on standard error; 2 wrong arguments; 3 a bar of `evaluate` is missed.
+
+A first walk through your own shop:
+  storecast load     --shop my-shop.toml --dry-run          check the files, see what is rejected and why
+  make train         SHOP=my-shop.toml                      features, training, evaluation, model card
+  storecast check    churn --model models/churn             would the function accept this model?
+  storecast publish  churn --model models/churn             put it into service")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Read a shop's orders row by row and write every customer's history to the feature store.
+    Load(load::Load),
+    /// Fit what columns take as given (for churn: BG/NBD) from the orders before a cut-off.
+    Fit(fit::Fit),
+    /// Write the training matrix: the rows that serving would have computed at each cut-off, with what happened then.
+    Features(features::Features),
+    /// Print every metric of a model on its test snapshots, one JSON line each, with baselines and bars.
+    Evaluate(evaluate::Evaluate),
+    /// Check a model as the function does when it starts, and say what differs.
+    Check(check::Check),
+    /// Check a model, write it to the registry and move the served pointer to it.
+    Publish(publish::Publish),
+    /// Answer one event on this machine, without AWS: the function's own code over a shop's files.
+    Invoke(invoke::Invoke),
+}
+
+/// Which function is meant.
+#[derive(Args)]
+struct Which {
+    /// The function
+    #[arg(value_parser = NAMES)]
+    function: String,
+}
+
+/// Where a model lies.
+#[derive(Args)]
+struct ModelFolder {
+    /// Folder of the model, as training writes it
+    #[arg(long, default_value = "models/churn", value_name = "FOLDER")]
+    model: PathBuf,
+    /// ONNX Runtime library; only graphs that are not tree ensembles need it
+    #[arg(long, value_name = "FILE")]
+    onnxruntime: Option<PathBuf>,
+}
+
+/// Runs the command line; the exit code tells what happened.
+pub fn run() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Load(command) => command.run(),
+        Command::Fit(command) => command.run(),
+        Command::Features(command) => command.run(),
+        Command::Evaluate(command) => command.run(),
+        Command::Check(command) => command.run(),
+        Command::Publish(command) => command.run(),
+        Command::Invoke(command) => command.run(),
+    };
+    done.unwrap_or_else(|failure| {
+        eprintln!("error: {failure}");
+        ExitCode::FAILURE
+    })
+}

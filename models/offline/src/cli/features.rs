@@ -1,0 +1,49 @@
+//! `storecast features`.
+
+use super::progress::counter;
+use super::shop_data::ShopData;
+use super::{Failure, Which};
+use crate::{for_predictor, matrix};
+use clap::Args;
+use serving::predictor::TrainOnCustomers;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+#[derive(Args)]
+#[command(after_help = "\
+Writes into the folder: matrix.parquet (customer_id, cutoff, split, label, one float32 column per feature), matrix.json
+(what the columns and snapshots are), artifacts.json (what was fitted before the first snapshot) and
+golden_histories.json (raw histories with their columns, for the model's golden rows).
+
+Snapshots come from [training] in the shop file or, without it, from the end of the data backwards: three to test, one
+to calibrate, the others to train, no label window reaching into the next part.")]
+pub(super) struct Features {
+    #[command(flatten)]
+    which: Which,
+    #[command(flatten)]
+    data: ShopData,
+    /// Folder to write to
+    #[arg(long, value_name = "FOLDER")]
+    out: PathBuf,
+}
+
+impl Features {
+    pub(super) fn run(&self) -> Result<ExitCode, Failure> {
+        for_predictor!(self.which.function.as_str(), features::<P>(self))
+    }
+}
+
+fn features<P: TrainOnCustomers>(command: &Features) -> Result<ExitCode, Failure> {
+    let (shop, histories) = command.data.load()?;
+    let bar = counter("features", histories.counts().customers);
+    let written = matrix::write::<P>(&shop, &histories, &command.out, &|| bar.inc(1))?;
+    bar.finish_and_clear();
+    eprintln!(
+        "features: {} rows of {} customers at {} snapshots, {} columns, in {:.2} s ({:.0} order lines a second)",
+        written.rows, written.customers, written.snapshots, written.columns, written.seconds, written.lines_per_second
+    );
+    for warning in written.warnings {
+        eprintln!("note: {warning}");
+    }
+    Ok(ExitCode::SUCCESS)
+}

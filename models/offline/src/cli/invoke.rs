@@ -1,0 +1,67 @@
+//! `storecast invoke`.
+
+use super::shop_data::ShopData;
+use super::{Failure, ModelFolder, Which};
+use crate::store::write_histories;
+use crate::{for_predictor, model_folder};
+use clap::Args;
+use features::time::Timestamp;
+use serving::ports::MemoryStore;
+use serving::predictor::Predictor;
+use serving::registry::{verify_model, with_policy};
+use serving::service::Service;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+#[derive(Args)]
+#[command(after_help = "\
+The event is the body that POST takes, for example {\"customers\": [{\"customer_id\": \"1\"}]}.")]
+pub(super) struct Invoke {
+    #[command(flatten)]
+    which: Which,
+    #[command(flatten)]
+    data: ShopData,
+    #[command(flatten)]
+    folder: ModelFolder,
+    /// File with the event
+    #[arg(long, value_name = "FILE")]
+    data_file: PathBuf,
+}
+
+impl Invoke {
+    pub(super) fn run(&self) -> Result<ExitCode, Failure> {
+        for_predictor!(self.which.function.as_str(), invoke::<P>(self))
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the answer of a command for people and pipes")]
+fn invoke<P: Predictor>(command: &Invoke) -> Result<ExitCode, Failure> {
+    let event = std::fs::read(&command.data_file)?;
+    let files = model_folder::read_model(&command.folder.model)?;
+    let model = verify_model::<P>(&files, command.folder.onnxruntime.as_deref())?;
+    let served = with_policy(model, &model_folder::read_policy(&command.folder.model)?)?;
+    let (_, histories) = command.data.load()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let answer = runtime.block_on(async {
+        let store = MemoryStore::default();
+        write_histories(&store, &histories, &|_| ()).await?;
+        Ok::<_, Failure>(Service::new(store, Ok(served)).handle_direct(&event, "local", now()).await)
+    })?;
+    match answer {
+        Ok((body, _)) => {
+            println!("{body}");
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(problem) => {
+            println!("{}", serde_json::to_string(&problem)?);
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the command line is one of the two places that read a clock")]
+fn now() -> Timestamp {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since_1970.as_secs()).unwrap_or(i64::MAX))
+}

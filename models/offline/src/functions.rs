@@ -1,0 +1,17 @@
+//! The list of predictors. A new one is one line here.
+
+/// Runs a generic function for the predictor of a name: `for_predictor!(name, run::<P>(arguments))`.
+///
+/// The name is checked by clap against [`NAMES`], so another one cannot arrive here.
+#[macro_export]
+macro_rules! for_predictor {
+    ($name:expr, $run:ident::<P>($($argument:expr),* $(,)?)) => {
+        match $name {
+            <churn::Churn as serving::predictor::Predictor>::NAME => $run::<churn::Churn>($($argument),*),
+            other => unreachable!("predictor {other} is not in the list"),
+        }
+    };
+}
+
+/// Names of all predictors.
+pub const NAMES: [&str; 1] = [<churn::Churn as serving::predictor::Predictor>::NAME];

@@ -1,0 +1,174 @@
+//! From the lines of a partition to histories.
+
+use super::spill::customer_hash;
+use crate::ingest::LoadError;
+use features::codec;
+use features::history::{CustomerHistory, Order, OrderLine};
+use features::time::{LocalDay, Timestamp};
+use serde::Deserialize;
+
+/// A spilled line; the same fields in the same order as [`crate::ingest::Line`].
+#[derive(Debug, Deserialize)]
+struct Spilled<'a> {
+    customer: &'a str,
+    order: &'a str,
+    placed_at: i64,
+    local_day: i32,
+    product: &'a str,
+    category: &'a str,
+    quantity_milli: i64,
+    net_minor: i64,
+    discount_minor: i64,
+    updated_at: i64,
+    hash: u64,
+    dropped: bool,
+}
+
+struct Entry<'a> {
+    customer_hash: u64,
+    rank: u32,
+    line: Spilled<'a>,
+}
+
+/// What grouping saw.
+#[derive(Debug, Default)]
+pub(super) struct Grouped {
+    pub(super) kept: u64,
+    pub(super) replaced: u64,
+    pub(super) duplicates: u64,
+    pub(super) customers: u64,
+    pub(super) orders: u64,
+    /// Instants of the first and the last order.
+    pub(super) range: Option<(Timestamp, Timestamp)>,
+}
+
+/// The histories of a partition as they are stored.
+#[derive(Debug, Default)]
+pub(super) struct Block {
+    pub(super) bytes: Vec<u8>,
+    pub(super) grouped: Grouped,
+}
+
+impl Grouped {
+    pub(super) fn add(&mut self, other: &Self) {
+        self.kept += other.kept;
+        self.replaced += other.replaced;
+        self.duplicates += other.duplicates;
+        self.customers += other.customers;
+        self.orders += other.orders;
+        if let Some((first, last)) = other.range {
+            self.saw(first);
+            self.saw(last);
+        }
+    }
+
+    fn saw(&mut self, at: Timestamp) {
+        let (first, last) = self.range.unwrap_or((at, at));
+        self.range = Some((first.min(at), last.max(at)));
+    }
+}
+
+/// Groups the bytes of a partition; customers come out in the order of their hash, then their id.
+pub(super) fn partition(bytes: &[u8], drop_duplicates: bool) -> Result<Block, LoadError> {
+    let entries = decode(bytes)?;
+    let mut sorted: Vec<&Entry<'_>> = entries.iter().collect();
+    sorted.sort_unstable_by(|a, b| {
+        let key = |e: &Entry<'_>| (e.customer_hash, e.rank, e.line.hash);
+        let (a_key, b_key) = (key(a), key(b));
+        (a_key.0.cmp(&b_key.0))
+            .then_with(|| a.line.customer.cmp(b.line.customer))
+            .then_with(|| a.line.order.cmp(b.line.order))
+            .then_with(|| (a_key.1, a_key.2).cmp(&(b_key.1, b_key.2)))
+    });
+    let mut block = Block::default();
+    for customer in sorted.chunk_by(|a, b| a.line.customer == b.line.customer) {
+        let orders: Vec<Order> = customer
+            .chunk_by(|a, b| a.line.order == b.line.order)
+            .filter_map(|order| order_of(order, drop_duplicates, &mut block.grouped))
+            .collect();
+        if !orders.is_empty() {
+            block.grouped.customers += 1;
+            block.grouped.orders += orders.len() as u64;
+            store(customer[0].line.customer.as_bytes(), &mut block.bytes)?;
+            store(
+                &codec::encode(&CustomerHistory::new(orders)),
+                &mut block.bytes,
+            )?;
+        }
+    }
+    Ok(block)
+}
+
+fn decode(mut bytes: &[u8]) -> Result<Vec<Entry<'_>>, LoadError> {
+    let mut entries = Vec::new();
+    while !bytes.is_empty() {
+        let ((rank, line), rest): ((u32, Spilled<'_>), _) = postcard::take_from_bytes(bytes)
+            .map_err(|error| LoadError::Io {
+                place: "read spilled lines".to_owned(),
+                source: std::io::Error::other(error),
+            })?;
+        entries.push(Entry {
+            customer_hash: customer_hash(line.customer),
+            rank,
+            line,
+        });
+        bytes = rest;
+    }
+    Ok(entries)
+}
+
+fn store(bytes: &[u8], into: &mut Vec<u8>) -> Result<(), LoadError> {
+    let length = u32::try_from(bytes.len()).map_err(|_| LoadError::Io {
+        place: "store a history".to_owned(),
+        source: std::io::Error::other(format!(
+            "{} bytes, at most {} allowed",
+            bytes.len(),
+            u32::MAX
+        )),
+    })?;
+    into.extend_from_slice(&length.to_le_bytes());
+    into.extend_from_slice(bytes);
+    Ok(())
+}
+
+/// One order from all its lines, sorted by file, then hash; none when its valid version has no line left.
+fn order_of(entries: &[&Entry<'_>], drop_duplicates: bool, grouped: &mut Grouped) -> Option<Order> {
+    let version =
+        |file: &&[&Entry<'_>]| (file.iter().map(|e| e.line.updated_at).max(), file[0].rank);
+    let valid = entries
+        .chunk_by(|a, b| a.rank == b.rank)
+        .max_by_key(version)?;
+    let countable =
+        |entries: &[&Entry<'_>]| entries.iter().filter(|e| !e.line.dropped).count() as u64;
+    grouped.replaced += countable(entries) - countable(valid);
+    let mut kept: Vec<&Spilled<'_>> = valid
+        .iter()
+        .map(|e| &e.line)
+        .filter(|line| !line.dropped)
+        .collect();
+    if drop_duplicates {
+        let before = kept.len();
+        kept.dedup_by_key(|line| line.hash);
+        grouped.duplicates += (before - kept.len()) as u64;
+    }
+    grouped.kept += kept.len() as u64;
+    let first = kept.iter().min_by_key(|line| line.placed_at)?;
+    let order = Order {
+        order_id: first.order.to_owned(),
+        placed_at: Timestamp(first.placed_at),
+        local_day: LocalDay(first.local_day),
+        lines: kept.iter().map(|line| order_line(line)).collect(),
+    };
+    grouped.saw(order.placed_at);
+    Some(order)
+}
+
+fn order_line(line: &Spilled<'_>) -> OrderLine {
+    OrderLine {
+        product_id: line.product.to_owned(),
+        category: line.category.to_owned(),
+        quantity_milli: line.quantity_milli,
+        net_minor: line.net_minor,
+        discount_minor: line.discount_minor,
+    }
+}

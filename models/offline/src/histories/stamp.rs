@@ -1,0 +1,69 @@
+//! What a load left behind, and whether it can be used again.
+
+use super::Counts;
+use crate::ingest::{Input, LoadError};
+use crate::shop::Shop;
+use features::codec;
+use features::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use serving::manifest::sha256_hex;
+use std::path::{Path, PathBuf};
+
+/// Raised when equal files lead to other histories than before.
+const LAYOUT: u32 = 1;
+
+/// `stamp.json`, written last: without it the other files of a work folder count for nothing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Stamp {
+    pub(super) fingerprint: String,
+    /// Bytes of the stored histories.
+    pub(super) size: u64,
+    pub(super) first_order: Timestamp,
+    pub(super) last_order: Timestamp,
+    pub(super) counts: Counts,
+    pub(super) notes: Vec<String>,
+}
+
+impl Stamp {
+    /// The stamp of a work folder; none when it is missing or of other code.
+    pub(super) fn read(work: &Path) -> Option<Self> {
+        serde_json::from_slice(&std::fs::read(path(work)).ok()?).ok()
+    }
+
+    pub(super) fn fits(&self, fingerprint: &str, histories: &Path) -> bool {
+        let size = std::fs::metadata(histories).map(|metadata| metadata.len());
+        self.fingerprint == fingerprint && size.is_ok_and(|size| size == self.size)
+    }
+
+    pub(super) fn remove(work: &Path) -> Result<(), LoadError> {
+        match std::fs::remove_file(path(work)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(LoadError::io(
+                format!("remove {}", path(work).display()),
+            )(error)),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn write(&self, work: &Path) -> Result<(), LoadError> {
+        let place = || format!("write {}", path(work).display());
+        let text = serde_json::to_vec_pretty(self).map_err(|e| LoadError::io(place())(e.into()))?;
+        let unfinished = work.join("stamp.json.unfinished");
+        std::fs::write(&unfinished, text).map_err(LoadError::io(place()))?;
+        std::fs::rename(&unfinished, path(work)).map_err(LoadError::io(place()))
+    }
+}
+
+fn path(work: &Path) -> PathBuf {
+    work.join("stamp.json")
+}
+
+/// A hash of all that decides the histories: this code's layout, the shop, and the files by name, size and time.
+pub(super) fn fingerprint(shop: &Shop, orders: &[Input], products: &[Input]) -> String {
+    let all = format!(
+        "{LAYOUT} {} {}\n{}\n{orders:?}\n{products:?}",
+        codec::VERSION,
+        env!("CARGO_PKG_VERSION"),
+        shop.text
+    );
+    sha256_hex(all.as_bytes())
+}

@@ -1,0 +1,204 @@
+//! Rows of Parquet, batch by batch.
+
+use super::LoadError;
+use super::cell::Cell;
+use super::rows::{RowSink, find_columns};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Date32Type, Decimal128Type, Float64Type, Int64Type};
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_cast::display::{ArrayFormatter, FormatOptions};
+use arrow_cast::{CastOptions, cast_with_options};
+use arrow_schema::{ArrowError, DataType, TimeUnit};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use std::fs::File;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::Path;
+
+const BATCH_ROWS: usize = 8192;
+
+/// Reads all rows of a file and gives the cells of the columns `wanted`, in that order.
+///
+/// With `hash_rows` every column is read, because rows that differ in any of them are no duplicates; without it only
+/// the wanted ones are, and the hash is 0.
+pub(super) fn read(
+    path: &Path,
+    file: &str,
+    wanted: &[&str],
+    hash_rows: bool,
+    sink: &mut dyn RowSink,
+) -> Result<(), LoadError> {
+    let unreadable = |reason: String| LoadError::Unreadable {
+        file: file.to_owned(),
+        reason,
+    };
+    let bytes = File::open(path).map_err(LoadError::io(format!("read {file}")))?;
+    if bytes.metadata().is_ok_and(|metadata| metadata.len() == 0) {
+        return Err(LoadError::Empty {
+            file: file.to_owned(),
+        });
+    }
+    let builder = ParquetRecordBatchReaderBuilder::try_new(bytes)
+        .map_err(|e| unreadable(format!("no Parquet file: {e}")))?;
+    let names: Vec<String> = builder
+        .schema()
+        .fields()
+        .iter()
+        .map(|field| field.name().clone())
+        .collect();
+    let columns = find_columns(file, wanted, &names)?;
+    let mask = if hash_rows {
+        ProjectionMask::all()
+    } else {
+        ProjectionMask::roots(builder.parquet_schema(), columns.iter().copied())
+    };
+    let reader = builder
+        .with_projection(mask)
+        .with_batch_size(BATCH_ROWS)
+        .build()
+        .map_err(|e| unreadable(format!("read Parquet: {e}")))?;
+    let mut first_row = 1;
+    for batch in reader {
+        let batch =
+            batch.map_err(|e| unreadable(format!("read Parquet near row {first_row}: {e}")))?;
+        let failed = |e: ArrowError| unreadable(format!("read Parquet near row {first_row}: {e}"));
+        let hashes = if hash_rows {
+            Some(hash_batch(&batch).map_err(failed)?)
+        } else {
+            None
+        };
+        let columns = wanted
+            .iter()
+            .map(|name| Column::of(&batch, name))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(failed)?;
+        let mut cells = vec![Cell::Missing; columns.len()];
+        for index in 0..batch.num_rows() {
+            for (cell, column) in cells.iter_mut().zip(&columns) {
+                *cell = column.cell(index);
+            }
+            let hash = hashes.as_ref().map_or(0, |hashes| hashes[index]);
+            sink.row(first_row + index as u64, &cells, hash)?;
+        }
+        first_row += batch.num_rows() as u64;
+    }
+    Ok(())
+}
+
+/// How many rows a file has, from its last bytes; `None` when it is not readable.
+pub(super) fn row_count(path: &Path) -> Option<u64> {
+    let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(path).ok()?).ok()?;
+    u64::try_from(builder.metadata().file_metadata().num_rows()).ok()
+}
+
+/// A column of a batch in one of the few types that cells have.
+struct Column {
+    array: ArrayRef,
+    kind: Kind,
+}
+
+enum Kind {
+    Text,
+    Int,
+    Float,
+    Decimal(i8),
+    /// Ticks per second, and whether the zone is known.
+    Time(i64, bool),
+    Day,
+}
+
+impl Column {
+    fn of(batch: &RecordBatch, name: &str) -> Result<Self, ArrowError> {
+        let missing = || ArrowError::SchemaError(format!("column {name} is not in the batch"));
+        let array = batch.column_by_name(name).ok_or_else(missing)?;
+        let inner = match array.data_type() {
+            DataType::Dictionary(_, value) => value.as_ref(),
+            other => other,
+        };
+        let (target, kind) = match inner {
+            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
+                (DataType::Utf8, Kind::Text)
+            }
+            DataType::UInt64 => (DataType::Decimal128(20, 0), Kind::Decimal(0)),
+            integer if integer.is_integer() => (DataType::Int64, Kind::Int),
+            float if float.is_floating() => (DataType::Float64, Kind::Float),
+            DataType::Decimal32(_, scale)
+            | DataType::Decimal64(_, scale)
+            | DataType::Decimal128(_, scale)
+            | DataType::Decimal256(_, scale) => {
+                (DataType::Decimal128(38, *scale), Kind::Decimal(*scale))
+            }
+            DataType::Timestamp(unit, zone) => {
+                (DataType::Int64, Kind::Time(ticks(unit), zone.is_some()))
+            }
+            DataType::Date32 | DataType::Date64 => (DataType::Date32, Kind::Day),
+            other => {
+                let reason = format!(
+                    "column {name} is {other}; text, numbers, dates and time stamps can be read"
+                );
+                return Err(ArrowError::SchemaError(reason));
+            }
+        };
+        // Strict: a value that does not fit is an error here, not a null that passes for a missing value.
+        let options = CastOptions {
+            safe: false,
+            ..CastOptions::default()
+        };
+        let array = if array.data_type() == &target {
+            array.clone()
+        } else {
+            cast_with_options(array, &target, &options)?
+        };
+        Ok(Self { array, kind })
+    }
+
+    fn cell(&self, index: usize) -> Cell<'_> {
+        if self.array.is_null(index) {
+            return Cell::Missing;
+        }
+        match self.kind {
+            Kind::Text => Cell::Text(self.array.as_string::<i32>().value(index)),
+            Kind::Int => Cell::Int(self.array.as_primitive::<Int64Type>().value(index)),
+            Kind::Float => Cell::Float(self.array.as_primitive::<Float64Type>().value(index)),
+            Kind::Decimal(scale) => Cell::Decimal(
+                self.array.as_primitive::<Decimal128Type>().value(index),
+                scale,
+            ),
+            Kind::Day => Cell::Day(self.array.as_primitive::<Date32Type>().value(index)),
+            Kind::Time(ticks, zoned) => {
+                let seconds = self
+                    .array
+                    .as_primitive::<Int64Type>()
+                    .value(index)
+                    .div_euclid(ticks);
+                if zoned {
+                    Cell::Instant(seconds)
+                } else {
+                    Cell::Naive(seconds)
+                }
+            }
+        }
+    }
+}
+
+fn ticks(unit: &TimeUnit) -> i64 {
+    match unit {
+        TimeUnit::Second => 1,
+        TimeUnit::Millisecond => 1_000,
+        TimeUnit::Microsecond => 1_000_000,
+        TimeUnit::Nanosecond => 1_000_000_000,
+    }
+}
+
+/// A hash per row over all its columns, whatever their type.
+fn hash_batch(batch: &RecordBatch) -> Result<Vec<u64>, ArrowError> {
+    let mut hashers = vec![DefaultHasher::new(); batch.num_rows()];
+    let options = FormatOptions::default().with_null("\0");
+    for array in batch.columns() {
+        let formatter = ArrayFormatter::try_new(array, &options)?;
+        for (index, hasher) in hashers.iter_mut().enumerate() {
+            formatter.value(index).try_to_string()?.hash(hasher);
+        }
+    }
+    Ok(hashers.into_iter().map(|hasher| hasher.finish()).collect())
+}

@@ -1,0 +1,119 @@
+//! A file of any format as a stream of rows.
+
+use super::cell::Cell;
+use super::rejects::Reject;
+use super::source::{Consumed, open_text};
+use super::{LoadError, columnar, delimited};
+use crate::shop::{FileFormat, Layout};
+use std::io::BufRead;
+use std::path::{Path, PathBuf};
+
+/// Characters of a list of column names that an error shows.
+const SHOWN_NAMES: usize = 400;
+
+/// What takes rows as a file is read.
+pub(super) trait RowSink {
+    /// A row; the cells are those of the columns asked for.
+    fn row(&mut self, row: u64, cells: &[Cell<'_>], hash: u64) -> Result<(), LoadError>;
+    /// A row that could not be cut into columns.
+    fn bad(&mut self, row: u64, reject: &Reject) -> Result<(), LoadError>;
+}
+
+/// A file that is there and begins as its format should.
+pub(super) enum Opened {
+    Text(Box<dyn BufRead>, Consumed),
+    Parquet(PathBuf, u64),
+}
+
+/// How much of a file is read.
+#[derive(Debug, Clone)]
+pub(super) enum Position {
+    Text(Consumed),
+    Rows(u64),
+}
+
+impl Position {
+    /// Bytes of a file of `size` bytes that are read after `rows` rows.
+    pub(super) fn bytes(&self, size: u64, rows: u64) -> u64 {
+        match self {
+            Self::Text(consumed) => consumed.get().min(size),
+            Self::Rows(total) => {
+                (size as f64 * (rows as f64 / (*total).max(1) as f64).min(1.0)) as u64
+            }
+        }
+    }
+}
+
+impl Opened {
+    /// Opens a file; the format is told from the name unless the layout gives it.
+    pub(super) fn open(path: &Path, name: &str, layout: &Layout) -> Result<Self, LoadError> {
+        let by_name = || {
+            if is_parquet(name) {
+                FileFormat::Parquet
+            } else {
+                FileFormat::Csv
+            }
+        };
+        if layout.format.clone().unwrap_or_else(by_name) == FileFormat::Parquet {
+            return Ok(Self::Parquet(
+                path.to_owned(),
+                columnar::row_count(path).unwrap_or(0),
+            ));
+        }
+        let (text, consumed) = open_text(path, name)?;
+        Ok(Self::Text(text, consumed))
+    }
+
+    pub(super) fn position(&self) -> Position {
+        match self {
+            Self::Text(_, consumed) => Position::Text(consumed.clone()),
+            Self::Parquet(_, rows) => Position::Rows(*rows),
+        }
+    }
+
+    /// Gives all rows to the sink, with the cells of the columns `wanted` in that order.
+    pub(super) fn read(
+        self,
+        name: &str,
+        layout: &Layout,
+        wanted: &[&str],
+        hash_rows: bool,
+        sink: &mut dyn RowSink,
+    ) -> Result<(), LoadError> {
+        match self {
+            Self::Text(text, _) => delimited::read(text, name, layout, wanted, sink),
+            Self::Parquet(path, _) => columnar::read(&path, name, wanted, hash_rows, sink),
+        }
+    }
+}
+
+/// Whether a file name is that of a Parquet file.
+pub(crate) fn is_parquet(name: &str) -> bool {
+    let extension = Path::new(name).extension();
+    extension.is_some_and(|e| e.eq_ignore_ascii_case("parquet") || e.eq_ignore_ascii_case("pq"))
+}
+
+/// Where each wanted column stands; each must be there once.
+pub(super) fn find_columns(
+    file: &str,
+    wanted: &[&str],
+    found: &[String],
+) -> Result<Vec<usize>, LoadError> {
+    let place = |column: &&str| {
+        let mut places = found
+            .iter()
+            .enumerate()
+            .filter(|(_, name)| name == column)
+            .map(|(index, _)| index);
+        match (places.next(), places.count()) {
+            (Some(index), 0) => Ok(index),
+            (first, more) => Err(LoadError::Column {
+                file: file.to_owned(),
+                column: (*column).to_owned(),
+                times: usize::from(first.is_some()) + more,
+                found: found.join(", ").chars().take(SHOWN_NAMES).collect(),
+            }),
+        }
+    };
+    wanted.iter().map(place).collect()
+}

@@ -1,0 +1,5 @@
+//! The `storecast` command.
+
+fn main() -> std::process::ExitCode {
+    offline::cli::run()
+}

@@ -1,0 +1,199 @@
+//! `storecast features`: everything training reads, written by the code that serves.
+
+mod golden;
+
+use crate::cutoffs::{CutoffError, Cutoffs};
+use crate::histories::Histories;
+use crate::ingest::LoadError;
+use crate::matrix_file::{MatrixError, MatrixWriter, RowHead};
+use crate::shop::Shop;
+use crate::snapshots::Snapshots;
+use features::history::CustomerHistory;
+use features::time::Timestamp;
+use golden::GoldenPicker;
+use serde::Serialize;
+use serving::predictor::{TrainOnCustomers, TrainingSettings};
+use serving::wire::format_instant;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Instant;
+
+/// Why there is no matrix.
+#[derive(Debug, thiserror::Error)]
+pub enum FeaturesError {
+    /// The data is too short, or the shop's cut-offs overlap.
+    #[error(transparent)]
+    Cutoffs(#[from] CutoffError),
+    /// Histories could not be read.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The matrix could not be written.
+    #[error(transparent)]
+    Matrix(#[from] MatrixError),
+    /// Another file could not be written.
+    #[error("write {path}: {source}")]
+    File {
+        /// Which file.
+        path: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// What columns take as given could not be fitted.
+    #[error("{0}")]
+    Fit(String),
+}
+
+/// What was written, for people.
+#[derive(Debug)]
+pub struct Written {
+    /// Rows of the matrix.
+    pub rows: usize,
+    /// Customers read.
+    pub customers: u64,
+    /// Snapshots of all parts.
+    pub snapshots: usize,
+    /// Feature columns.
+    pub columns: usize,
+    /// Seconds from histories to matrix.
+    pub seconds: f64,
+    /// Order lines of the histories over those seconds; one core.
+    pub lines_per_second: f64,
+    /// What a person should know.
+    pub warnings: Vec<String>,
+}
+
+/// `matrix.json`.
+#[derive(Serialize)]
+struct Description {
+    model: &'static str,
+    shop: String,
+    currency: String,
+    source: String,
+    horizon_days: f64,
+    fingerprint: String,
+    features: Vec<Feature>,
+    cutoffs: BTreeMap<&'static str, Vec<String>>,
+    rows: BTreeMap<&'static str, usize>,
+}
+
+#[derive(Serialize)]
+struct Feature {
+    name: &'static str,
+    group: &'static str,
+    doc: &'static str,
+}
+
+/// The shop's cut-offs: its own, or derived from the end of its data.
+pub fn cutoffs(shop: &Shop, histories: &Histories) -> Result<Cutoffs, CutoffError> {
+    let horizon_days = f64::from(shop.training.horizon_days);
+    let cutoffs = match &shop.training.cutoffs {
+        Some(own) => {
+            Cutoffs { train: own.train.clone(), calibration: own.calibration.clone(), test: own.test.clone() }
+        }
+        None => Cutoffs::derive(histories.first_order(), histories.complete_through(), horizon_days)?,
+    };
+    cutoffs.check(horizon_days)?;
+    Ok(cutoffs)
+}
+
+/// Fits what the columns take as given, from the orders before `cutoff`.
+pub fn fit<P: TrainOnCustomers>(
+    shop: &Shop,
+    histories: &Histories,
+    cutoff: Timestamp,
+) -> Result<P::Artifacts, FeaturesError> {
+    let settings = TrainingSettings {
+        horizon_days: f64::from(shop.training.horizon_days),
+        currency: shop.currency.code.clone(),
+        minor_per_major: shop.currency.minor_per_major(),
+    };
+    let mut failure = None;
+    let mut known = histories.customers().map_while(|customer| match customer {
+        Ok((_, history)) => Some(CustomerHistory::new(history.before(cutoff).to_vec())),
+        Err(error) => {
+            failure = Some(error);
+            None
+        }
+    });
+    let fitted = P::fit(&mut known, cutoff, &settings);
+    match failure {
+        Some(error) => Err(error.into()),
+        None => fitted.map_err(FeaturesError::Fit),
+    }
+}
+
+/// Writes matrix, description, artifacts and golden histories into `out`; calls `progress` per customer.
+///
+/// Artifacts are fitted before the first training snapshot, so no row of any part saw what comes after it.
+pub fn write<P: TrainOnCustomers>(
+    shop: &Shop,
+    histories: &Histories,
+    out: &Path,
+    progress: &dyn Fn(),
+) -> Result<Written, FeaturesError> {
+    let cutoffs = cutoffs(shop, histories)?;
+    std::fs::create_dir_all(out).map_err(|source| file_error(out, source))?;
+    let first = cutoffs.train.iter().min().copied().unwrap_or_else(|| histories.first_order());
+    let artifacts = fit::<P>(shop, histories, first)?;
+    let schema = P::schema();
+    let names: Vec<_> = schema.columns.iter().map(|column| column.name).collect();
+    let started = Instant::now();
+    let mut writer = MatrixWriter::create(&out.join("matrix.parquet"), &names)?;
+    let mut snapshots = Snapshots::<P>::new(&artifacts, &cutoffs, |_| true);
+    let mut picker = GoldenPicker::new(cutoffs.train.iter().max().copied().unwrap_or(first));
+    let mut rows = BTreeMap::new();
+    for customer in histories.customers() {
+        let (customer_id, history) = customer?;
+        snapshots.of_customer(&customer_id, &history, |row| {
+            picker.offer(&row, &history);
+            *rows.entry(row.split.name()).or_insert(0) += 1;
+            let head = RowHead { customer_id: row.customer_id, cutoff: row.cutoff_text, split: row.split.name(), label: row.label };
+            writer.push(head, row.features)
+        })?;
+        progress();
+    }
+    let written = writer.finish()?;
+    let seconds = started.elapsed().as_secs_f64();
+    let description = describe::<P>(shop, &cutoffs, rows);
+    write_json(&out.join("matrix.json"), &description)?;
+    write_json(&out.join("artifacts.json"), &artifacts)?;
+    write_json(&out.join("golden_histories.json"), &picker.finish())?;
+    Ok(Written {
+        rows: written,
+        customers: histories.counts().customers,
+        snapshots: cutoffs.all().count(),
+        columns: names.len(),
+        seconds,
+        lines_per_second: histories.counts().kept as f64 / seconds,
+        warnings: P::warnings(&artifacts),
+    })
+}
+
+fn describe<P: TrainOnCustomers>(shop: &Shop, cutoffs: &Cutoffs, rows: BTreeMap<&'static str, usize>) -> Description {
+    let schema = P::schema();
+    let texts = |times: &[Timestamp]| times.iter().map(|at| format_instant(*at)).collect();
+    Description {
+        model: P::NAME,
+        shop: shop.name.clone(),
+        currency: shop.currency.code.clone(),
+        source: format!("{} Licence: {}", shop.source, shop.licence),
+        horizon_days: f64::from(shop.training.horizon_days),
+        fingerprint: schema.fingerprint,
+        features: schema.columns.iter().map(|c| Feature { name: c.name, group: c.group, doc: c.doc }).collect(),
+        cutoffs: BTreeMap::from([
+            ("train", texts(&cutoffs.train)),
+            ("calibration", texts(&cutoffs.calibration)),
+            ("test", texts(&cutoffs.test)),
+        ]),
+        rows,
+    }
+}
+
+fn write_json(path: &Path, content: &impl Serialize) -> Result<(), FeaturesError> {
+    let text = serde_json::to_string_pretty(content).map_err(std::io::Error::from);
+    text.and_then(|text| std::fs::write(path, text + "\n")).map_err(|source| file_error(path, source))
+}
+
+fn file_error(path: &Path, source: std::io::Error) -> FeaturesError {
+    FeaturesError::File { path: path.display().to_string(), source }
+}

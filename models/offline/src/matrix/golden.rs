@@ -1,0 +1,70 @@
+//! Raw histories for the model's golden rows.
+
+use crate::snapshots::SnapshotRow;
+use features::history::CustomerHistory;
+use features::time::Timestamp;
+use serde::Serialize;
+use serving::manifest::GoldenValue;
+use serving::wire::{InlineHistory, format_instant};
+
+/// How many histories of which size: a few long ones, so that every window is exercised, and more short ones. The file
+/// is read at every cold start, so it stays small.
+const WANTED: [(usize, std::ops::RangeInclusive<usize>); 3] = [(6, 1..=25), (4, 26..=60), (2, 61..=200)];
+
+/// `golden_histories.json`.
+#[derive(Serialize, Default)]
+pub(super) struct GoldenHistories {
+    rows: Vec<GoldenHistory>,
+}
+
+#[derive(Serialize)]
+struct GoldenHistory {
+    name: String,
+    entity: InlineHistory,
+    as_of: String,
+    features: Vec<GoldenValue>,
+}
+
+/// Takes the first customers of each size at one snapshot; customers come in an order that depends on ids only.
+pub(super) struct GoldenPicker {
+    at: Timestamp,
+    taken: [usize; WANTED.len()],
+    picked: GoldenHistories,
+}
+
+impl GoldenPicker {
+    pub(super) fn new(at: Timestamp) -> Self {
+        Self { at, taken: [0; WANTED.len()], picked: GoldenHistories::default() }
+    }
+
+    /// Takes the row if its snapshot and size are wanted. Orders after the snapshot stay in: they must not count.
+    pub(super) fn offer(&mut self, row: &SnapshotRow<'_>, history: &CustomerHistory) {
+        let lines: usize = history.orders().iter().map(|order| order.lines.len()).sum();
+        let Some(class) = WANTED.iter().position(|(_, sizes)| sizes.contains(&lines)) else { return };
+        if row.cutoff != self.at || self.taken[class] == WANTED[class].0 {
+            return;
+        }
+        self.taken[class] += 1;
+        // Numbered, not named by customer: the file leaves the shop with the model.
+        let name = format!("history {} of {lines} lines", self.picked.rows.len() + 1);
+        self.picked.rows.push(GoldenHistory {
+            name,
+            entity: InlineHistory::from_history(history),
+            as_of: format_instant(self.at),
+            features: row.features.iter().map(|value| golden_value(*value)).collect(),
+        });
+    }
+
+    pub(super) fn finish(self) -> GoldenHistories {
+        self.picked
+    }
+}
+
+fn golden_value(value: f32) -> GoldenValue {
+    match value {
+        _ if value.is_nan() => GoldenValue::Missing,
+        f32::INFINITY => GoldenValue::Text("inf".to_owned()),
+        f32::NEG_INFINITY => GoldenValue::Text("-inf".to_owned()),
+        finite => GoldenValue::Number(finite),
+    }
+}

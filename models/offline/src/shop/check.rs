@@ -1,0 +1,444 @@
+//! From the text's tables to a checked [`Shop`].
+
+use super::sections::{Layout, Orders, Products, ShopFile, TimeFile, TrainingFile};
+use super::{Currency, Cutoffs, Drops, FORMAT, Shop, ShopError, Training, Zones};
+use features::time::{SECONDS_PER_DAY, Timestamp};
+use jiff::tz::TimeZone;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// A record buffer of this size per file still leaves memory bounded.
+const MAX_RECORD_BYTES: usize = 64 << 20;
+const MAX_DATE_FORMATS: usize = 32;
+const MAX_HORIZON_DAYS: u32 = 3650;
+
+/// What is wrong, before the file is known: key, value, allowed.
+struct Wrong(String, String, String);
+
+fn wrong(key: impl Into<String>, value: impl std::fmt::Debug, allowed: impl Into<String>) -> Wrong {
+    Wrong(key.into(), format!("{value:?}"), allowed.into())
+}
+
+pub(super) fn shop(file: ShopFile, text: &str, path: &Path) -> Result<Shop, ShopError> {
+    checked(file, text, path).map_err(|Wrong(key, value, allowed)| ShopError::Value {
+        path: path.to_owned(),
+        key,
+        value,
+        allowed,
+    })
+}
+
+fn checked(file: ShopFile, text: &str, path: &Path) -> Result<Shop, Wrong> {
+    if file.format != FORMAT {
+        return Err(wrong("format", file.format, FORMAT.to_string()));
+    }
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
+    if file.name.is_empty() || file.name.len() > 64 || !file.name.chars().all(plain) {
+        return Err(wrong("name", &file.name, "1 to 64 of a-z, 0-9, - and _"));
+    }
+    let currency = Currency::of(&file.currency).ok_or_else(|| {
+        wrong(
+            "currency",
+            &file.currency,
+            "a three-letter code of ISO 4217, such as EUR",
+        )
+    })?;
+    let time = zones(&file.time)?;
+    orders(&file.orders, file.products.as_ref())?;
+    if let Some(products) = &file.products {
+        product_files(products)?;
+    }
+    drops(&file.drop, file.products.as_ref(), &file.orders)?;
+    let training = training(file.training, &time.days)?;
+    Ok(Shop {
+        path: path.to_owned(),
+        name: file.name,
+        currency,
+        source: file.source,
+        licence: file.licence,
+        data_root: data_root(&file.data_root, path)?,
+        time,
+        orders: file.orders,
+        products: file.products,
+        drop: file.drop,
+        training,
+        text: text.to_owned(),
+    })
+}
+
+fn data_root(root: &str, path: &Path) -> Result<PathBuf, Wrong> {
+    if root.is_empty() {
+        return Err(wrong(
+            "data_root",
+            root,
+            "a folder, \".\" for that of the file itself, or s3://bucket/prefix",
+        ));
+    }
+    Ok(if root.starts_with("s3://") {
+        root.into()
+    } else {
+        path.parent().unwrap_or(Path::new("")).join(root)
+    })
+}
+
+fn zones(time: &TimeFile) -> Result<Zones, Wrong> {
+    let zone = |key: &str, name: &str| {
+        TimeZone::get(name).map_err(|_| {
+            wrong(
+                key,
+                name,
+                "a zone of the IANA database, such as Europe/Vienna",
+            )
+        })
+    };
+    let naive = zone("time.naive_zone", &time.naive_zone)?;
+    let days = time
+        .day_zone
+        .as_deref()
+        .map_or(Ok(naive.clone()), |name| zone("time.day_zone", name))?;
+    Ok(Zones { naive, days })
+}
+
+fn orders(orders: &Orders, products: Option<&Products>) -> Result<(), Wrong> {
+    patterns("orders.files", &orders.files)?;
+    let columns = &orders.columns;
+    let named: Vec<(&str, &str)> = [
+        ("order_id", columns.order_id.as_deref()),
+        ("customer_id", Some(columns.customer_id.as_str())),
+        ("placed_at", Some(columns.placed_at.as_str())),
+        ("product_id", columns.product_id.as_deref()),
+        ("category", columns.category.as_deref()),
+        ("quantity", columns.quantity.as_deref()),
+        ("amount", Some(columns.amount.as_str())),
+        ("updated_at", columns.updated_at.as_deref()),
+    ]
+    .into_iter()
+    .filter_map(|(key, name)| name.map(|name| (key, name)))
+    .chain(
+        columns
+            .discounts
+            .iter()
+            .map(|name| ("discounts", name.as_str())),
+    )
+    .collect();
+    layout("orders", &orders.layout, &named)?;
+    if orders.dates.len() > MAX_DATE_FORMATS {
+        return Err(wrong(
+            "orders.dates",
+            &orders.dates,
+            format!("at most {MAX_DATE_FORMATS} formats"),
+        ));
+    }
+    for (index, format) in orders.dates.iter().enumerate() {
+        date_format(&format!("orders.dates[{index}]"), format)?;
+    }
+    if !(0.0..=1.0).contains(&orders.max_reject_share) {
+        return Err(wrong(
+            "orders.max_reject_share",
+            orders.max_reject_share,
+            "0 to 1",
+        ));
+    }
+    needs_order_id(orders)?;
+    if products.is_some() && columns.product_id.is_none() {
+        return Err(wrong(
+            "orders.columns.product_id",
+            None::<&str>,
+            "a column, because [products] is joined by it",
+        ));
+    }
+    Ok(())
+}
+
+fn needs_order_id(orders: &Orders) -> Result<(), Wrong> {
+    if orders.columns.order_id.is_some() {
+        return Ok(());
+    }
+    if orders.guests == super::Guests::OneOff {
+        return Err(wrong(
+            "orders.guests",
+            "one_off",
+            "\"drop\", unless orders.columns.order_id names a column",
+        ));
+    }
+    if !orders.cancellation_prefixes.is_empty() {
+        let allowed = "none, unless orders.columns.order_id names a column";
+        return Err(wrong(
+            "orders.cancellation_prefixes",
+            &orders.cancellation_prefixes,
+            allowed,
+        ));
+    }
+    Ok(())
+}
+
+fn product_files(products: &Products) -> Result<(), Wrong> {
+    patterns("products.files", &products.files)?;
+    let columns = &products.columns;
+    let named: Vec<(&str, &str)> = [
+        ("product_id", Some(columns.product_id.as_str())),
+        ("category", columns.category.as_deref()),
+        ("department", columns.department.as_deref()),
+    ]
+    .into_iter()
+    .filter_map(|(key, name)| name.map(|name| (key, name)))
+    .collect();
+    layout("products", &products.layout, &named)
+}
+
+fn patterns(key: &str, patterns: &[String]) -> Result<(), Wrong> {
+    if patterns.is_empty() {
+        return Err(wrong(
+            key,
+            patterns,
+            "at least one pattern, such as \"orders-*.csv\"",
+        ));
+    }
+    let bad = |pattern: &&String| pattern.is_empty() || pattern.split('/').any(|part| part == "**");
+    match patterns.iter().find(bad) {
+        Some(pattern) => Err(wrong(
+            key,
+            pattern,
+            "a path with * and ? inside its parts; ** is not known",
+        )),
+        None => Ok(()),
+    }
+}
+
+fn layout(table: &str, layout: &Layout, named: &[(&str, &str)]) -> Result<(), Wrong> {
+    if !layout.delimiter.is_ascii() || matches!(layout.delimiter, '"' | '\r' | '\n') {
+        return Err(wrong(
+            format!("{table}.layout.delimiter"),
+            layout.delimiter,
+            "one ASCII character, no quote",
+        ));
+    }
+    if !(64..=MAX_RECORD_BYTES).contains(&layout.max_record_bytes) {
+        let allowed = format!("64 to {MAX_RECORD_BYTES}");
+        return Err(wrong(
+            format!("{table}.layout.max_record_bytes"),
+            layout.max_record_bytes,
+            allowed,
+        ));
+    }
+    if let Some((key, name)) = named.iter().find(|(_, name)| name.is_empty()) {
+        return Err(wrong(
+            format!("{table}.columns.{key}"),
+            name,
+            "the name of a column",
+        ));
+    }
+    let Some(names) = &layout.column_names else {
+        return Ok(());
+    };
+    let distinct: BTreeSet<&String> = names.iter().collect();
+    if names.is_empty() || distinct.len() < names.len() {
+        return Err(wrong(
+            format!("{table}.layout.column_names"),
+            names,
+            "every column once",
+        ));
+    }
+    match named
+        .iter()
+        .find(|(_, name)| !names.iter().any(|known| known == name))
+    {
+        Some((key, name)) => Err(wrong(
+            format!("{table}.columns.{key}"),
+            name,
+            format!("one of layout.column_names {names:?}"),
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Tries the format on a known instant, there and back, so that a typo is found before the first row is.
+fn date_format(key: &str, format: &str) -> Result<(), Wrong> {
+    let allowed = "rfc3339, or a strptime format with year, month and day such as %d.%m.%Y %H:%M";
+    if format == "rfc3339" {
+        return Ok(());
+    }
+    let probe = jiff::civil::date(2021, 12, 31)
+        .at(23, 58, 59, 0)
+        .to_zoned(TimeZone::UTC)
+        .ok();
+    let works = probe.and_then(|probe| {
+        let text = jiff::fmt::strtime::format(format, &probe).ok()?;
+        let read = jiff::fmt::strtime::parse(format, &text).ok()?;
+        let date = read.to_date().ok().or_else(|| {
+            read.to_timestamp()
+                .ok()
+                .map(|t| TimeZone::UTC.to_datetime(t).date())
+        })?;
+        Some(date == probe.date())
+    });
+    if works == Some(true) {
+        Ok(())
+    } else {
+        Err(wrong(key, format, allowed))
+    }
+}
+
+fn drops(drop: &Drops, products: Option<&Products>, orders: &Orders) -> Result<(), Wrong> {
+    let department = products.is_some_and(|p| p.columns.department.is_some());
+    if !drop.departments.is_empty() && !department {
+        return Err(wrong(
+            "drop.departments",
+            &drop.departments,
+            "none, unless products.columns.department is named",
+        ));
+    }
+    let category =
+        orders.columns.category.is_some() || products.is_some_and(|p| p.columns.category.is_some());
+    if !drop.categories.is_empty() && !category {
+        return Err(wrong(
+            "drop.categories",
+            &drop.categories,
+            "none, unless a category column is named",
+        ));
+    }
+    if orders.columns.product_id.is_none()
+        && !(drop.product_ids.is_empty() && drop.product_prefixes.is_empty())
+    {
+        let value = (&drop.product_ids, &drop.product_prefixes);
+        return Err(wrong(
+            "drop.product_ids, drop.product_prefixes",
+            value,
+            "none, unless a product column is named",
+        ));
+    }
+    if drop
+        .product_prefixes
+        .iter()
+        .chain(&orders.cancellation_prefixes)
+        .any(String::is_empty)
+    {
+        return Err(wrong(
+            "drop.product_prefixes, orders.cancellation_prefixes",
+            "",
+            "prefixes that are not empty",
+        ));
+    }
+    let sensible =
+        |limit: Option<f64>| limit.is_none_or(|l| l.is_finite() && (0.0..=1e6).contains(&l));
+    let ordered = drop
+        .quantity_below
+        .zip(drop.quantity_above)
+        .is_none_or(|(below, above)| below <= above);
+    if !sensible(drop.quantity_below) || !sensible(drop.quantity_above) || !ordered {
+        let value = (drop.quantity_below, drop.quantity_above);
+        return Err(wrong(
+            "drop.quantity_below, drop.quantity_above",
+            value,
+            "0 to 1000000, the first not above the second",
+        ));
+    }
+    Ok(())
+}
+
+fn training(file: TrainingFile, days: &TimeZone) -> Result<Training, Wrong> {
+    let horizon_days = file.horizon_days.unwrap_or(28);
+    let spacing_days = file.spacing_days.unwrap_or(horizon_days);
+    for (key, value) in [
+        ("training.horizon_days", horizon_days),
+        ("training.spacing_days", spacing_days),
+    ] {
+        if !(1..=MAX_HORIZON_DAYS).contains(&value) {
+            return Err(wrong(key, value, format!("1 to {MAX_HORIZON_DAYS}")));
+        }
+    }
+    let cutoffs = match (
+        file.train_cutoffs,
+        file.calibration_cutoffs,
+        file.test_cutoffs,
+    ) {
+        (None, None, None) => None,
+        (Some(train), Some(calibration), Some(test)) => Some(Cutoffs {
+            train: instants("training.train_cutoffs", &train, days)?,
+            calibration: instants("training.calibration_cutoffs", &calibration, days)?,
+            test: instants("training.test_cutoffs", &test, days)?,
+        }),
+        _ => {
+            let allowed =
+                "all of train_cutoffs, calibration_cutoffs and test_cutoffs, or none of them";
+            return Err(wrong("training", "some lists of cut-offs", allowed));
+        }
+    };
+    if let Some(cutoffs) = &cutoffs {
+        closed(
+            "training.calibration_cutoffs",
+            &cutoffs.train,
+            &cutoffs.calibration,
+            horizon_days,
+        )?;
+        closed(
+            "training.test_cutoffs",
+            &cutoffs.calibration,
+            &cutoffs.test,
+            horizon_days,
+        )?;
+    }
+    Ok(Training {
+        horizon_days,
+        spacing_days,
+        cutoffs,
+    })
+}
+
+/// A label window that reaches into the next list would let training see what it is tested on.
+fn closed(
+    key: &str,
+    before: &[Timestamp],
+    after: &[Timestamp],
+    horizon_days: u32,
+) -> Result<(), Wrong> {
+    let horizon = i64::from(horizon_days) * SECONDS_PER_DAY;
+    match (before.last(), after.first()) {
+        (Some(last), Some(first)) if last.0 + horizon > first.0 => {
+            let iso = |at: &Timestamp| {
+                jiff::Timestamp::from_second(at.0)
+                    .map_or_else(|_| at.0.to_string(), |t| t.to_string())
+            };
+            let allowed = format!(
+                "{horizon_days} days or more after {}, the last one before",
+                iso(last)
+            );
+            Err(wrong(key, iso(first), allowed))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn instants(key: &str, values: &[toml::Value], days: &TimeZone) -> Result<Vec<Timestamp>, Wrong> {
+    let instants = values
+        .iter()
+        .map(|value| instant(key, value, days))
+        .collect::<Result<Vec<_>, _>>()?;
+    if instants.is_empty() || !instants.is_sorted_by(|a, b| a < b) {
+        let shown: Vec<String> = values.iter().map(ToString::to_string).collect();
+        return Err(wrong(key, shown, "at least one, ascending"));
+    }
+    Ok(instants)
+}
+
+fn instant(key: &str, value: &toml::Value, days: &TimeZone) -> Result<Timestamp, Wrong> {
+    let text = match value {
+        toml::Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    // A date has ten characters; a longer text that jiff reads as one has a time of day that would be lost.
+    let date = || {
+        text.parse::<jiff::civil::Date>()
+            .ok()
+            .filter(|_| text.len() == "2024-01-31".len())
+    };
+    let midnight = || {
+        date()?
+            .to_zoned(days.clone())
+            .ok()
+            .map(|zoned| zoned.timestamp())
+    };
+    let at = text.parse::<jiff::Timestamp>().ok().or_else(midnight);
+    at.map(|at| Timestamp(at.as_second()))
+        .ok_or_else(|| wrong(key, &text, "RFC 3339, or a date in the day zone"))
+}

@@ -1,0 +1,99 @@
+"""`manifest.json`: what the model says of itself. The Rust type `serving::manifest::Manifest` is the schema."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime, timezone
+from importlib.metadata import version as installed
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from matrix import Description
+
+FORMAT = 1
+MANIFEST_FILE = "manifest.json"
+MODEL_FILE = "model.onnx"
+ARTIFACTS_FILE = "artifacts.json"
+GOLDEN_FILE = "golden.json"
+BASELINE_FILE = "baseline.json"
+CARD_FILE = "CARD.md"
+RELIABILITY_FILE = "reliability.svg"
+LIFT_FILE = "lift.svg"
+# Written by `finish`, so not there between training and evaluation.
+LATE_FILES = (CARD_FILE, RELIABILITY_FILE, LIFT_FILE)
+FILES = (MODEL_FILE, ARTIFACTS_FILE, GOLDEN_FILE, BASELINE_FILE, *LATE_FILES)
+RUNTIME = ("lightgbm", "numpy", "onnx")
+
+
+def write_json(path: Path, content: Any) -> None:
+    """JSON that diffs well and has the same bytes on every run; a NaN is an error."""
+    path.write_text(json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """The manifest of a model's folder."""
+    return json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))
+
+
+def version(shop: str, folder: Path, calibration: dict[str, float]) -> str:
+    """The shop and 12 hex digits over everything that changes an answer: graph, artifacts, calibration."""
+    digest = hashlib.sha256()
+    digest.update((folder / MODEL_FILE).read_bytes())
+    digest.update((folder / ARTIFACTS_FILE).read_bytes())
+    digest.update(json.dumps(calibration, sort_keys=True).encode())
+    return f"{shop}-{digest.hexdigest()[:12]}"
+
+
+def write(described: Description, folder: Path, calibration: dict[str, float], training: dict[str, Any], meaning: str,
+          metrics: list[dict[str, Any]]) -> dict[str, Any]:
+    """Writes the manifest over all files of the folder, and returns it.
+
+    A model of the same version keeps its `created_at`: training again writes the same bytes.
+    """
+    named = version(described.shop, folder, calibration)
+    graph = onnx.load(folder / MODEL_FILE).graph
+    content = {
+        "format": FORMAT,
+        "model": described.model,
+        "version": named,
+        "created_at": _created_at(folder, named),
+        "data_set": {"shop": described.shop, "currency": described.currency, "source": described.source},
+        "files": {name: _entry(folder / name) for name in sorted(FILES) if (folder / name).exists()},
+        "features": {"fingerprint": described.fingerprint, "names": described.names},
+        "input": _tensor(graph.input[0], "one customer's columns per row, NaN where a value is missing"),
+        "output": _tensor(graph.output[0], meaning),
+        "calibration": calibration,
+        "training": training,
+        "metrics": metrics,
+        "runtime": {name: installed(name) for name in RUNTIME},
+    }
+    write_json(folder / MANIFEST_FILE, content)
+    return content
+
+
+def _created_at(folder: Path, named: str) -> str:
+    try:
+        before = read(folder)
+    except (FileNotFoundError, ValueError):
+        before = {}
+    if before.get("version") == named:
+        return before["created_at"]
+    return datetime.now(timezone.utc).replace(microsecond=0).isoformat().replace("+00:00", "Z")
+
+
+def _entry(path: Path) -> dict[str, Any]:
+    content = path.read_bytes()
+    return {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+
+
+def _tensor(value: onnx.ValueInfoProto, meaning: str) -> dict[str, Any]:
+    kind = value.type.tensor_type
+    return {
+        "name": value.name,
+        "dtype": {onnx.TensorProto.FLOAT: "float32"}[kind.elem_type],
+        "shape": [dim.dim_param or str(dim.dim_value) for dim in kind.shape.dim],
+        "meaning": meaning,
+    }

@@ -1,0 +1,147 @@
+//! Every check between a folder of files and a model in service.
+
+use super::golden::check_golden;
+use super::{Refusal, same_hash};
+use crate::manifest::{
+    ARTIFACTS_FILE, FORMAT, GOLDEN_FILE, Golden, MANIFEST_FILE, MODEL_FILE, Manifest, POLICY_FILE,
+};
+use crate::model::{self, FINGERPRINT_KEY, LoadedModel};
+use crate::predictor::{Model, Predictor, Served};
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+use std::path::Path;
+
+/// The files of one model version that serving reads.
+#[derive(Debug, Clone)]
+pub struct ModelFiles {
+    /// `manifest.json`.
+    pub manifest: Bytes,
+    /// `model.onnx`.
+    pub graph: Bytes,
+    /// `artifacts.json`.
+    pub artifacts: Bytes,
+    /// `golden.json`.
+    pub golden: Bytes,
+}
+
+/// Checks a model on its own: hashes and sizes, name, columns, order, fingerprint, shapes, and golden rows from raw
+/// history to contributions.
+pub fn verify_model<P: Predictor>(
+    files: &ModelFiles,
+    runtime_library: Option<&Path>,
+) -> Result<Model<P>, Refusal> {
+    let manifest: Manifest = parse(MANIFEST_FILE, &files.manifest)?;
+    check_manifest::<P>(&manifest)?;
+    for (name, bytes) in [
+        (MODEL_FILE, &files.graph),
+        (ARTIFACTS_FILE, &files.artifacts),
+        (GOLDEN_FILE, &files.golden),
+    ] {
+        check_file(&manifest, name, bytes)?;
+    }
+    let artifacts: P::Artifacts = parse(ARTIFACTS_FILE, &files.artifacts)?;
+    let loaded = model::load(&files.graph, runtime_library)?;
+    check_graph(&manifest, &loaded)?;
+    let model = Model {
+        manifest,
+        artifacts,
+        scorer: loaded.scorer,
+    };
+    let golden: Golden = parse(GOLDEN_FILE, &files.golden)?;
+    check_golden(&model, &golden)?;
+    Ok(model)
+}
+
+/// Puts a verified model into service with a policy, if the policy makes sense for it.
+pub fn with_policy<P: Predictor>(model: Model<P>, policy: &[u8]) -> Result<Served<P>, Refusal> {
+    let policy: P::Policy = parse(POLICY_FILE, policy)?;
+    P::check_policy(&policy, &model.artifacts).map_err(|reason| Refusal::Policy { reason })?;
+    Ok(Served { model, policy })
+}
+
+fn parse<T: DeserializeOwned>(file: &str, bytes: &[u8]) -> Result<T, Refusal> {
+    serde_json::from_slice(bytes).map_err(|error| Refusal::unreadable(file, error))
+}
+
+fn check_manifest<P: Predictor>(manifest: &Manifest) -> Result<(), Refusal> {
+    same("manifest format", FORMAT, manifest.format)?;
+    same("model name", P::NAME, &manifest.model)?;
+    let schema = P::schema();
+    same(
+        "number of columns",
+        schema.columns.len(),
+        manifest.features.names.len(),
+    )?;
+    for (index, (column, name)) in schema
+        .columns
+        .iter()
+        .zip(&manifest.features.names)
+        .enumerate()
+    {
+        same(&format!("column {index}"), column.name, name)?;
+    }
+    same(
+        "feature fingerprint",
+        &schema.fingerprint,
+        &manifest.features.fingerprint,
+    )
+}
+
+fn check_file(manifest: &Manifest, name: &str, bytes: &[u8]) -> Result<(), Refusal> {
+    let entry = manifest.files.get(name).ok_or_else(|| Refusal::Missing {
+        file: format!("{name} (in the manifest)"),
+    })?;
+    if entry.size != bytes.len() as u64 {
+        return Err(Refusal::Size {
+            file: name.to_owned(),
+            expected: entry.size,
+            found: bytes.len() as u64,
+        });
+    }
+    same_hash(name, bytes, &entry.sha256)
+}
+
+fn check_graph(manifest: &Manifest, loaded: &LoadedModel) -> Result<(), Refusal> {
+    let expected = &manifest.features;
+    let found = loaded
+        .metadata
+        .get(FINGERPRINT_KEY)
+        .map_or("none", String::as_str);
+    same(
+        "fingerprint inside the graph",
+        expected.fingerprint.as_str(),
+        found,
+    )?;
+    same(
+        "columns of the graph",
+        expected.names.len(),
+        loaded.scorer.columns(),
+    )?;
+    same(
+        "name of the graph's input",
+        &manifest.input.name,
+        &loaded.input.name,
+    )?;
+    same(
+        "name of the graph's output",
+        &manifest.output.name,
+        &loaded.output.name,
+    )?;
+    let shape = ["rows".to_owned(), expected.names.len().to_string()];
+    same(
+        "shape of the input",
+        shape.join(" x "),
+        manifest.input.shape.join(" x "),
+    )
+}
+
+fn same<T: PartialEq<U> + ToString, U: ToString>(
+    what: &str,
+    expected: T,
+    found: U,
+) -> Result<(), Refusal> {
+    if expected == found {
+        return Ok(());
+    }
+    Err(Refusal::mismatch(what, expected, found))
+}
