@@ -1,1 +1,24 @@
-//! Placeholder.
+//! The only crate that names AWS.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`function`] | [`run`]: the whole `main` of a function; cold start and invocations |
+//! | [`dispatch`] | what an event is, by its shape: API Gateway, S3, direct invoke |
+//! | [`dynamo`] | histories and pointers in one DynamoDB table |
+//! | [`s3`] | artifacts in a bucket |
+//! | [`clients`] | how both are reached: endpoints, time limits, retries |
+//! | [`admin`] | makes the table and the bucket |
+//! | [`config`] | settings from the environment, all faults named at once |
+//! | [`telemetry`] | JSON logs and metrics, without payloads or customer ids |
+
+pub mod admin;
+pub mod clients;
+pub mod config;
+pub mod dispatch;
+pub mod dynamo;
+pub mod function;
+pub mod s3;
+mod sdk_error;
+pub mod telemetry;
+
+pub use function::run;

@@ -35,6 +35,34 @@ pub enum StoreError {
     },
 }
 
+impl StoreError {
+    /// The same call may succeed later.
+    pub fn unavailable(
+        operation: &'static str,
+        place: impl Into<String>,
+        reason: impl Into<String>,
+    ) -> Self {
+        Self::Unavailable {
+            operation,
+            place: place.into(),
+            reason: reason.into(),
+        }
+    }
+
+    /// The same call will fail again.
+    pub fn broken(
+        operation: &'static str,
+        place: impl Into<String>,
+        reason: impl Into<String>,
+    ) -> Self {
+        Self::Broken {
+            operation,
+            place: place.into(),
+            reason: reason.into(),
+        }
+    }
+}
+
 /// Entity histories, one wide record per entity, as the bytes of their codec.
 pub trait HistoryStore: Send + Sync {
     /// The record of each id of a kind (for example `customer`), in the order asked; `None` for an unknown id; and
@@ -45,7 +73,7 @@ pub trait HistoryStore: Send + Sync {
         ids: &[&str],
     ) -> impl Future<Output = Result<Histories, StoreError>> + Send;
 
-    /// Writes records, replacing those of the same id.
+    /// Writes records, replacing those of the same id; the last one wins where an id stands twice.
     fn put_histories(
         &self,
         kind: &'static str,

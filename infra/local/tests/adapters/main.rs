@@ -1,0 +1,191 @@
+//! The stores of the `aws` crate over the wire, against the local servers.
+
+use aws::admin::{ensure_bucket, ensure_table};
+use aws::clients::Clients;
+use aws::dynamo::DynamoStore;
+use aws::s3::S3Artifacts;
+use bytes::Bytes;
+use local::servers::{Server, ServerError, start_dynamo, start_s3};
+use serving::conformance;
+use serving::ports::{ArtifactStore, HistoryStore, PointerStore, StoreError};
+use tempfile::TempDir;
+
+mod throttling;
+
+struct Stack {
+    s3: Server,
+    dynamo: Server,
+    clients: Clients,
+    _files: TempDir,
+}
+
+impl Stack {
+    async fn start() -> Self {
+        let files = tempfile::tempdir().unwrap();
+        let s3 = start_s3(0, files.path()).await.unwrap();
+        let dynamo = start_dynamo(0, None).await.unwrap();
+        let clients = Clients::at(&s3.url(), &dynamo.url()).await;
+        for _twice in 0..2 {
+            ensure_table(&clients, "storecast").await.unwrap();
+            ensure_bucket(&clients, "models").await.unwrap();
+        }
+        Self {
+            s3,
+            dynamo,
+            clients,
+            _files: files,
+        }
+    }
+
+    fn store(&self) -> DynamoStore {
+        DynamoStore::new(self.clients.dynamo.clone(), "storecast").reading_own_writes()
+    }
+
+    fn artifacts(&self) -> S3Artifacts {
+        S3Artifacts::new(self.clients.s3.clone(), "models", "registry/")
+    }
+}
+
+#[tokio::test]
+async fn dynamo_store_conforms() {
+    let stack = Stack::start().await;
+    conformance::histories(&stack.store()).await;
+    conformance::pointers(&stack.store()).await;
+    conformance::one_winner_of(&stack.store(), 32).await;
+}
+
+#[tokio::test]
+async fn s3_artifacts_conform() {
+    conformance::artifacts(&Stack::start().await.artifacts()).await;
+}
+
+#[tokio::test]
+async fn records_and_ids_beyond_the_limits_are_refused_before_the_call() {
+    let stack = Stack::start().await;
+    let store = stack.store();
+    let item = |id: &str, size| vec![(id.to_owned(), Bytes::from(vec![7; size]))];
+    // 409,600 bytes of an item less the attribute names `pk` and `record` and the key `customer#a`.
+    let largest = 409_600 - 2 - 6 - 10;
+    store
+        .put_histories("customer", &item("a", largest))
+        .await
+        .unwrap();
+    let error = store
+        .put_histories("customer", &item("secret-id", largest))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "put DynamoDB table storecast: record of a customer has 409608 bytes, an item holds 409600"
+    );
+    let long = "x".repeat(2048);
+    let error = store
+        .put_histories("customer", &item(&long, 1))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(&error, StoreError::Broken { reason, .. } if reason.contains("2048 bytes")),
+        "{error}"
+    );
+    let found = store
+        .get_histories("customer", &[&long, "a"])
+        .await
+        .unwrap()
+        .records;
+    assert!(
+        found[0].is_none() && found[1].is_some(),
+        "an id that cannot be is unknown, and spoils no other"
+    );
+}
+
+#[tokio::test]
+async fn a_missing_table_is_broken_and_named() {
+    let stack = Stack::start().await;
+    let store = DynamoStore::new(stack.clients.dynamo.clone(), "elsewhere");
+    let error = store
+        .get_histories("customer", &["secret-id"])
+        .await
+        .unwrap_err();
+    assert!(matches!(error, StoreError::Broken { .. }), "{error}");
+    assert!(
+        error
+            .to_string()
+            .starts_with("get DynamoDB table elsewhere: ResourceNotFoundException"),
+        "{error}"
+    );
+    assert!(!error.to_string().contains("secret-id"), "{error}");
+}
+
+#[tokio::test]
+async fn a_stopped_server_is_unavailable_and_named() {
+    let stack = Stack::start().await;
+    let (store, artifacts) = (stack.store(), stack.artifacts());
+    assert_eq!(artifacts.get_artifact("model.onnx").await, Ok(None));
+    stack.s3.stop().await;
+    stack.dynamo.stop().await;
+    let error = artifacts.get_artifact("model.onnx").await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable { .. }), "{error}");
+    assert!(
+        error
+            .to_string()
+            .starts_with("get s3://models/registry/model.onnx: "),
+        "{error}"
+    );
+    let error = store
+        .get_histories("customer", &["secret-id"])
+        .await
+        .unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable { .. }), "{error}");
+    assert!(
+        error
+            .to_string()
+            .starts_with("get DynamoDB table storecast: "),
+        "{error}"
+    );
+    assert!(!error.to_string().contains("secret-id"), "{error}");
+    let error = store.set_pointer("churn", None, "v1").await.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_busy_port_is_named_with_what_to_do() {
+    let files = tempfile::tempdir().unwrap();
+    let first = start_s3(0, files.path()).await.unwrap();
+    let port = first.address().port();
+    let error = start_dynamo(port, None).await.unwrap_err();
+    assert!(
+        matches!(error, ServerError::PortBusy { port: named, .. } if named == port),
+        "{error}"
+    );
+    assert!(
+        error.to_string().contains(&format!(
+            "port {port} on 127.0.0.1 is in use; end what listens"
+        )),
+        "{error}"
+    );
+    first.stop().await;
+    start_dynamo(port, None)
+        .await
+        .expect("a stopped server leaves its port free")
+        .stop()
+        .await;
+}
+
+#[tokio::test]
+async fn histories_outlive_a_server_with_a_file() {
+    let files = tempfile::tempdir().unwrap();
+    let file = files.path().join("dynamo.sqlite");
+    for round in 0..2 {
+        let server = start_dynamo(0, Some(&file)).await.unwrap();
+        let clients = Clients::at("http://127.0.0.1:9", &server.url()).await;
+        ensure_table(&clients, "storecast").await.unwrap();
+        let store = DynamoStore::new(clients.dynamo, "storecast").reading_own_writes();
+        let won = store.set_pointer("churn", None, "v1").await.unwrap();
+        assert_eq!(
+            won,
+            round == 0,
+            "the second server finds what the first wrote"
+        );
+        server.stop().await;
+    }
+}
