@@ -1,8 +1,8 @@
 //! Scores tree ensembles natively, from the same ONNX file that the runtime would read.
 //!
 //! Two layouts of the same trees, both in safe Rust. A single row walks all trees, sixteen in lock-step (`walk`). A
-//! batch goes sixteen rows at a time through all splits of a tree without branching (`bitvector`), or in lock-step
-//! when the tree has too many leaves for that.
+//! batch goes sixteen rows at a time through all splits of a tree without branching (`bitvector`). With more than 32
+//! leaves in a tree that is slower than the walk, which then serves batches too.
 //!
 //! A row scores the same in every batch: leaf values are float32, their sum is kept in float64, and both layouts add
 //! the trees in one order, by depth.
@@ -15,7 +15,6 @@ use super::shap::Explainer;
 use super::{Contributions, ModelError, Scorer};
 use bitvector::BitTree;
 use features::matrix::Matrix;
-use std::array::from_fn;
 use walk::Walk;
 
 /// Rows, or trees, that are worked on side by side: four registers of four float32 on every `x86_64`, and enough
@@ -23,15 +22,15 @@ use walk::Walk;
 pub(super) const LANES: usize = 16;
 
 /// From this many rows a block of [`LANES`] is faster than row by row, even when the rest of it is empty: a block costs
-/// about as much as six to seven single rows.
-const WORTH_A_BLOCK: usize = 7;
+/// about as much as five single rows.
+const WORTH_A_BLOCK: usize = 6;
 
 /// A tree ensemble in memory, ready to score and to explain.
 pub(super) struct Forest {
     columns: usize,
     walk: Walk,
-    /// In the order of the walk; `None` for a tree that has too many leaves.
-    bit_trees: Vec<Option<BitTree>>,
+    /// In the order of the walk; `None` when a tree has too many leaves.
+    bit_trees: Option<Vec<BitTree>>,
     explainer: Option<Explainer>,
 }
 
@@ -63,18 +62,24 @@ impl Forest {
         }
     }
 
-    /// Scores up to [`LANES`] rows.
-    fn score_block(&self, rows: &[&[f32]], block: &mut Block) -> [f64; LANES] {
-        block.fill(rows);
-        let mut sums = [0.0; LANES];
-        for (tree, bit_tree) in self.bit_trees.iter().enumerate() {
-            match bit_tree {
-                Some(bit_tree) => bit_tree.add(block, &mut sums),
-                None => self.walk.add_tree(tree, block, &mut sums),
-            }
-        }
-        sums
+    /// Scores rows one by one.
+    fn walk(&self, rows: &[&[f32]], scores: &mut Vec<f64>) {
+        let mut doubled = vec![0.0; 2 * self.columns];
+        scores.extend(rows.iter().map(|row| {
+            double(row, &mut doubled);
+            self.walk.score(&doubled)
+        }));
     }
+}
+
+/// Scores up to [`LANES`] rows; lanes without a row score something that is not to be read.
+fn score_block(trees: &[BitTree], rows: &[&[f32]], block: &mut Block) -> [f64; LANES] {
+    block.fill(rows);
+    let mut sums = [0.0; LANES];
+    for tree in trees {
+        tree.add(block, &mut sums);
+    }
+    sums
 }
 
 impl Scorer for Forest {
@@ -86,17 +91,19 @@ impl Scorer for Forest {
         self.check(rows)?;
         scores.reserve(rows.row_count());
         let all: Vec<&[f32]> = rows.rows().collect();
-        let mut block = None;
+        let trees = match &self.bit_trees {
+            Some(trees) if all.len() >= WORTH_A_BLOCK => trees,
+            _ => {
+                self.walk(&all, scores);
+                return Ok(());
+            }
+        };
+        let mut block = Block::new(self.columns);
         for rows in all.chunks(LANES) {
             if rows.len() < WORTH_A_BLOCK {
-                let mut doubled = vec![0.0; 2 * self.columns];
-                scores.extend(rows.iter().map(|row| {
-                    double(row, &mut doubled);
-                    self.walk.score(&doubled)
-                }));
+                self.walk(rows, scores);
             } else {
-                let block = block.get_or_insert_with(|| Block::new(self.columns));
-                scores.extend(&self.score_block(rows, block)[..rows.len()]);
+                scores.extend(&score_block(trees, rows, &mut block)[..rows.len()]);
             }
         }
         Ok(())
@@ -156,9 +163,4 @@ impl Block {
             }
         }
     }
-}
-
-/// The lanes as an array made by a function of the lane.
-fn lanes<T>(make: impl FnMut(usize) -> T) -> [T; LANES] {
-    from_fn(make)
 }

@@ -3,8 +3,9 @@
 //! A step is one load, one comparison and one addition, without a branch: the two children of a node stand side by
 //! side, and a leaf leads to itself, so that a lane may take more steps than its tree is deep.
 
-use super::{Block, LANES, doubled_column, lanes};
+use super::{LANES, doubled_column};
 use crate::model::onnx::{Child, Tree};
+use std::array::from_fn;
 use std::collections::VecDeque;
 
 /// `next = here + step`, plus one unless `x[column] <= threshold`.
@@ -93,12 +94,12 @@ impl Walk {
         let mut sum = 0.0;
         for group in self.roots.chunks(LANES) {
             // A last, smaller group walks its first tree in the spare lanes.
-            let mut at = lanes(|lane| group.get(lane).unwrap_or(&group[0]).node);
+            let mut at: [u32; LANES] = from_fn(|lane| group.get(lane).unwrap_or(&group[0]).node);
             // Trees are sorted by depth, so the last is the deepest.
             let depth = group.last().map_or(0, |root| root.depth);
             for _ in 0..depth {
                 for here in &mut at {
-                    *here = self.step(*here, |column| row[column]);
+                    *here = self.step(*here, row);
                 }
             }
             for here in &at[..group.len()] {
@@ -108,24 +109,10 @@ impl Walk {
         sum
     }
 
-    /// Adds the values of one tree to the sums of a block of rows.
-    pub(super) fn add_tree(&self, tree: usize, block: &Block, sums: &mut [f64; LANES]) {
-        let root = self.roots[tree];
-        let mut at = [root.node; LANES];
-        for _ in 0..root.depth {
-            for (lane, here) in at.iter_mut().enumerate() {
-                *here = self.step(*here, |column| block.columns[column][lane]);
-            }
-        }
-        for (sum, here) in sums.iter_mut().zip(at) {
-            *sum += f64::from(self.values[here as usize]);
-        }
-    }
-
     #[inline]
-    fn step(&self, here: u32, value: impl Fn(usize) -> f32) -> u32 {
+    fn step(&self, here: u32, row: &[f32]) -> u32 {
         let node = self.nodes[here as usize];
-        let left = value(usize::from(node.column)) <= node.threshold;
+        let left = row[usize::from(node.column)] <= node.threshold;
         here + u32::from(node.step) + u32::from(!left)
     }
 }
