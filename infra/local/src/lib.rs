@@ -3,5 +3,9 @@
 //! They listen on 127.0.0.1 only and are reached through endpoints, so another server or AWS itself can take their
 //! place without a change of code.
 
+pub mod api;
+pub mod demo;
 mod key_locks;
 pub mod servers;
+pub mod stack;
+pub mod watch;

@@ -1,0 +1,75 @@
+//! `storecast-local`: the demo, and the stack to develop against.
+
+use clap::{Args, Parser, Subcommand};
+use local::demo;
+use local::stack::{Failure, Plan};
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Storecast on one machine: S3, DynamoDB and the Lambda functions, without Docker or an AWS account.
+#[derive(Parser)]
+#[command(name = "storecast-local", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Do the main job once, show it, and end. Takes free ports.
+    Demo(What),
+    /// Keep everything up until Ctrl-C and print calls to try.
+    Dev {
+        #[command(flatten)]
+        what: What,
+        /// Port of the functions
+        #[arg(long, default_value_t = 9010)]
+        port: u16,
+        /// Port of S3
+        #[arg(long, default_value_t = 9011)]
+        s3_port: u16,
+        /// Port of DynamoDB
+        #[arg(long, default_value_t = 9012)]
+        dynamo_port: u16,
+    },
+}
+
+#[derive(Args)]
+struct What {
+    /// Shop file
+    #[arg(long, default_value = "models/shops/completejourney.toml")]
+    shop: PathBuf,
+    /// Folder of the churn model
+    #[arg(long, default_value = "models/churn")]
+    model: PathBuf,
+    /// Folder for what is made on the way
+    #[arg(long, default_value = ".storecast")]
+    work: PathBuf,
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Demo(what) => free_port().and_then(|port| demo::run(&plan(what, port, 0, 0)?)),
+        Command::Dev { what, port, s3_port, dynamo_port } => {
+            plan(what, port, s3_port, dynamo_port).and_then(|plan| demo::dev(&plan))
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn plan(what: What, function_port: u16, s3_port: u16, dynamo_port: u16) -> Result<Plan, Failure> {
+    let root = std::env::current_dir()?;
+    Ok(Plan { root, shop: what.shop, model: what.model, work: what.work, s3_port, dynamo_port, function_port })
+}
+
+/// A port nobody listens on now; the emulator cannot choose one by itself.
+fn free_port() -> Result<u16, Failure> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+}
