@@ -105,6 +105,11 @@ pub(crate) fn s3_endpoint_is_overridden() -> bool {
         .any(|name| variable(name).is_some_and(|v| !v.is_empty()))
 }
 
+/// Whether a Lambda runtime, or what stands in for it, has started this process.
+pub(crate) fn is_inside_lambda() -> bool {
+    variable("AWS_LAMBDA_RUNTIME_API").is_some()
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "the one place that reads the environment"

@@ -1,3 +1,312 @@
-//! placeholder
-/// placeholder
-pub fn run() {}
+//! The whole `main` of a function: cold start, then invocations.
+
+use crate::clients::Clients;
+use crate::config::{self, Settings};
+use crate::dispatch::{Event, GatewayResponse};
+use crate::dynamo::DynamoStore;
+use crate::s3::S3Artifacts;
+use crate::telemetry::{self, RequestMetrics};
+use features::time::Timestamp;
+use futures_util::FutureExt;
+use futures_util::future::join;
+use lambda_runtime::{Diagnostic, LambdaEvent, Runtime, service_fn};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use serving::error::Error;
+use serving::predictor::{Predictor, Served};
+use serving::problem::Problem;
+use serving::registry::{Refusal, load_served};
+use serving::service::{HttpResponse, Observed, Service, problem_response};
+use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+use tracing::Instrument;
+use tracing_subscriber::filter::LevelFilter;
+
+/// How long a refused model stays refused before a request makes the function look again.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(10);
+
+/// Runs a function on Lambda until the environment ends: all that its `main` does.
+///
+/// Settings are read once ([`Settings`]); a wrong one ends the process with a log line that names all wrong ones. A
+/// model that cannot be loaded does not: requests are answered with problems, and the function looks again after 10 s.
+///
+/// ```no_run
+/// # use std::process::ExitCode;
+/// # fn main_of<P: serving::predictor::Predictor>() -> ExitCode {
+/// aws::run::<P>()
+/// # }
+/// ```
+pub fn run<P: Predictor>() -> ExitCode {
+    let settings = Settings::from_environment();
+    let level = settings.as_ref().map_or(LevelFilter::INFO, |s| s.log_level);
+    telemetry::start(level, P::NAME);
+    if !config::is_inside_lambda() {
+        tracing::error!(
+            "this program answers Lambda's runtime: start it with `cargo lambda watch`, or deploy it"
+        );
+        return ExitCode::FAILURE;
+    }
+    let settings = match settings {
+        Ok(settings) => settings,
+        Err(error) => {
+            tracing::error!(%error, "not started");
+            return ExitCode::FAILURE;
+        }
+    };
+    // One request at a time and less than one core: more threads would only cost their start.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let ended = runtime
+        .map_err(Into::into)
+        .and_then(|runtime| runtime.block_on(serve::<P>(settings)));
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(%error, "ended");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve<P: Predictor>(settings: Settings) -> Result<(), lambda_runtime::Error> {
+    let started = Instant::now();
+    let function = Arc::new(Function::<P>::start(settings).await);
+    let start_ms = started.elapsed().as_secs_f64() * 1000.0;
+    tracing::info!(
+        start_ms,
+        model_version = function.service().model_version(),
+        "ready"
+    );
+    let answer = |event: LambdaEvent<Box<RawValue>>| {
+        let function = Arc::clone(&function);
+        async move {
+            function
+                .answer(event.payload.get(), &event.context.request_id)
+                .await
+        }
+    };
+    Runtime::new(service_fn(answer)).run().await
+}
+
+/// A function with its stores.
+struct Function<P: Predictor> {
+    store: DynamoStore,
+    artifacts: S3Artifacts,
+    runtime_library: Option<PathBuf>,
+    state: Mutex<State<P>>,
+    answered_before: AtomicBool,
+}
+
+struct State<P: Predictor> {
+    service: Arc<Service<P, DynamoStore>>,
+    /// When the model was refused, if it was.
+    refused_at: Option<Instant>,
+}
+
+/// What Lambda is given back.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Answer {
+    Gateway(GatewayResponse),
+    Direct(Box<RawValue>),
+}
+
+/// What the metrics are told of an answer.
+struct Outcome {
+    answer: Result<Answer, Diagnostic>,
+    observed: Observed,
+    failed: bool,
+}
+
+impl<P: Predictor> Function<P> {
+    async fn start(settings: Settings) -> Self {
+        let clients = Clients::from_environment().await;
+        let store = DynamoStore::new(clients.dynamo, settings.table);
+        let artifacts = S3Artifacts::new(clients.s3, settings.model_bucket, "");
+        let runtime_library = settings.runtime_library;
+        // The pointers come from DynamoDB; meanwhile the connection to S3, with its handshakes, is opened.
+        let load = load_served::<P>(&artifacts, &store, runtime_library.as_deref());
+        let (served, ()) = join(load, artifacts.warm_up()).await;
+        let state = Mutex::new(State::new(store.clone(), served));
+        Self {
+            store,
+            artifacts,
+            runtime_library,
+            state,
+            answered_before: AtomicBool::new(false),
+        }
+    }
+
+    fn service(&self) -> Arc<Service<P, DynamoStore>> {
+        Arc::clone(
+            &self
+                .state
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .service,
+        )
+    }
+
+    /// Loads the model again when it was refused a while ago: a store may be back, or a good version promoted.
+    async fn look_again(&self) {
+        let due = {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            let due = state
+                .refused_at
+                .is_some_and(|at| at.elapsed() >= LOOK_AGAIN_AFTER);
+            if due {
+                // Others that wait for an answer do not load it a second time.
+                state.refused_at = Some(Instant::now());
+            }
+            due
+        };
+        if due {
+            let served = load_served::<P>(
+                &self.artifacts,
+                &self.store,
+                self.runtime_library.as_deref(),
+            )
+            .await;
+            let state = State::new(self.store.clone(), served);
+            *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
+        }
+    }
+
+    /// Answers one event, writes its metrics, and survives its panics.
+    async fn answer(&self, payload: &str, request_id: &str) -> Result<Answer, Diagnostic> {
+        let started = Instant::now();
+        let span = tracing::info_span!("request", request_id, function = P::NAME);
+        self.look_again().instrument(span.clone()).await;
+        let service = self.service();
+        let event = Event::read(payload);
+        let over_http = matches!(event, Event::Http(_));
+        let work = outcome(&service, event, payload, request_id).instrument(span);
+        let outcome = AssertUnwindSafe(work).catch_unwind().await;
+        let outcome = outcome.unwrap_or_else(|_| panicked(over_http, request_id));
+        let metrics = RequestMetrics {
+            function: P::NAME,
+            model_version: service.model_version(),
+            request_id,
+            latency: started.elapsed(),
+            rows_scored: outcome.observed.rows,
+            failed: outcome.failed,
+            cold_start: !self.answered_before.swap(true, Ordering::Relaxed),
+        };
+        metrics.emit(since_1970().as_millis() as u64);
+        outcome.answer
+    }
+}
+
+impl<P: Predictor> State<P> {
+    fn new(store: DynamoStore, served: Result<Served<P>, Refusal>) -> Self {
+        let refused_at = served.as_ref().err().map(|refusal| {
+            tracing::error!(%refusal, "model refused");
+            Instant::now()
+        });
+        Self {
+            service: Arc::new(Service::new(store, served)),
+            refused_at,
+        }
+    }
+}
+
+async fn outcome<P: Predictor>(
+    service: &Service<P, DynamoStore>,
+    event: Event,
+    payload: &str,
+    request_id: &str,
+) -> Outcome {
+    let now = Timestamp(since_1970().as_secs() as i64);
+    match event {
+        Event::Http(request) => over_http(service.handle_http(request, request_id, now).await),
+        Event::Undecodable(error) => {
+            let problem = Problem::new(&Error::Caller(error)).with_request_id(request_id);
+            over_http(problem_response(&problem))
+        }
+        Event::Records { source } => unsupported(&source),
+        Event::Direct => match service
+            .handle_direct(payload.as_bytes(), request_id, now)
+            .await
+        {
+            Ok((body, observed)) => Outcome {
+                answer: direct(body),
+                observed,
+                failed: false,
+            },
+            Err(problem) => refused_directly(&problem),
+        },
+    }
+}
+
+fn over_http(response: HttpResponse) -> Outcome {
+    let (observed, failed) = (response.observed, response.status >= 500);
+    Outcome {
+        answer: Ok(Answer::Gateway(response.into())),
+        observed,
+        failed,
+    }
+}
+
+fn direct(body: String) -> Result<Answer, Diagnostic> {
+    RawValue::from_string(body)
+        .map(Answer::Direct)
+        .map_err(|error| Diagnostic {
+            error_type: "urn:storecast:problem:internal".to_owned(),
+            error_message: error.to_string(),
+        })
+}
+
+/// A direct caller gets the problem as a function error, so that Step Functions and the like can catch it by type.
+fn refused_directly(problem: &Problem) -> Outcome {
+    let diagnostic = Diagnostic {
+        error_type: problem.kind.to_owned(),
+        error_message: serde_json::to_string(problem).unwrap_or_default(),
+    };
+    Outcome {
+        answer: Err(diagnostic),
+        observed: Observed::default(),
+        failed: problem.status >= 500,
+    }
+}
+
+fn unsupported(source: &str) -> Outcome {
+    let source: String = source.chars().take(40).collect();
+    tracing::error!(
+        source,
+        "events of this source are not scored by this version"
+    );
+    let diagnostic = Diagnostic {
+        error_type: "urn:storecast:problem:unsupported-event".to_owned(),
+        error_message: format!("{source} events are not scored by this version"),
+    };
+    Outcome {
+        answer: Err(diagnostic),
+        observed: Observed::default(),
+        failed: true,
+    }
+}
+
+/// The panic's place is in the log already; the environment is sound, since no state changes while answering.
+fn panicked(is_http: bool, request_id: &str) -> Outcome {
+    let problem = Problem::internal("answer the request".to_owned()).with_request_id(request_id);
+    if is_http {
+        over_http(problem_response(&problem))
+    } else {
+        refused_directly(&problem)
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the handler is where the clock is read; all below it are told"
+)]
+fn since_1970() -> Duration {
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default()
+}

@@ -247,7 +247,8 @@ fn report(error: &Error) -> Problem {
     problem
 }
 
-fn problem_response(problem: &Problem) -> HttpResponse {
+/// A problem as HTTP answers it.
+pub fn problem_response(problem: &Problem) -> HttpResponse {
     let mut headers = vec![("content-type", CONTENT_TYPE.to_owned())];
     if let Some(allow) = &problem.allow {
         headers.push(("allow", allow.clone()));
