@@ -84,27 +84,50 @@ lock: ## Pin the Python packages anew (needs uv on the PATH)
 		echo "pinned: $(TRAINING)/$$name.txt"; \
 	done
 
+# --- Build -------------------------------------------------------------------------------------------------------------------------
+
+# The whole workspace at once, always: a part of it would choose other features of the dependencies and build them again.
+.PHONY: build
+build: ## Build every binary, in the profile that the demo and the tests share
+	@cargo build --release --locked --workspace
+
 # --- Models ------------------------------------------------------------------------------------------------------------------------
 
-.PHONY: $(STORECAST)
-$(STORECAST):
-	@cargo build --quiet --release -p offline
-
 .PHONY: train evaluate
-train: setup-train $(STORECAST) ## Train churn on a shop's orders and write models/churn: make train SHOP=path/to/shop.toml
+train: setup-train build ## Train churn on a shop's orders and write models/churn: make train SHOP=path/to/shop.toml
 	@rm -rf $(WORK_DIR) && mkdir -p $(WORK_DIR)
 	$(STORECAST) features churn --shop $(SHOP) --out $(WORK_DIR)
 	$(VENV_PYTHON) $(TRAINING)/churn.py train --matrix $(WORK_DIR) --out $(MODEL_DIR)
-	$(STORECAST) evaluate churn --shop $(SHOP) --model $(MODEL_DIR) --matrix $(WORK_DIR) --curves $(WORK_DIR)/curves.json --json > $(WORK_DIR)/metrics.jsonl \
+	$(STORECAST) evaluate churn --shop $(SHOP) --model $(MODEL_DIR) --curves $(WORK_DIR)/curves.json --json > $(WORK_DIR)/metrics.jsonl \
 		|| { cat $(WORK_DIR)/metrics.jsonl; echo "note: a bar is missed; the card says which" >&2; test -s $(WORK_DIR)/curves.json; }
 	$(VENV_PYTHON) $(TRAINING)/churn.py finish --matrix $(WORK_DIR) --metrics $(WORK_DIR)/metrics.jsonl --curves $(WORK_DIR)/curves.json --out $(MODEL_DIR)
 
-evaluate: setup $(STORECAST) ## Evaluate the committed model on the test snapshots; fails when a bar is missed
+evaluate: setup build ## Evaluate the committed model on the test snapshots; fails when a bar is missed
 	@$(STORECAST) evaluate churn --shop $(SHOP) --model $(MODEL_DIR) --json
 
-.PHONY: test-training
-test-training: setup-train ## Run the tests of models/training
-	$(VENV_PYTHON) -m pytest -q -p no:cacheprovider $(TRAINING)/tests
+# --- Run ---------------------------------------------------------------------------------------------------------------------------
 
-# --- Demo, tests, checks -----------------------------------------------------------------------------------------------------------
-# (demo, dev, test, lint and deny go here)
+.PHONY: demo dev
+demo: setup build ## Score a real shop's customers through the real Lambda function, and show it
+	@target/release/storecast-local demo --shop $(SHOP) --model $(MODEL_DIR)
+
+dev: setup build ## Keep S3, DynamoDB and the functions up on this machine, until Ctrl-C
+	@target/release/storecast-local dev --shop $(SHOP) --model $(MODEL_DIR)
+
+# --- Test and check ----------------------------------------------------------------------------------------------------------------
+
+.PHONY: test test-rust test-training lint deny
+test: test-rust test-training ## Run all tests
+
+test-rust: setup-train build
+	@cargo test --release --locked --workspace
+
+test-training: setup-train
+	@$(VENV_PYTHON) -m pytest -q $(TRAINING)/tests
+
+lint: ## Formatting and clippy
+	@cargo fmt --all --check
+	@cargo clippy --release --locked --workspace --all-targets -- -D warnings
+
+deny: setup-train ## Licences, bans and sources of the dependencies
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cargo deny --offline --locked check licenses bans sources
