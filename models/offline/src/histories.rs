@@ -189,10 +189,10 @@ fn build(
     let grouped = write_histories(&spill, shop, &unfinished, tally.rows, options)?;
     std::fs::rename(&unfinished, path)
         .map_err(LoadError::io(format!("replace {}", path.display())))?;
-    stamp_of(tally, grouped, path)
+    stamp_of(tally, &grouped, path)
 }
 
-fn stamp_of(tally: Tally, grouped: Grouped, path: &Path) -> Result<Stamp, LoadError> {
+fn stamp_of(tally: Tally, grouped: &Grouped, path: &Path) -> Result<Stamp, LoadError> {
     let mut dropped = tally.dropped;
     for (reason, count) in [
         ("replaced by a later file", grouped.replaced),
@@ -233,7 +233,7 @@ fn stamp_of(tally: Tally, grouped: Grouped, path: &Path) -> Result<Stamp, LoadEr
 /// Enough partitions for each to fit into memory, told from the bytes a row takes at least in each format.
 fn partitions(orders: &[Input]) -> usize {
     let rows = |input: &Input| {
-        if ingest::is_parquet(&input.name) || input.name.ends_with(".gz") {
+        if ingest::is_packed(&input.name) {
             input.size / 8
         } else {
             input.size / 32

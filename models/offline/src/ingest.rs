@@ -37,7 +37,7 @@ pub use source::{Fetch, LocalFiles, RemoteFile};
 
 pub(crate) use line::Line;
 pub(crate) use read::{Tally, read_orders};
-pub(crate) use rows::is_parquet;
+pub(crate) use rows::is_packed;
 pub(crate) use source::{Input, resolve};
 
 use std::path::PathBuf;

@@ -20,7 +20,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use jiff::tz::TimeZone;
 use random::Random;
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Write as _};
@@ -206,11 +206,11 @@ impl Writer<'_> {
     }
 
     fn order(&mut self, order: &Order, repeated: bool, text: &mut String) {
-        let mut seen: BTreeMap<String, ()> = BTreeMap::new();
+        let mut seen: BTreeSet<String> = BTreeSet::new();
         for position in &order.lines {
             let fields = self.fields(order, position);
             let row = fields.join(";");
-            let again = seen.insert(row.clone(), ()).is_some();
+            let again = !seen.insert(row.clone());
             let replaced = repeated && !self.second;
             self.count(order, position, replaced, again);
             let _ = write!(text, "{row}\r\n");

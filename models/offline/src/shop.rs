@@ -20,6 +20,9 @@
 //! [orders]
 //! files = ["orders-*.csv.gz"]
 //! dates = ["%d.%m.%Y %H:%M"]
+//!
+//! [orders.layout]
+//! delimiter = ";"
 //! decimal = "1.234,50"
 //!
 //! [orders.columns]
@@ -35,6 +38,7 @@
 mod check;
 mod currency;
 mod sections;
+mod training;
 
 pub use currency::Currency;
 pub use sections::{

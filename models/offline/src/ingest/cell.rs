@@ -4,6 +4,7 @@ use super::number::{Decimal, NumberError};
 use super::rejects::Reject;
 use crate::shop::DecimalStyle;
 use std::fmt::{self, Write as _};
+use std::hash::{Hash, Hasher};
 
 /// Longest id or category; longer ones are a wrong column or a broken quote.
 const MAX_TEXT_BYTES: usize = 256;
@@ -29,7 +30,7 @@ pub(super) enum Cell<'a> {
     Day(i32),
 }
 
-impl<'a> Cell<'a> {
+impl Cell<'_> {
     /// Null, or nothing but blanks.
     pub(super) fn is_missing(self) -> bool {
         match self {
@@ -42,13 +43,13 @@ impl<'a> Cell<'a> {
     /// An id or a name: trimmed, without control characters, at most [`MAX_TEXT_BYTES`] long.
     ///
     /// A double that is a whole number is one, because exports through spreadsheets write 17850 as 17850.0.
-    pub(super) fn id(self, into: &mut String) -> Result<(), Box<Reject>> {
+    pub(super) fn id(self, into: &mut String) -> Result<(), Reject> {
         into.clear();
         match self {
             Self::Text(text) => into.push_str(text.trim()),
             Self::Int(value) => write!(into, "{value}").unwrap_or(()),
             Self::Float(value) if value.fract() == 0.0 && value.abs() < 9e15 => {
-                write!(into, "{value:.0}").unwrap_or(())
+                write!(into, "{value:.0}").unwrap_or(());
             }
             Self::Float(_) => {
                 return Err(Reject::of(
@@ -81,7 +82,7 @@ impl<'a> Cell<'a> {
     }
 
     /// An exact number. A double is taken to `digits` decimals, half away from zero.
-    pub(super) fn number(self, style: DecimalStyle, digits: u32) -> Result<Decimal, Box<Reject>> {
+    pub(super) fn number(self, style: DecimalStyle, digits: u32) -> Result<Decimal, Reject> {
         let number = match self {
             Self::Text(text) => Decimal::parse(text.trim(), style),
             Self::Int(value) => Ok(Decimal {
@@ -108,6 +109,21 @@ fn example(style: DecimalStyle) -> &'static str {
     match style {
         DecimalStyle::Point => "1,234.50",
         DecimalStyle::Comma => "1.234,50",
+    }
+}
+
+/// By bits, so that equal rows are equal also where a double is NaN.
+impl Hash for Cell<'_> {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        std::mem::discriminant(self).hash(hasher);
+        match *self {
+            Self::Missing => {}
+            Self::Text(text) => text.hash(hasher),
+            Self::Int(value) | Self::Instant(value) | Self::Naive(value) => value.hash(hasher),
+            Self::Float(value) => value.to_bits().hash(hasher),
+            Self::Decimal(unscaled, scale) => (unscaled, scale).hash(hasher),
+            Self::Day(value) => value.hash(hasher),
+        }
     }
 }
 

@@ -110,7 +110,10 @@ enum Kind {
 impl Column {
     fn of(batch: &RecordBatch, name: &str) -> Result<Self, ArrowError> {
         let missing = || ArrowError::SchemaError(format!("column {name} is not in the batch"));
-        let array = batch.column_by_name(name).ok_or_else(missing)?;
+        Self::new(batch.column_by_name(name).ok_or_else(missing)?, name)
+    }
+
+    fn new(array: &ArrayRef, name: &str) -> Result<Self, ArrowError> {
         let inner = match array.data_type() {
             DataType::Dictionary(_, value) => value.as_ref(),
             other => other,
@@ -129,7 +132,7 @@ impl Column {
                 (DataType::Decimal128(38, *scale), Kind::Decimal(*scale))
             }
             DataType::Timestamp(unit, zone) => {
-                (DataType::Int64, Kind::Time(ticks(unit), zone.is_some()))
+                (DataType::Int64, Kind::Time(ticks(*unit), zone.is_some()))
             }
             DataType::Date32 | DataType::Date64 => (DataType::Date32, Kind::Day),
             other => {
@@ -179,9 +182,22 @@ impl Column {
             }
         }
     }
+
+    fn hash(&self, index: usize, hasher: &mut DefaultHasher) {
+        match self.kind {
+            // A cell has whole seconds; rows that differ below them are no duplicates.
+            Kind::Time(..) if self.array.is_valid(index) => {
+                self.array
+                    .as_primitive::<Int64Type>()
+                    .value(index)
+                    .hash(hasher);
+            }
+            _ => self.cell(index).hash(hasher),
+        }
+    }
 }
 
-fn ticks(unit: &TimeUnit) -> i64 {
+fn ticks(unit: TimeUnit) -> i64 {
     match unit {
         TimeUnit::Second => 1,
         TimeUnit::Millisecond => 1_000,
@@ -193,8 +209,15 @@ fn ticks(unit: &TimeUnit) -> i64 {
 /// A hash per row over all its columns, whatever their type.
 fn hash_batch(batch: &RecordBatch) -> Result<Vec<u64>, ArrowError> {
     let mut hashers = vec![DefaultHasher::new(); batch.num_rows()];
-    let options = FormatOptions::default().with_null("\0");
-    for array in batch.columns() {
+    for (field, array) in batch.schema().fields().iter().zip(batch.columns()) {
+        if let Ok(column) = Column::new(array, field.name()) {
+            for (index, hasher) in hashers.iter_mut().enumerate() {
+                column.hash(index, hasher);
+            }
+            continue;
+        }
+        // Lists, structs and the like are never mapped, but rows that differ in one are no duplicates.
+        let options = FormatOptions::default().with_null("\0");
         let formatter = ArrayFormatter::try_new(array, &options)?;
         for (index, hasher) in hashers.iter_mut().enumerate() {
             formatter.value(index).try_to_string()?.hash(hasher);

@@ -44,7 +44,7 @@ impl<'s> Dates<'s> {
     }
 
     /// The instant of a cell.
-    pub(super) fn moment(&self, cell: Cell<'_>) -> Result<Moment, Box<Reject>> {
+    pub(super) fn moment(&self, cell: Cell<'_>) -> Result<Moment, Reject> {
         let at = match cell {
             Cell::Instant(seconds) => Ok(seconds),
             Cell::Naive(seconds) if self.naive_is_utc => Ok(seconds),
@@ -69,7 +69,7 @@ impl<'s> Dates<'s> {
         })
     }
 
-    fn text(&self, text: &str) -> Result<i64, Box<Reject>> {
+    fn text(&self, text: &str) -> Result<i64, Reject> {
         if text.is_empty() {
             return Err(Reject::of("missing value", ""));
         }
@@ -134,17 +134,17 @@ fn read(format: &str, text: &str) -> Option<Read> {
     })
 }
 
-fn wall(seconds: i64) -> Result<DateTime, Box<Reject>> {
+fn wall(seconds: i64) -> Result<DateTime, Reject> {
     jiff::Timestamp::from_second(seconds)
         .map(|at| TimeZone::UTC.to_datetime(at))
         .map_err(|_| Reject::of("date out of range", "1970 to 2099"))
 }
 
 /// The first instant a wall clock shows this time; when it skips it, as many minutes after the change.
-fn instant(zone: &TimeZone, wall: DateTime) -> Result<i64, Box<Reject>> {
+fn instant(zone: &TimeZone, wall: DateTime) -> Result<i64, Reject> {
     zone.to_ambiguous_timestamp(wall)
         .compatible()
-        .map(|at| at.as_second())
+        .map(jiff::Timestamp::as_second)
         .map_err(|_| Reject::of("date out of range", "1970 to 2099"))
 }
 

@@ -124,11 +124,7 @@ impl<'s> LineReader<'s> {
     }
 
     /// The line of a row.
-    pub(super) fn read(
-        &mut self,
-        cells: &[Cell<'_>],
-        hash: u64,
-    ) -> Result<Verdict<'_>, Box<Reject>> {
+    pub(super) fn read(&mut self, cells: &[Cell<'_>], hash: u64) -> Result<Verdict<'_>, Reject> {
         self.line.hash = hash;
         self.line.dropped = true;
         if !self.identify(cells)? {
@@ -150,18 +146,18 @@ impl<'s> LineReader<'s> {
         Ok(Verdict::Kept(&self.line))
     }
 
-    fn at(&self, index: usize, cells: &[Cell<'_>], reject: Box<Reject>) -> Box<Reject> {
+    fn at(&self, index: usize, cells: &[Cell<'_>], reject: Reject) -> Reject {
         reject.at(self.columns[index], cells[index])
     }
 
-    fn fill(&self, index: usize, cells: &[Cell<'_>], into: &mut String) -> Result<(), Box<Reject>> {
+    fn fill(&self, index: usize, cells: &[Cell<'_>], into: &mut String) -> Result<(), Reject> {
         cells[index]
             .id(into)
             .map_err(|reject| self.at(index, cells, reject))
     }
 
     /// Customer, order and instant; `false` for a guest whose rows are left out.
-    fn identify(&mut self, cells: &[Cell<'_>]) -> Result<bool, Box<Reject>> {
+    fn identify(&mut self, cells: &[Cell<'_>]) -> Result<bool, Reject> {
         let Roles {
             order_id,
             customer_id,
@@ -205,7 +201,7 @@ impl<'s> LineReader<'s> {
     }
 
     /// Product and category; the reason when the product is none.
-    fn product(&mut self, cells: &[Cell<'_>]) -> Result<Option<&'static str>, Box<Reject>> {
+    fn product(&mut self, cells: &[Cell<'_>]) -> Result<Option<&'static str>, Reject> {
         let mut line = std::mem::take(&mut self.line);
         line.category.clear();
         if let Some(index) = self
@@ -242,7 +238,7 @@ impl<'s> LineReader<'s> {
         Ok(reason)
     }
 
-    fn quantity(&self, cells: &[Cell<'_>]) -> Result<Option<Decimal>, Box<Reject>> {
+    fn quantity(&self, cells: &[Cell<'_>]) -> Result<Option<Decimal>, Reject> {
         let Some(index) = self.roles.quantity else {
             return Ok(None);
         };
@@ -280,7 +276,7 @@ impl<'s> LineReader<'s> {
         cells: &[Cell<'_>],
         quantity: Option<Decimal>,
         milli: i128,
-    ) -> Result<(), Box<Reject>> {
+    ) -> Result<(), Reject> {
         let orders = &self.shop.orders;
         let digits = self.shop.currency.digits;
         let index = self.roles.amount;
@@ -337,7 +333,7 @@ impl<'s> LineReader<'s> {
         Ok(())
     }
 
-    fn discount(&self, cells: &[Cell<'_>]) -> Result<i128, Box<Reject>> {
+    fn discount(&self, cells: &[Cell<'_>]) -> Result<i128, Reject> {
         let mut sum = 0;
         for index in self
             .roles

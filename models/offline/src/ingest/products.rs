@@ -82,7 +82,7 @@ struct ProductSink<'a> {
 }
 
 impl ProductSink<'_> {
-    fn text(&self, cells: &[Cell<'_>], index: Option<usize>) -> Result<String, Box<Reject>> {
+    fn text(&self, cells: &[Cell<'_>], index: Option<usize>) -> Result<String, Reject> {
         let mut text = String::new();
         if let Some(index) = index.filter(|&index| !cells[index].is_missing()) {
             cells[index]
@@ -92,7 +92,7 @@ impl ProductSink<'_> {
         Ok(text)
     }
 
-    fn product(&self, cells: &[Cell<'_>]) -> Result<(String, Product), Box<Reject>> {
+    fn product(&self, cells: &[Cell<'_>]) -> Result<(String, Product), Reject> {
         let mut id = String::new();
         cells[0]
             .id(&mut id)

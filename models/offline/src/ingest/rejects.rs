@@ -25,21 +25,17 @@ pub(super) struct Reject {
 
 impl Reject {
     /// Without a column, for a value that does not know where it stands yet.
-    pub(super) fn of(kind: &'static str, detail: impl Into<String>) -> Box<Self> {
-        Box::new(Self {
+    pub(super) fn of(kind: &'static str, detail: impl Into<String>) -> Self {
+        Self {
             kind,
             column: String::new(),
             value: String::new(),
             detail: detail.into(),
-        })
+        }
     }
 
     /// The same at a place.
-    pub(super) fn at(
-        mut self: Box<Self>,
-        column: &str,
-        value: impl std::fmt::Display,
-    ) -> Box<Self> {
+    pub(super) fn at(mut self, column: &str, value: impl std::fmt::Display) -> Self {
         column.clone_into(&mut self.column);
         self.value = value.to_string();
         self
@@ -111,9 +107,9 @@ fn visible(value: &str) -> String {
             break;
         }
         if c.is_control() {
-            shown.extend(c.escape_default())
+            shown.extend(c.escape_default());
         } else {
-            shown.push(c)
+            shown.push(c);
         }
     }
     shown

@@ -38,7 +38,9 @@ impl Position {
         match self {
             Self::Text(consumed) => consumed.get().min(size),
             Self::Rows(total) => {
-                (size as f64 * (rows as f64 / (*total).max(1) as f64).min(1.0)) as u64
+                let bytes =
+                    u128::from(size) * u128::from(rows.min(*total)) / u128::from((*total).max(1));
+                bytes as u64
             }
         }
     }
@@ -87,8 +89,16 @@ impl Opened {
     }
 }
 
+/// Whether a row of this file takes few bytes, because it is packed.
+pub(crate) fn is_packed(name: &str) -> bool {
+    is_parquet(name)
+        || Path::new(name)
+            .extension()
+            .is_some_and(|e| e.eq_ignore_ascii_case("gz"))
+}
+
 /// Whether a file name is that of a Parquet file.
-pub(crate) fn is_parquet(name: &str) -> bool {
+fn is_parquet(name: &str) -> bool {
     let extension = Path::new(name).extension();
     extension.is_some_and(|e| e.eq_ignore_ascii_case("parquet") || e.eq_ignore_ascii_case("pq"))
 }

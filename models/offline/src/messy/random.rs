@@ -28,7 +28,12 @@ impl Random {
 
     /// A whole number below `limit`.
     pub(super) fn below(&mut self, limit: usize) -> usize {
-        (self.uniform() * limit as f64) as usize
+        usize::try_from(self.next() % limit as u64).unwrap_or(0)
+    }
+
+    /// A whole number from `low` to `high`.
+    pub(super) fn between(&mut self, low: i64, high: i64) -> i64 {
+        low + (self.uniform() * (high - low + 1) as f64) as i64
     }
 
     /// Exponential with mean 1.

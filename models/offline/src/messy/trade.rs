@@ -137,18 +137,19 @@ fn life(random: &mut Random, customer: usize, range: &[Product]) -> Vec<Order> {
 }
 
 fn basket(random: &mut Random, range: &[Product], favourite: Option<usize>) -> Vec<Position> {
-    let count = 1 + random.exponential().mul_add(1.6, 0.0) as usize;
+    let count = 1 + (random.exponential() * 1.6) as i64;
     let mut lines: Vec<Position> = (0..count.min(12))
         .map(|index| {
-            // Squaring prefers the front of the range: a few products make most of the sales.
-            let popular = libm::pow(random.uniform(), 2.0) * range.len() as f64;
+            // Twice drawn prefers the front of the range: a few products make most of the sales.
+            let spread = random.below(range.len());
+            let popular = random.below(spread + 1);
             let product = favourite
                 .filter(|_| index == 0 && random.happens(0.6))
-                .unwrap_or(popular as usize);
+                .unwrap_or(popular);
             let milli = if range[product].group == "Käse & Co." {
-                250 * (1 + random.below(8) as i64)
+                250 * random.between(1, 8)
             } else {
-                1000 * (1 + random.below(3) as i64)
+                1000 * random.between(1, 3)
             };
             let price = range[product].price;
             let discount = if random.happens(0.12) {
