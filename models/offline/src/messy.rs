@@ -30,7 +30,7 @@ use trade::{Item, Order, Position, Product};
 /// How large the shop is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Size {
-    /// Customers who ever buy; about 23 rows each.
+    /// Customers who ever buy; about 25 rows each.
     pub customers: usize,
     /// Another seed is another shop.
     pub seed: u64,
@@ -292,7 +292,8 @@ impl Writer<'_> {
     }
 }
 
-/// What the till shows. A tenth of the orders around the clock changes are moved into the hour that is skipped.
+/// What the till shows. Half of the orders on the days of clock changes are moved into the hour that is skipped or
+/// repeated.
 fn wall_clock(at: i64) -> String {
     let local = jiff::Timestamp::from_second(at).map(|at| at.to_zoned(berlin()));
     local.map_or_else(

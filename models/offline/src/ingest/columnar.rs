@@ -32,14 +32,7 @@ pub(super) fn read(
         file: file.to_owned(),
         reason,
     };
-    let bytes = File::open(path).map_err(LoadError::io(format!("read {file}")))?;
-    if bytes.metadata().is_ok_and(|metadata| metadata.len() == 0) {
-        return Err(LoadError::Empty {
-            file: file.to_owned(),
-        });
-    }
-    let builder = ParquetRecordBatchReaderBuilder::try_new(bytes)
-        .map_err(|e| unreadable(format!("no Parquet file: {e}")))?;
+    let builder = open(path, file)?;
     let names: Vec<String> = builder
         .schema()
         .fields()
@@ -83,6 +76,18 @@ pub(super) fn read(
         first_row += batch.num_rows() as u64;
     }
     Ok(())
+}
+
+fn open(path: &Path, file: &str) -> Result<ParquetRecordBatchReaderBuilder<File>, LoadError> {
+    let bytes = File::open(path).map_err(LoadError::io(format!("read {file}")))?;
+    let file = file.to_owned();
+    if bytes.metadata().is_ok_and(|metadata| metadata.len() == 0) {
+        return Err(LoadError::Empty { file });
+    }
+    ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(|e| LoadError::Unreadable {
+        file,
+        reason: format!("no Parquet file: {e}"),
+    })
 }
 
 /// How many rows a file has, from its last bytes; `None` when it is not readable.

@@ -58,6 +58,7 @@ struct Records<'a> {
     offset: u64,
 }
 
+#[derive(Default)]
 struct Record {
     row: u64,
     offset: u64,
@@ -111,16 +112,11 @@ impl<'a> Records<'a> {
     ///
     /// A record that is too long is parsed to its end and thrown away, so that the next one begins where it should.
     fn next(&mut self) -> Result<Option<Record>, LoadError> {
-        let mut record = Record {
-            row: 0,
-            offset: 0,
-            bytes: 0,
-            fields: 0,
-            broken: None,
-        };
-        let place = format!("read {}", self.file);
+        let mut record = Record::default();
         loop {
-            let chunk = self.input.fill_buf().map_err(LoadError::io(&place))?;
+            let chunk = self.input.fill_buf();
+            let chunk =
+                chunk.map_err(|error| LoadError::io(format!("read {}", self.file))(error))?;
             let at_end = chunk.is_empty();
             if at_end && record.row == 0 {
                 return Ok(None);
@@ -129,12 +125,7 @@ impl<'a> Records<'a> {
                 // A line end closes any record, unless a quote is open.
                 b"\n"
             } else if self.blanks {
-                self.translated.clear();
-                self.translated.extend(
-                    chunk
-                        .iter()
-                        .map(|&byte| if byte == b'\t' { b' ' } else { byte }),
-                );
+                blanks_for_tabs(chunk, &mut self.translated);
                 &self.translated
             } else {
                 chunk
@@ -259,4 +250,11 @@ impl Record {
 )]
 fn line_feeds(bytes: &[u8]) -> u64 {
     bytes.iter().filter(|&&byte| byte == b'\n').count() as u64
+}
+
+/// A copy in which tabs are blanks.
+fn blanks_for_tabs(bytes: &[u8], into: &mut Vec<u8>) {
+    into.clear();
+    let blank = |&byte| if byte == b'\t' { b' ' } else { byte };
+    into.extend(bytes.iter().map(blank));
 }

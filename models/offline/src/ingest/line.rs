@@ -287,23 +287,8 @@ impl<'s> LineReader<'s> {
             if unit_price { PRICE_DIGITS } else { digits },
         );
         let amount = amount.map_err(|reject| self.at(index, cells, reject))?;
-        let cancelled = self.is_cancellation();
-        let negative = match quantity {
-            Some(_) => milli < 0,
-            None => amount.unscaled < 0,
-        };
-        if amount.unscaled < 0 && !negative && !cancelled {
-            return Err(reject(
-                "negative amount",
-                "the quantity is positive".to_owned(),
-            ));
-        }
-        if negative && !cancelled && orders.returns == Returns::Reject {
-            return Err(reject(
-                "negative amount",
-                "shop.toml allows no returns".to_owned(),
-            ));
-        }
+        let sign = self.sign(amount, quantity.map(|_| milli));
+        let sign = sign.map_err(|reject| self.at(index, cells, reject))?;
         let total = quantity
             .filter(|_| unit_price)
             .map_or(amount, |quantity| amount.times(quantity));
@@ -326,11 +311,26 @@ impl<'s> LineReader<'s> {
                 format!("at most {MAX_MINOR} minor units"),
             ));
         }
-        let sign = if negative || cancelled { -1 } else { 1 };
         self.line.quantity_milli = (sign * milli.abs()) as i64;
         self.line.net_minor = (sign * net) as i64;
         self.line.discount_minor = discount as i64;
         Ok(())
+    }
+
+    /// 1 for a purchase, -1 for a return or a cancellation.
+    fn sign(&self, amount: Decimal, milli: Option<i128>) -> Result<i128, Reject> {
+        let negative = milli.map_or(amount.unscaled < 0, |milli| milli < 0);
+        if self.is_cancellation() {
+            Ok(-1)
+        } else if negative && self.shop.orders.returns == Returns::Reject {
+            Err(Reject::of("negative amount", "shop.toml allows no returns"))
+        } else if negative {
+            Ok(-1)
+        } else if amount.unscaled < 0 {
+            Err(Reject::of("negative amount", "the quantity is positive"))
+        } else {
+            Ok(1)
+        }
     }
 
     fn discount(&self, cells: &[Cell<'_>]) -> Result<i128, Reject> {

@@ -53,8 +53,18 @@ fn the_messy_shop_loads_to_what_its_generator_says() {
             .count(),
         0
     );
+}
 
-    // The same rows backwards, under one name less.
+#[test]
+fn the_messy_shop_backwards_and_unpacked_is_the_same_shop() {
+    let folder = tempfile::tempdir().unwrap();
+    let size = Size {
+        customers: 300,
+        seed: 1,
+    };
+    let written = messy::write(folder.path(), size).unwrap();
+    let shop = Shop::read(&written.shop_file).unwrap();
+    let histories = Histories::load(&shop, &Options::local(&folder.path().join("work"))).unwrap();
     let shuffled = tempfile::tempdir().unwrap();
     let first = std::fs::read_to_string(folder.path().join("bestellungen-2023.csv")).unwrap();
     let (header, rows) = first.split_once("\r\n").unwrap();
