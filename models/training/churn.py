@@ -54,7 +54,7 @@ def train(folder: Path, out: Path) -> None:
     export_lightgbm(booster, described.names, described.fingerprint, out / manifest.MODEL_FILE)
     (out / manifest.ARTIFACTS_FILE).write_bytes((folder / manifest.ARTIFACTS_FILE).read_bytes())
     manifest.write_json(out / manifest.BASELINE_FILE, baseline)
-    manifest.write_json(out / manifest.GOLDEN_FILE, golden_rows(described, booster))
+    manifest.write_rows(out / manifest.GOLDEN_FILE, golden_rows(described, booster)["rows"])
     training = {
         "label": f"1 when the customer makes no purchase in the {described.horizon_days:g} days from the cut-off on",
         "horizon_days": described.horizon_days,

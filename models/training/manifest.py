@@ -33,6 +33,12 @@ def write_json(path: Path, content: Any) -> None:
     path.write_text(json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
+def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
+    """`{"rows": [...]}` with a row per line: small, because every cold start reads it, and a row's change shows."""
+    lines = (json.dumps(row, separators=(",", ":"), allow_nan=False, ensure_ascii=False) for row in rows)
+    path.write_text('{"rows": [\n' + ",\n".join(lines) + "\n]}\n", encoding="utf-8")
+
+
 def read(folder: Path) -> dict[str, Any]:
     """The manifest of a model's folder."""
     return json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))
