@@ -151,7 +151,7 @@ fn most_worthwhile(answers: &[Value]) -> Option<String> {
 
 fn table(answers: &[Value]) -> comfy_table::Table {
     let mut table = comfy_table::Table::new();
-    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
+    table.load_style(comfy_table::presets::UTF8_BORDERS_ONLY);
     table.set_header(["customer", "leaves with", "gain", "cost", "do", "main reason for the risk"]);
     for result in by_value(answers).into_iter().take(SHOWN) {
         let decision = &result["decision"];

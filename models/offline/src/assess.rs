@@ -17,6 +17,7 @@ use serving::registry::verify_model;
 use serving::wire::parse_instant;
 use std::error::Error;
 use std::path::Path;
+use std::sync::Arc;
 
 /// The shop that the bars were set on; on another shop's data the figures are reported without them.
 const BAR_SHOP: &str = "completejourney";
@@ -86,7 +87,7 @@ impl TestRows {
         for customer in histories.customers() {
             let (customer_id, history) = customer?;
             let before = found.labels.len();
-            snapshots.of_customer(&customer_id, &history, |row| {
+            snapshots.of_customer(&customer_id, &Arc::new(history), |row| {
                 found.customers.push(number);
                 found.labels.push(row.label > 0.5);
                 found.rows.push_row(row.features.iter().map(|value| f64::from(*value)));

@@ -16,6 +16,7 @@ use serving::predictor::{TrainOnCustomers, TrainingSettings};
 use serving::wire::format_instant;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Why there is no matrix.
@@ -152,6 +153,7 @@ pub fn write<P: TrainOnCustomers>(
     let mut parts = PartCounter::default();
     for customer in histories.customers() {
         let (customer_id, history) = customer?;
+        let history = Arc::new(history);
         snapshots.of_customer(&customer_id, &history, |row| {
             picker.offer(&row, &history);
             parts.count(&row);

@@ -6,6 +6,7 @@ use features::matrix::Matrix;
 use features::time::Timestamp;
 use serving::predictor::TrainOnCustomers;
 use serving::wire::format_instant;
+use std::sync::Arc;
 
 /// One row of one customer at one snapshot.
 #[derive(Debug)]
@@ -46,11 +47,11 @@ impl<'a, P: TrainOnCustomers> Snapshots<'a, P> {
     pub fn of_customer<E>(
         &mut self,
         customer_id: &str,
-        history: &CustomerHistory,
+        history: &Arc<CustomerHistory>,
         mut each: impl FnMut(SnapshotRow<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         for (cutoff, cutoff_text, split) in &self.cutoffs {
-            let Some(case) = P::training_case(history.clone(), *cutoff, self.artifacts) else { continue };
+            let Some(case) = P::training_case(history, *cutoff, self.artifacts) else { continue };
             self.rows.clear();
             P::features(&case, self.artifacts, &mut self.rows);
             for features in self.rows.rows() {
