@@ -310,3 +310,6 @@ fn since_1970() -> Duration {
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;
