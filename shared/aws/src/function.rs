@@ -166,12 +166,13 @@ impl<P: Predictor> Function<P> {
             due
         };
         if due {
-            let served = load_served::<P>(
+            let load = load_served::<P>(
                 &self.artifacts,
                 &self.store,
                 self.runtime_library.as_deref(),
-            )
-            .await;
+            );
+            // On the heap: it is 40 kB that no other request needs.
+            let served = Box::pin(load).await;
             let state = State::new(self.store.clone(), served);
             *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
         }
@@ -221,7 +222,7 @@ async fn outcome<P: Predictor>(
     payload: &str,
     request_id: &str,
 ) -> Outcome {
-    let now = Timestamp(since_1970().as_secs() as i64);
+    let now = Timestamp(i64::try_from(since_1970().as_secs()).unwrap_or(i64::MAX));
     match event {
         Event::Http(request) => over_http(service.handle_http(request, request_id, now).await),
         Event::Undecodable(error) => {

@@ -372,10 +372,10 @@ pub async fn one_winner_of(store: &impl PointerStore, writers: usize) {
         let values: Vec<String> = (0..writers)
             .map(|writer| format!("round {round} writer {writer}"))
             .collect();
-        let writes = values
+        let attempts = values
             .iter()
             .map(|value| store.set_pointer(name, now.as_deref(), value));
-        let winner = only_winner("set_pointer", all(writes).await);
+        let winner = only_winner("set_pointer", all(attempts).await);
         let found = store
             .get_pointers(&[name])
             .await
