@@ -294,18 +294,27 @@ pub async fn artifacts(store: &impl ArtifactStore) {
             .is_some_and(|found| found == big),
         "3 MB come back byte for byte"
     );
+    for round in 0..8 {
+        one_writer_of(store, &format!("conformance/raced {round}")).await;
+    }
+}
 
-    let contents: Vec<String> = (0..16)
-        .map(|i| format!("content of writer {i}").repeat(1000))
+/// Sixteen concurrent writes of one new key, each long enough to meet the others: one wins, and its content stays.
+async fn one_writer_of(store: &impl ArtifactStore, key: &str) {
+    let contents: Vec<Bytes> = (0..16u8)
+        .map(|writer| Bytes::from(vec![writer; 200_000]))
         .collect();
-    let writers = contents
+    let writes = contents
         .iter()
-        .map(|c| store.put_artifact("conformance/raced", Bytes::from(c.clone())));
-    let winner = only_winner("put_artifact", all(writers).await);
-    assert_eq!(
-        get("conformance/raced").await,
-        Some(Bytes::from(contents[winner].clone())),
-        "the winner's content stays"
+        .map(|content| store.put_artifact(key, content.clone()));
+    let winner = only_winner("put_artifact", all(writes).await);
+    let found = store
+        .get_artifact(key)
+        .await
+        .expect("get the raced artifact");
+    assert!(
+        found.as_ref() == Some(&contents[winner]),
+        "the winner's content stays at {key}"
     );
 }
 
