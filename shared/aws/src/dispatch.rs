@@ -265,7 +265,7 @@ mod tests {
         assert_eq!(
             (
                 theirs.status_code,
-                &theirs.headers["allow"].to_str().unwrap()[..]
+                theirs.headers["allow"].to_str().unwrap()
             ),
             (405, "GET, POST")
         );
