@@ -24,8 +24,8 @@ use serving::manifest::{GoldenRow, Platt};
 use serving::ports::HistoryStore;
 use serving::predictor::{Predictor, Route, Schema, Scored, Served};
 use serving::service::store_failed;
-use std::sync::Arc;
 use serving::wire::{InlineHistory, format_instant, parse_instant};
+use std::sync::Arc;
 
 /// The kind of entity this function reads.
 pub const CUSTOMER: &str = "customer";
@@ -50,7 +50,11 @@ pub struct Case {
 
 impl Case {
     /// A case whose history is all there is to know.
-    pub fn with_history(customer_id: &str, history: impl Into<Arc<CustomerHistory>>, as_of: Timestamp) -> Self {
+    pub fn with_history(
+        customer_id: &str,
+        history: impl Into<Arc<CustomerHistory>>,
+        as_of: Timestamp,
+    ) -> Self {
         let customer_id = customer_id.to_owned();
         Self {
             customer_id,

@@ -54,7 +54,10 @@ impl Loaded {
             text += &format!(", {} removed", self.removed);
         }
         if self.shortened > 0 {
-            text += &format!(", {} oldest orders of {} customers left out", self.orders_left_out, self.shortened);
+            text += &format!(
+                ", {} oldest orders of {} customers left out",
+                self.orders_left_out, self.shortened
+            );
         }
         text
     }
@@ -73,7 +76,10 @@ pub async fn write_histories<S: HistoryStore>(
     let mut batch = Vec::with_capacity(BATCH);
     for customer in histories.customers() {
         let (customer_id, history) = customer?;
-        let Fitted { bytes, orders_left_out } = codec::encode_within(&history, RECORD_LIMIT_BYTES);
+        let Fitted {
+            bytes,
+            orders_left_out,
+        } = codec::encode_within(&history, RECORD_LIMIT_BYTES);
         loaded.count(bytes.len(), orders_left_out);
         ids.insert(customer_id.clone());
         batch.push((customer_id, Bytes::from(bytes)));
@@ -84,8 +90,12 @@ pub async fn write_histories<S: HistoryStore>(
         }
     }
     store.put_histories(CUSTOMER, &batch).await?;
-    loaded.removed = store.retain_histories(CUSTOMER, &|id| ids.contains(id)).await?;
-    store.set_complete_through(CUSTOMER, histories.complete_through()).await?;
+    loaded.removed = store
+        .retain_histories(CUSTOMER, &|id| ids.contains(id))
+        .await?;
+    store
+        .set_complete_through(CUSTOMER, histories.complete_through())
+        .await?;
     Ok(loaded)
 }
 

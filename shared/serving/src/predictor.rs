@@ -76,7 +76,8 @@ pub trait TrainOnCustomers: Predictor {
     ) -> Result<Self::Artifacts, String>;
 
     /// The case of one customer at a cut-off, or `None` when the customer is outside the trained population then.
-    fn training_case(history: &Arc<CustomerHistory>,
+    fn training_case(
+        history: &Arc<CustomerHistory>,
         as_of: Timestamp,
         artifacts: &Self::Artifacts,
     ) -> Option<Self::Case>;

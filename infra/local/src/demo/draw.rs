@@ -11,13 +11,26 @@ pub(super) fn signed_bar(value: f64, most: f64, half_width: usize) -> String {
     let cells = ((value.abs() / most).min(1.0) * half_width as f64).ceil() as usize;
     let (empty, full) = (" ".repeat(half_width - cells), "█".repeat(cells));
     let blank = " ".repeat(half_width);
-    if value < 0.0 { format!("{empty}{full}|{blank}") } else { format!("{blank}|{full}{empty}") }
+    if value < 0.0 {
+        format!("{empty}{full}|{blank}")
+    } else {
+        format!("{blank}|{full}{empty}")
+    }
 }
 
 /// Minor units of a currency with two digits, with thousands apart.
 pub(super) fn money(minor: i64) -> String {
     let (major, rest) = (minor.abs() / 100, minor.abs() % 100);
     let digits = major.to_string();
-    let groups: Vec<&str> = digits.as_bytes().rchunks(3).rev().filter_map(|g| std::str::from_utf8(g).ok()).collect();
-    format!("{}{}.{rest:02}", if minor < 0 { "-" } else { "" }, groups.join(" "))
+    let groups: Vec<&str> = digits
+        .as_bytes()
+        .rchunks(3)
+        .rev()
+        .filter_map(|g| std::str::from_utf8(g).ok())
+        .collect();
+    format!(
+        "{}{}.{rest:02}",
+        if minor < 0 { "-" } else { "" },
+        groups.join(" ")
+    )
 }
