@@ -4,4 +4,5 @@
 
 mod bgnbd;
 mod parity;
+mod training;
 mod workspace;

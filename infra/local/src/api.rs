@@ -17,7 +17,7 @@ impl Api {
     /// A client of the functions at `url`.
     pub fn new(url: String) -> Self {
         let config = ureq::Agent::config_builder()
-            .timeout_global(Some(Duration::from_secs(60)))
+            .timeout_global(Some(Duration::from_mins(1)))
             .http_status_as_error(false);
         Self {
             agent: config.build().into(),

@@ -1,5 +1,7 @@
 //! `make demo`: the main job on real data, over the wire, shown to a person.
 
+#![expect(clippy::print_stdout, reason = "a demo is for people to read")]
+
 mod draw;
 
 use crate::api::Api;

@@ -44,22 +44,21 @@ pub struct Loaded {
 impl Loaded {
     /// In words.
     pub fn described(&self) -> String {
-        let mut text = format!(
+        let sizes = format!(
             "{} histories written, {} bytes on average, {} at most",
             self.customers,
             self.bytes.checked_div(self.customers).unwrap_or(0),
             self.largest_bytes
         );
-        if self.removed > 0 {
-            text += &format!(", {} removed", self.removed);
-        }
-        if self.shortened > 0 {
-            text += &format!(
-                ", {} oldest orders of {} customers left out",
+        let removed = (self.removed > 0).then(|| format!("{} removed", self.removed));
+        let shortened = (self.shortened > 0).then(|| {
+            format!(
+                "{} oldest orders of {} customers left out",
                 self.orders_left_out, self.shortened
-            );
-        }
-        text
+            )
+        });
+        let parts = [Some(sizes), removed, shortened].into_iter().flatten();
+        parts.collect::<Vec<_>>().join(", ")
     }
 }
 

@@ -2,13 +2,19 @@
 
 /// A bar of `width` cells for a share of 0 to 1.
 pub(super) fn bar(share: f64, width: usize) -> String {
-    let cells = (share.clamp(0.0, 1.0) * width as f64).ceil() as usize;
-    "█".repeat(cells)
+    "█".repeat(cells(share, width))
+}
+
+/// How many of `width` cells a share fills; at least one as soon as there is anything.
+fn cells(share: f64, width: usize) -> usize {
+    (1..=width)
+        .take_while(|cell| (*cell as f64 - 1.0) < share * width as f64)
+        .count()
 }
 
 /// A bar left or right of a middle, for a value whose largest is `most`.
 pub(super) fn signed_bar(value: f64, most: f64, half_width: usize) -> String {
-    let cells = ((value.abs() / most).min(1.0) * half_width as f64).ceil() as usize;
+    let cells = cells(value.abs() / most, half_width);
     let (empty, full) = (" ".repeat(half_width - cells), "█".repeat(cells));
     let blank = " ".repeat(half_width);
     if value < 0.0 {
