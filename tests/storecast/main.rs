@@ -4,5 +4,6 @@
 
 mod bgnbd;
 mod parity;
+mod readme;
 mod training;
 mod workspace;

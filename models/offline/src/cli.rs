@@ -8,6 +8,7 @@ mod invoke;
 mod load;
 mod progress;
 mod publish;
+mod remote;
 mod shop_data;
 
 use crate::functions::NAMES;

@@ -13,8 +13,6 @@ use serde::Serialize;
 const TEST_SNAPSHOTS: u32 = 3;
 /// Horizons of history before the first snapshot, so that the longest window is full.
 const WARM_UP_HORIZONS: f64 = 4.0;
-/// Distance of training snapshots, in horizons; their labels may overlap each other, never another part's.
-const TRAIN_STEP_HORIZONS: f64 = 0.5;
 /// Training snapshots below which a model cannot be validated in time.
 const LEAST_TRAIN: usize = 2;
 /// More add little and cost memory.
@@ -43,7 +41,7 @@ impl Split {
     }
 }
 
-/// Snapshots of each part, each rising.
+/// Snapshots of each part, each rising; every label window closes before the next part begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cutoffs {
     /// At least two.
@@ -70,28 +68,16 @@ pub enum CutoffError {
         /// The shop's horizon.
         horizon_days: f64,
     },
-    /// A label window of one part reaches into the next part.
-    #[error(
-        "cut-offs: the label window of {earlier} snapshot {first} does not close before {later} snapshot {second}"
-    )]
-    Overlap {
-        /// The part that comes first.
-        earlier: &'static str,
-        /// Its last snapshot, seconds since 1970.
-        first: i64,
-        /// The part that comes next.
-        later: &'static str,
-        /// Its first snapshot, seconds since 1970.
-        second: i64,
-    },
 }
 
 impl Cutoffs {
-    /// Derives them backwards from the end of the data.
+    /// Derives them backwards from the end of the data; training snapshots are `spacing_days` apart: their label windows
+    /// may overlap each other, never another part.
     pub fn derive(
         first_order: Timestamp,
         complete_through: Timestamp,
         horizon_days: f64,
+        spacing_days: f64,
     ) -> Result<Self, CutoffError> {
         let back = |horizons: f64| complete_through.minus_days(horizons * horizon_days);
         let test = (1..=TEST_SNAPSHOTS)
@@ -101,15 +87,15 @@ impl Cutoffs {
         let calibration = back(f64::from(TEST_SNAPSHOTS + 1));
         let earliest = first_order.plus_days(WARM_UP_HORIZONS * horizon_days);
         let mut train: Vec<_> = (0..MOST_TRAIN)
-            .map(|k| back(f64::from(TEST_SNAPSHOTS + 2) + k as f64 * TRAIN_STEP_HORIZONS))
+            .map(|k| back(f64::from(TEST_SNAPSHOTS + 2)).minus_days(k as f64 * spacing_days))
             .take_while(|at| *at >= earliest)
             .collect();
         train.reverse();
         if train.len() < LEAST_TRAIN {
-            let parts = WARM_UP_HORIZONS + f64::from(TEST_SNAPSHOTS + 2) + TRAIN_STEP_HORIZONS;
+            let parts = WARM_UP_HORIZONS + f64::from(TEST_SNAPSHOTS + 2);
             return Err(CutoffError::TooShort {
                 have_days: complete_through.days_since(first_order),
-                need_days: parts * horizon_days,
+                need_days: parts * horizon_days + spacing_days,
                 horizon_days,
             });
         }
@@ -118,29 +104,6 @@ impl Cutoffs {
             calibration: vec![calibration],
             test,
         })
-    }
-
-    /// Refuses parts whose label windows reach into each other: such a score would be too good to be true.
-    pub fn check(&self, horizon_days: f64) -> Result<(), CutoffError> {
-        let parts = [
-            ("train", &self.train),
-            ("calibration", &self.calibration),
-            ("test", &self.test),
-        ];
-        for pair in parts.windows(2) {
-            let ((earlier, first), (later, second)) = (pair[0], pair[1]);
-            if let (Some(last), Some(next)) = (first.iter().max(), second.iter().min())
-                && last.plus_days(horizon_days) > *next
-            {
-                return Err(CutoffError::Overlap {
-                    earlier,
-                    first: last.0,
-                    later,
-                    second: next.0,
-                });
-            }
-        }
-        Ok(())
     }
 
     /// Every snapshot with its part, rising.

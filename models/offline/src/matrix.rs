@@ -95,20 +95,16 @@ struct Feature {
 /// The shop's cut-offs: its own, or derived from the end of its data.
 pub fn cutoffs(shop: &Shop, histories: &Histories) -> Result<Cutoffs, CutoffError> {
     let horizon_days = f64::from(shop.training.horizon_days);
-    let cutoffs = match &shop.training.cutoffs {
-        Some(own) => Cutoffs {
-            train: own.train.clone(),
-            calibration: own.calibration.clone(),
-            test: own.test.clone(),
-        },
-        None => Cutoffs::derive(
-            histories.first_order(),
-            histories.complete_through(),
-            horizon_days,
-        )?,
-    };
-    cutoffs.check(horizon_days)?;
-    Ok(cutoffs)
+    if let Some(own) = &shop.training.cutoffs {
+        return Ok(own.clone());
+    }
+    let spacing_days = f64::from(shop.training.spacing_days);
+    Cutoffs::derive(
+        histories.first_order(),
+        histories.complete_through(),
+        horizon_days,
+        spacing_days,
+    )
 }
 
 /// Fits what the columns take as given, from the orders before `cutoff`.

@@ -46,6 +46,7 @@ pub use sections::{
     Orders, ProductColumns, Products, Returns,
 };
 
+use crate::cutoffs::Cutoffs;
 use features::time::{LocalDay, Timestamp};
 use jiff::tz::TimeZone;
 use std::path::{Path, PathBuf};
@@ -105,21 +106,10 @@ impl Zones {
 pub struct Training {
     /// Days ahead that are predicted; 28 unless said otherwise.
     pub horizon_days: u32,
-    /// Days from one snapshot to the next when they are derived from the data; the horizon unless said otherwise.
+    /// Days from one training snapshot to the next when they are derived from the data; half the horizon unless said otherwise.
     pub spacing_days: u32,
     /// Explicit snapshots, or `None`: derived from the range of the data.
     pub cutoffs: Option<Cutoffs>,
-}
-
-/// Explicit snapshots, each list ascending and each label window closed before the next list begins.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cutoffs {
-    /// Trained on.
-    pub train: Vec<Timestamp>,
-    /// Calibrated on.
-    pub calibration: Vec<Timestamp>,
-    /// Looked at once.
-    pub test: Vec<Timestamp>,
 }
 
 /// Why a `shop.toml` cannot be used.

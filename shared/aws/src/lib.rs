@@ -5,6 +5,7 @@
 //! | [`function`] | [`run`]: the whole `main` of a function; cold start and invocations |
 //! | [`dispatch`] | what an event is, by its shape: API Gateway, S3, direct invoke |
 //! | [`dynamo`] | histories and pointers in one DynamoDB table |
+//! | [`files`] | a shop's order files in any bucket |
 //! | [`s3`] | artifacts in a bucket |
 //! | [`clients`] | how both are reached: endpoints, time limits, retries |
 //! | [`admin`] | makes the table and the bucket |
@@ -16,6 +17,7 @@ pub mod clients;
 pub mod config;
 pub mod dispatch;
 pub mod dynamo;
+pub mod files;
 pub mod function;
 pub mod s3;
 mod sdk_error;

@@ -2,6 +2,7 @@
 
 use super::Failure;
 use super::progress::Bar;
+use super::remote::Remote;
 use crate::histories::Histories;
 use crate::ingest::Options;
 use crate::shop::Shop;
@@ -30,9 +31,10 @@ impl ShopData {
             .work
             .clone()
             .unwrap_or_else(|| PathBuf::from(".storecast").join(&shop.name));
-        let bar = Bar::new();
+        let (bar, remote) = (Bar::new(), Remote::default());
         let options = Options {
             data_root: self.data.as_deref(),
+            fetch: &remote,
             progress: &|now| bar.show(now),
             ..Options::local(&work)
         };

@@ -1,8 +1,9 @@
 //! Horizon and snapshots.
 
+use super::Training;
 use super::check::{Wrong, wrong};
 use super::sections::TrainingFile;
-use super::{Cutoffs, Training};
+use crate::cutoffs::Cutoffs;
 use features::time::{SECONDS_PER_DAY, Timestamp};
 use jiff::tz::TimeZone;
 
@@ -10,7 +11,7 @@ const MAX_HORIZON_DAYS: u32 = 3650;
 
 pub(super) fn training(file: TrainingFile, days: &TimeZone) -> Result<Training, Wrong> {
     let horizon_days = file.horizon_days.unwrap_or(28);
-    let spacing_days = file.spacing_days.unwrap_or(horizon_days);
+    let spacing_days = file.spacing_days.unwrap_or(horizon_days.div_ceil(2));
     for (key, value) in [
         ("training.horizon_days", horizon_days),
         ("training.spacing_days", spacing_days),
