@@ -3,15 +3,12 @@
 use crate::shop::{
     self, Answer, COMPLETE_THROUGH, FADING, LAPSED, NOW, ODD_ID, RETURNS_ONLY, STEADY, call, post,
 };
-use bytes::Bytes;
 use churn::Churn;
 use features::time::{SECONDS_PER_DAY, Timestamp};
 use serde_json::{Value, json};
-use serving::ports::{Histories, HistoryStore, StoreError};
-use serving::service::Service;
 use serving::wire::{BODY_LIMIT_BYTES, format_instant};
 
-fn refused(answer: &Answer, status: u16, kind: &str) {
+pub(crate) fn refused(answer: &Answer, status: u16, kind: &str) {
     assert_eq!(
         (answer.status, answer.header("content-type")),
         (status, Some("application/problem+json")),
@@ -323,60 +320,6 @@ async fn an_answer_speaks_for_no_later_instant_than_the_data() {
         (&result["state"], &inline.body["complete_through"]),
         (&json!("no_purchases"), &Value::Null)
     );
-}
-
-/// A store that fails every read, with a reason that is nobody's business.
-struct Failing(fn(&'static str, &'static str, &'static str) -> StoreError);
-
-impl HistoryStore for Failing {
-    async fn get_histories(&self, _: &'static str, _: &[&str]) -> Result<Histories, StoreError> {
-        Err(self.0(
-            "get",
-            "table-of-account-123456789012",
-            "connection refused by 10.1.2.3",
-        ))
-    }
-
-    async fn put_histories(
-        &self,
-        _: &'static str,
-        _: &[(String, Bytes)],
-    ) -> Result<(), StoreError> {
-        unreachable!("requests do not write")
-    }
-
-    async fn retain_histories(
-        &self,
-        _: &'static str,
-        _: &(dyn Fn(&str) -> bool + Sync),
-    ) -> Result<usize, StoreError> {
-        unreachable!("requests do not write")
-    }
-
-    async fn set_complete_through(&self, _: &'static str, _: Timestamp) -> Result<(), StoreError> {
-        unreachable!("requests do not write")
-    }
-}
-
-#[tokio::test]
-async fn a_failing_store_is_told_apart_and_its_reason_kept() {
-    let away =
-        Failing(|operation, place, reason| StoreError::unavailable(operation, place, reason));
-    let broken = Failing(|operation, place, reason| StoreError::broken(operation, place, reason));
-    for (store, status, kind, retry_after) in [
-        (away, 503, "unavailable", Some("1")),
-        (broken, 500, "internal", None),
-    ] {
-        let service = Service::<Churn, _>::new(store, Ok(shop::served().await));
-        let answer = call(&service, "GET", "/v1/customers/1/churn", "").await;
-        refused(&answer, status, kind);
-        assert_eq!(answer.header("retry-after"), retry_after);
-        let text = answer.body.to_string();
-        assert!(
-            !text.contains("account") && !text.contains("10.1.2.3"),
-            "{text}"
-        );
-    }
 }
 
 #[tokio::test]

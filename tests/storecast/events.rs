@@ -4,6 +4,7 @@
 //! events`, and read the difference before it is committed.
 
 use crate::shop::{self, Answer, NOW};
+use crate::workspace::root;
 use aws::dispatch::Event;
 use churn::Churn;
 use serde_json::{Value, json};
@@ -33,7 +34,7 @@ fn no_snapshot_is_left_of_an_event_that_is_gone() {
         .into_iter()
         .map(|(name, _)| format!("{name}.snap"))
         .collect();
-    let folder = shop::root().join("tests/storecast/snapshots");
+    let folder = root().join("tests/storecast/snapshots");
     let snapshots = std::fs::read_dir(folder)
         .expect("snapshots")
         .map(|e| e.expect("a readable folder").file_name());

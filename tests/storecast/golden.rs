@@ -2,6 +2,7 @@
 //! within tolerance, and ONNX Runtime as the oracle of the native scorer.
 
 use crate::shop::{self, model_files};
+use crate::workspace::installed;
 use churn::Churn;
 use features::matrix::Matrix;
 use serving::manifest::Golden;
@@ -135,12 +136,7 @@ fn the_native_scorer_answers_what_training_answered() {
 
 #[test]
 fn onnx_runtime_answers_the_same() {
-    let library = shop::root().join(".tools/onnxruntime/libonnxruntime.so");
-    assert!(
-        library.exists(),
-        "{} is missing: run `make setup`",
-        library.display()
-    );
+    let library = installed("onnxruntime/libonnxruntime.so");
     let golden = golden();
     let oracle = OrtScorer::load(&library, &model_files().graph).expect("the committed graph");
     let mut raw = Vec::new();

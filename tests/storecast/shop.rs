@@ -1,5 +1,6 @@
 //! A small shop with the committed model: what the request path is tested on.
 
+use crate::workspace::root;
 use bytes::Bytes;
 use churn::{CUSTOMER, Churn};
 use features::codec;
@@ -11,7 +12,6 @@ use serving::ports::{HistoryStore, MemoryStore};
 use serving::predictor::Served;
 use serving::registry::{ModelFiles, load_served, publish};
 use serving::service::{HttpRequest, HttpResponse, Service};
-use std::path::{Path, PathBuf};
 
 /// Orders before 2018-01-01T04:01:21Z are known, as in the default shop.
 pub(crate) const COMPLETE_THROUGH: Timestamp = Timestamp(1_514_779_281);
@@ -29,13 +29,6 @@ pub(crate) const RETURNS_ONLY: &str = "returns only";
 pub(crate) const ODD_ID: &str = "ünï/½ 100%";
 /// An id that is long enough to be looked for in a log.
 pub(crate) const PRIVATE_ID: &str = "customer-jane-doe-4711";
-
-pub(crate) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("..")
-        .canonicalize()
-        .expect("the workspace")
-}
 
 pub(crate) fn model_files() -> ModelFiles {
     model_folder::read_model(&root().join("models/churn")).expect("the committed model")

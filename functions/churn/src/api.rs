@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serving::error::Error;
 use serving::wire::{InlineHistory, check_id, parse_body, parse_instant, shown, value_error};
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use features::history::CustomerHistory;
 use features::time::Timestamp;
@@ -48,7 +49,7 @@ pub struct Customer {
     /// The shop's id.
     pub customer_id: String,
     /// Given in the request; read from the store when left out.
-    pub history: Option<CustomerHistory>,
+    pub history: Option<Arc<CustomerHistory>>,
 }
 
 impl Request {
@@ -80,7 +81,7 @@ impl Request {
                     .transpose()?;
                 Ok::<_, CallerError>(Customer {
                     customer_id: customer.customer_id,
-                    history,
+                    history: history.map(Arc::new),
                 })
             });
         let budget_minor = body.budget_minor;

@@ -25,6 +25,7 @@ use serving::ports::HistoryStore;
 use serving::predictor::{Predictor, Route, Schema, Scored, Served};
 use serving::service::store_failed;
 use serving::wire::{InlineHistory, format_instant, parse_instant};
+use std::sync::Arc;
 
 /// The kind of entity this function reads.
 pub const CUSTOMER: &str = "customer";
@@ -38,7 +39,7 @@ pub struct Churn;
 pub struct Case {
     customer_id: String,
     /// `None` for a customer the store does not know.
-    history: Option<CustomerHistory>,
+    history: Option<Arc<CustomerHistory>>,
     /// The instant answered for.
     as_of: Timestamp,
     /// The instant asked for.
@@ -49,11 +50,15 @@ pub struct Case {
 
 impl Case {
     /// A case whose history is all there is to know.
-    pub fn with_history(customer_id: &str, history: CustomerHistory, as_of: Timestamp) -> Self {
+    pub fn with_history(
+        customer_id: &str,
+        history: impl Into<Arc<CustomerHistory>>,
+        as_of: Timestamp,
+    ) -> Self {
         let customer_id = customer_id.to_owned();
         Self {
             customer_id,
-            history: Some(history),
+            history: Some(history.into()),
             as_of,
             asked: as_of,
             complete_through: None,
@@ -125,7 +130,7 @@ impl Predictor for Churn {
             if let Some(history) = &customer.history {
                 return Ok(Case::with_history(
                     &customer.customer_id,
-                    history.clone(),
+                    Arc::clone(history),
                     asked,
                 ));
             }
@@ -139,7 +144,7 @@ impl Predictor for Churn {
             let as_of = complete_through.map_or(asked, |known| asked.min(known));
             Ok(Case {
                 customer_id: customer.customer_id.clone(),
-                history,
+                history: history.map(Arc::new),
                 as_of,
                 asked,
                 complete_through,

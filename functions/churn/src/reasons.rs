@@ -112,7 +112,7 @@ impl Values<'_> {
                 self.number("purchase_days_4h")
             ),
             "trend" => format!(
-                "{} of the last {two} days' purchase days fall into their second half (50 % is steady)",
+                "{} of the purchase days of the last {two} days fall into the second half (50 % is steady)",
                 self.percent("frequency_trend_1h")
             ),
             "spend" => format!(
@@ -130,7 +130,7 @@ impl Values<'_> {
                 self.percent("discount_share_4h")
             ),
             "returns" => format!(
-                "returned {} of the last {four} days' spend",
+                "returned {} of what was spent in the last {four} days",
                 self.percent("return_share_4h")
             ),
             other => other.to_owned(),

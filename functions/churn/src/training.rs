@@ -8,6 +8,7 @@ use features::history::CustomerHistory;
 use features::time::Timestamp;
 use serving::predictor::{TrainOnCustomers, TrainingSettings};
 use serving::wire::format_instant;
+use std::sync::Arc;
 
 impl TrainOnCustomers for Churn {
     fn fit(
@@ -30,12 +31,12 @@ impl TrainOnCustomers for Churn {
     }
 
     fn training_case(
-        history: CustomerHistory,
+        history: &Arc<CustomerHistory>,
         as_of: Timestamp,
         artifacts: &Artifacts,
     ) -> Option<Case> {
-        let known = ChurnView::new(&history, as_of, artifacts).in_trained_population();
-        known.then(|| Case::with_history("", history, as_of))
+        let known = ChurnView::new(history, as_of, artifacts).in_trained_population();
+        known.then(|| Case::with_history("", Arc::clone(history), as_of))
     }
 
     fn warnings(artifacts: &Artifacts) -> Vec<String> {

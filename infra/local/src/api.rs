@@ -16,13 +16,21 @@ pub struct Api {
 impl Api {
     /// A client of the functions at `url`.
     pub fn new(url: String) -> Self {
-        let config = ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(60))).http_status_as_error(false);
-        Self { agent: config.build().into(), url }
+        let config = ureq::Agent::config_builder()
+            .timeout_global(Some(Duration::from_mins(1)))
+            .http_status_as_error(false);
+        Self {
+            agent: config.build().into(),
+            url,
+        }
     }
 
     /// `GET /v1/customers/{customer_id}/churn`.
     pub fn churn_of(&self, customer_id: &str) -> Result<Value, Failure> {
-        let mut response = self.agent.get(format!("{}/v1/customers/{customer_id}/churn", self.url)).call()?;
+        let mut response = self
+            .agent
+            .get(format!("{}/v1/customers/{customer_id}/churn", self.url))
+            .call()?;
         let status = response.status().as_u16();
         checked(status, response.body_mut().read_json()?)
     }
@@ -31,9 +39,15 @@ impl Api {
     pub fn churn(&self, ids: &[String]) -> Result<Vec<Value>, Failure> {
         let mut answers = Vec::new();
         for batch in ids.chunks(BATCH) {
-            let customers: Vec<_> = batch.iter().map(|id| json!({ "customer_id": id })).collect();
+            let customers: Vec<_> = batch
+                .iter()
+                .map(|id| json!({ "customer_id": id }))
+                .collect();
             let body = json!({ "customers": customers });
-            let mut response = self.agent.post(format!("{}/v1/churn", self.url)).send_json(body)?;
+            let mut response = self
+                .agent
+                .post(format!("{}/v1/churn", self.url))
+                .send_json(body)?;
             let status = response.status().as_u16();
             answers.push(checked(status, response.body_mut().read_json()?)?);
         }
@@ -46,6 +60,9 @@ fn checked(status: u16, body: Value) -> Result<Value, Failure> {
     if status == 200 {
         return Ok(body);
     }
-    let detail = body.get("detail").and_then(Value::as_str).map_or_else(|| body.to_string(), str::to_owned);
+    let detail = body
+        .get("detail")
+        .and_then(Value::as_str)
+        .map_or_else(|| body.to_string(), str::to_owned);
     Err(format!("the function answered {status}: {detail}").into())
 }

@@ -1,5 +1,7 @@
 //! `make demo`: the main job on real data, over the wire, shown to a person.
 
+#![expect(clippy::print_stdout, reason = "a demo is for people to read")]
+
 mod draw;
 
 use crate::api::Api;
@@ -24,26 +26,49 @@ pub fn run(plan: &Plan) -> Result<(), Failure> {
         counts.customers,
         counts.dropped_rows(),
         counts.rejected_rows(),
-        if histories.is_reused() { " (checked by an earlier run)" } else { "" }
+        if histories.is_reused() {
+            " (checked by an earlier run)"
+        } else {
+            ""
+        }
     ));
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     let stores = runtime.block_on(start_stores(plan, histories))?;
-    steps.done(&format!("S3 at {}: model {} published and verified", stores.s3.url(), stores.model.version));
-    steps.done(&format!("DynamoDB at {}: {}", stores.dynamo.url(), stores.loaded.described()));
+    steps.done(&format!(
+        "S3 at {}: model {} published and verified",
+        stores.s3.url(),
+        stores.model.version
+    ));
+    steps.done(&format!(
+        "DynamoDB at {}: {}",
+        stores.dynamo.url(),
+        stores.loaded.described()
+    ));
     let log = plan.work.join("functions.log");
     let functions = start_functions(plan, &stores, &log)?;
     let api = Api::new(functions.url());
     let ids = customer_ids(&stores)?;
     let first = api.churn(&ids[..1])?;
-    steps.done(&format!("Lambda function `churn` at {}: first answer, cold start included", functions.url()));
+    steps.done(&format!(
+        "Lambda function `churn` at {}: first answer, cold start included",
+        functions.url()
+    ));
     let answers = api.churn(&ids)?;
-    steps.done(&format!("{} customers asked for, 100 a call: POST {}/v1/churn", ids.len(), functions.url()));
+    steps.done(&format!(
+        "{} customers asked for, 100 a call: POST {}/v1/churn",
+        ids.len(),
+        functions.url()
+    ));
     println!();
     show_all(&answers, &first[0]);
     if let Some(customer_id) = most_worthwhile(&answers) {
         show_one(&api.churn_of(&customer_id)?);
     }
-    println!("What to try next: `make dev` keeps this running and prints calls to try; README says how to use your own shop.");
+    println!(
+        "What to try next: `make dev` keeps this running and prints calls to try; README says how to use your own shop."
+    );
     drop(functions);
     Ok(())
 }
@@ -51,16 +76,29 @@ pub fn run(plan: &Plan) -> Result<(), Failure> {
 /// Starts everything and waits for Ctrl-C.
 pub fn dev(plan: &Plan) -> Result<(), Failure> {
     let (shop, histories) = read_shop(plan)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     let stores = runtime.block_on(start_stores(plan, histories))?;
     let log = plan.work.join("functions.log");
     let functions = start_functions(plan, &stores, &log)?;
     let ids = customer_ids(&stores)?;
     let url = functions.url();
-    println!("{} is up: {} customers, model {}. Ctrl-C ends it.\n", shop.name, ids.len(), stores.model.version);
+    println!(
+        "{} is up: {} customers, model {}. Ctrl-C ends it.\n",
+        shop.name,
+        ids.len(),
+        stores.model.version
+    );
     println!("  curl -s {url}/v1/customers/{}/churn", ids[0]);
-    println!("  curl -s {url}/v1/churn -d '{{\"customers\": [{{\"customer_id\": \"{}\"}}, {{\"customer_id\": \"{}\"}}]}}'", ids[0], ids[1]);
-    println!("  .tools/bin/cargo-lambda lambda invoke churn --invoke-port {} --data-file events/churn/direct.json\n", plan.function_port);
+    println!(
+        "  curl -s {url}/v1/churn -d '{{\"customers\": [{{\"customer_id\": \"{}\"}}, {{\"customer_id\": \"{}\"}}]}}'",
+        ids[0], ids[1]
+    );
+    println!(
+        "  .tools/bin/cargo-lambda lambda invoke churn --invoke-port {} --data-file events/churn/direct.json\n",
+        plan.function_port
+    );
     println!("The same stores, for `storecast` and the AWS command line:\n");
     for (name, value) in environment(&stores) {
         println!("  export {name}={value}");
@@ -73,7 +111,11 @@ pub fn dev(plan: &Plan) -> Result<(), Failure> {
 }
 
 fn customer_ids(stores: &Stores) -> Result<Vec<String>, Failure> {
-    Ok(stores.histories.customers().map(|customer| customer.map(|(id, _)| id)).collect::<Result<_, _>>()?)
+    Ok(stores
+        .histories
+        .customers()
+        .map(|customer| customer.map(|(id, _)| id))
+        .collect::<Result<_, _>>()?)
 }
 
 /// Says what was done and how long it took.
@@ -92,29 +134,43 @@ impl Steps {
 
 /// All results of all answers.
 fn results(answers: &[Value]) -> impl Iterator<Item = &Value> {
-    answers.iter().filter_map(|answer| answer["results"].as_array()).flatten()
+    answers
+        .iter()
+        .filter_map(|answer| answer["results"].as_array())
+        .flatten()
 }
 
 fn show_all(answers: &[Value], first: &Value) {
     let horizon = first["horizon_days"].as_f64().unwrap_or_default();
     let currency = first["currency"].as_str().unwrap_or_default();
-    println!("WHO IS ABOUT TO LEAVE (no purchase in the {horizon} days after {}, when the orders end)\n", text(&first["complete_through"]));
+    println!(
+        "WHO IS ABOUT TO LEAVE (no purchase in the {horizon} days after {}, when the orders end)\n",
+        text(&first["complete_through"])
+    );
     let mut groups: BTreeMap<(u8, String), usize> = BTreeMap::new();
     for result in results(answers) {
         *groups.entry(group(result)).or_default() += 1;
     }
     let most = groups.values().copied().max().unwrap_or(1);
     for ((_, name), count) in &groups {
-        println!("  {name:<22} {count:>6}  {}", bar(*count as f64 / most as f64, 40));
+        println!(
+            "  {name:<22} {count:>6}  {}",
+            bar(*count as f64 / most as f64, 40)
+        );
     }
-    let (value, cost) = (total(answers, "expected_value_minor"), total(answers, "expected_cost_minor"));
+    let (value, cost) = (
+        total(answers, "expected_value_minor"),
+        total(answers, "expected_cost_minor"),
+    );
     println!(
         "\nWORTH DOING: expected gain {} {currency} net of {} {currency} cost; the {SHOWN} customers that bring most\n",
         money(value),
         money(cost)
     );
     println!("{}", table(answers));
-    println!("Uplifts in the policy are assumptions until the control group has measured them; the answer says so.\n");
+    println!(
+        "Uplifts in the policy are assumptions until the control group has measured them; the answer says so.\n"
+    );
 }
 
 fn group(result: &Value) -> (u8, String) {
@@ -132,33 +188,56 @@ fn group(result: &Value) -> (u8, String) {
 }
 
 fn total(answers: &[Value], field: &str) -> i64 {
-    answers.iter().filter_map(|answer| answer[field].as_i64()).sum()
+    answers
+        .iter()
+        .filter_map(|answer| answer[field].as_i64())
+        .sum()
 }
 
 /// Scored customers, the highest expected value first.
 fn by_value(answers: &[Value]) -> Vec<&Value> {
-    let mut scored: Vec<&Value> = results(answers).filter(|result| result["state"] == "scored").collect();
+    let mut scored: Vec<&Value> = results(answers)
+        .filter(|result| result["state"] == "scored")
+        .collect();
     scored.sort_by_key(|result| {
-        let value = result["decision"]["expected_value_minor"].as_i64().unwrap_or_default();
-        (std::cmp::Reverse(value), text(&result["customer_id"]).to_owned())
+        let value = result["decision"]["expected_value_minor"]
+            .as_i64()
+            .unwrap_or_default();
+        (
+            std::cmp::Reverse(value),
+            text(&result["customer_id"]).to_owned(),
+        )
     });
     scored
 }
 
 fn most_worthwhile(answers: &[Value]) -> Option<String> {
-    by_value(answers).first().map(|result| text(&result["customer_id"]).to_owned())
+    by_value(answers)
+        .first()
+        .map(|result| text(&result["customer_id"]).to_owned())
 }
 
 fn table(answers: &[Value]) -> comfy_table::Table {
     let mut table = comfy_table::Table::new();
-    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
-    table.set_header(["customer", "leaves with", "gain", "cost", "do", "main reason for the risk"]);
+    table.load_style(comfy_table::presets::UTF8_BORDERS_ONLY);
+    table.set_header([
+        "customer",
+        "leaves with",
+        "gain",
+        "cost",
+        "do",
+        "main reason for the risk",
+    ]);
     for result in by_value(answers).into_iter().take(SHOWN) {
         let decision = &result["decision"];
         table.add_row([
             text(&result["customer_id"]).to_owned(),
             percent(&result["churn_probability"]),
-            money(decision["expected_value_minor"].as_i64().unwrap_or_default()),
+            money(
+                decision["expected_value_minor"]
+                    .as_i64()
+                    .unwrap_or_default(),
+            ),
             money(decision["expected_cost_minor"].as_i64().unwrap_or_default()),
             text(&decision["title"]).to_owned(),
             main_reason(result),
@@ -171,7 +250,9 @@ fn table(answers: &[Value]) -> comfy_table::Table {
 fn main_reason(result: &Value) -> String {
     let reasons = result["reasons"].as_array().cloned().unwrap_or_default();
     let raising = reasons.iter().find(|reason| reason["effect"] == "raises");
-    raising.or(reasons.first()).map_or_else(String::new, |reason| text(&reason["sentence"]).to_owned())
+    raising
+        .or(reasons.first())
+        .map_or_else(String::new, |reason| text(&reason["sentence"]).to_owned())
 }
 
 fn show_one(answer: &Value) {
@@ -183,13 +264,24 @@ fn show_one(answer: &Value) {
         text(&result["risk_band"]),
         result["log_odds"].as_f64().unwrap_or_default()
     );
-    println!("  {:>7.3}             the average customer", result["base_log_odds"].as_f64().unwrap_or_default());
+    println!(
+        "  {:>7.3}             the average customer",
+        result["base_log_odds"].as_f64().unwrap_or_default()
+    );
     for reason in result["reasons"].as_array().into_iter().flatten() {
         let log_odds = reason["log_odds"].as_f64().unwrap_or_default();
-        println!("  {log_odds:>+7.3} {} {}", signed_bar(log_odds, 1.5, 5), text(&reason["sentence"]));
+        println!(
+            "  {log_odds:>+7.3} {} {}",
+            signed_bar(log_odds, 1.5, 5),
+            text(&reason["sentence"])
+        );
     }
     println!("\nWHAT EACH OPTION IS WORTH\n");
-    for option in result["decision"]["alternatives"].as_array().into_iter().flatten() {
+    for option in result["decision"]["alternatives"]
+        .as_array()
+        .into_iter()
+        .flatten()
+    {
         let break_even = match option["break_even_uplift"].as_f64() {
             Some(uplift) => format!(
                 ", uplift {} ({}), pays above {:.1} %",
@@ -206,11 +298,17 @@ fn show_one(answer: &Value) {
             money(option["expected_cost_minor"].as_i64().unwrap_or_default()),
         );
     }
-    println!("\n  chosen: {} ({})\n", text(&result["decision"]["title"]), text(&result["decision"]["because"]));
+    println!(
+        "\n  chosen: {} ({})\n",
+        text(&result["decision"]["title"]),
+        text(&result["decision"]["because"])
+    );
 }
 
 fn percent(value: &Value) -> String {
-    value.as_f64().map_or_else(|| "-".to_owned(), |p| format!("{:.1} %", p * 100.0))
+    value
+        .as_f64()
+        .map_or_else(|| "-".to_owned(), |p| format!("{:.1} %", p * 100.0))
 }
 
 fn text(value: &Value) -> &str {

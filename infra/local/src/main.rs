@@ -51,9 +51,12 @@ struct What {
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Demo(what) => free_port().and_then(|port| demo::run(&plan(what, port, 0, 0)?)),
-        Command::Dev { what, port, s3_port, dynamo_port } => {
-            plan(what, port, s3_port, dynamo_port).and_then(|plan| demo::dev(&plan))
-        }
+        Command::Dev {
+            what,
+            port,
+            s3_port,
+            dynamo_port,
+        } => plan(what, port, s3_port, dynamo_port).and_then(|plan| demo::dev(&plan)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -66,7 +69,15 @@ fn main() -> ExitCode {
 
 fn plan(what: What, function_port: u16, s3_port: u16, dynamo_port: u16) -> Result<Plan, Failure> {
     let root = std::env::current_dir()?;
-    Ok(Plan { root, shop: what.shop, model: what.model, work: what.work, s3_port, dynamo_port, function_port })
+    Ok(Plan {
+        root,
+        shop: what.shop,
+        model: what.model,
+        work: what.work,
+        s3_port,
+        dynamo_port,
+        function_port,
+    })
 }
 
 /// A port nobody listens on now; the emulator cannot choose one by itself.

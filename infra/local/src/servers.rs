@@ -82,8 +82,8 @@ impl Server {
 /// free port.
 ///
 /// The only key pair it knows is [`LOCAL_ACCESS_KEY`] and [`LOCAL_SECRET_KEY`]. Runs on the Tokio runtime it is
-/// called on.
-pub async fn start_s3(port: u16, folder: &Path) -> Result<Server, ServerError> {
+/// called on, and panics without one.
+pub fn start_s3(port: u16, folder: &Path) -> Result<Server, ServerError> {
     let unusable = |reason: String| ServerError::Unusable {
         server: "S3",
         place: folder.display().to_string(),
@@ -106,8 +106,8 @@ pub async fn start_s3(port: u16, folder: &Path) -> Result<Server, ServerError> {
 
 /// Serves DynamoDB on 127.0.0.1, from `file` or, without one, from memory. Port 0 takes any free port.
 ///
-/// It takes any key pair. Runs on the Tokio runtime it is called on.
-pub async fn start_dynamo(port: u16, file: Option<&Path>) -> Result<Server, ServerError> {
+/// It takes any key pair. Runs on the Tokio runtime it is called on, and panics without one.
+pub fn start_dynamo(port: u16, file: Option<&Path>) -> Result<Server, ServerError> {
     let opened = match file {
         Some(file) => Database::new(&file.to_string_lossy()),
         None => Database::memory(),

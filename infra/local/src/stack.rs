@@ -71,17 +71,26 @@ pub async fn start_stores(plan: &Plan, histories: Histories) -> Result<Stores, F
     if folder.exists() {
         std::fs::remove_dir_all(&folder)?;
     }
-    let s3 = start_s3(plan.s3_port, &folder).await?;
-    let dynamo = start_dynamo(plan.dynamo_port, None).await?;
+    let s3 = start_s3(plan.s3_port, &folder)?;
+    let dynamo = start_dynamo(plan.dynamo_port, None)?;
     let clients = Clients::at(&s3.url(), &dynamo.url()).await;
     ensure_bucket(&clients, MODEL_BUCKET).await?;
     ensure_table(&clients, TABLE).await?;
     let store = DynamoStore::new(clients.dynamo.clone(), TABLE);
     let artifacts = S3Artifacts::new(clients.s3.clone(), MODEL_BUCKET, "");
-    let (files, policy) = (model_folder::read_model(&plan.model)?, model_folder::read_policy(&plan.model)?);
+    let (files, policy) = (
+        model_folder::read_model(&plan.model)?,
+        model_folder::read_policy(&plan.model)?,
+    );
     let model = registry::publish::<Churn>(&artifacts, &store, files, policy, None).await?;
     let loaded = write_histories(&store, &histories, &|_| ()).await?;
-    Ok(Stores { s3, dynamo, model, loaded, histories })
+    Ok(Stores {
+        s3,
+        dynamo,
+        model,
+        loaded,
+        histories,
+    })
 }
 
 /// The environment of a function, or of `storecast`, that talks to these stores.

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// How long the emulator may take until it listens.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A running emulator; stopped with the value.
 #[derive(Debug)]
@@ -19,17 +19,33 @@ pub struct Watch {
 
 impl Watch {
     /// Starts it and waits until it listens. Functions run from `target/release`; nothing is rebuilt on change.
-    pub fn start(root: &Path, port: u16, environment: &[(&str, String)], log: &Path) -> Result<Self, Failure> {
+    pub fn start(
+        root: &Path,
+        port: u16,
+        environment: &[(&str, String)],
+        log: &Path,
+    ) -> Result<Self, Failure> {
         let program = root.join(".tools/bin/cargo-lambda");
         if !program.exists() {
             return Err(format!("{} is missing: run `make setup`", program.display()).into());
         }
         if TcpStream::connect(("127.0.0.1", port)).is_ok() {
-            return Err(format!("start the functions: port {port} is busy, choose another with --port").into());
+            return Err(format!(
+                "start the functions: port {port} is busy, choose another with --port"
+            )
+            .into());
         }
         let output = File::create(log)?;
         let child = Command::new(program)
-            .args(["lambda", "watch", "--release", "--ignore-changes", "--invoke-address", "127.0.0.1", "--invoke-port"])
+            .args([
+                "lambda",
+                "watch",
+                "--release",
+                "--ignore-changes",
+                "--invoke-address",
+                "127.0.0.1",
+                "--invoke-port",
+            ])
             .arg(port.to_string())
             .envs(environment.iter().map(|(name, value)| (*name, value)))
             .current_dir(root)
@@ -51,11 +67,17 @@ impl Watch {
         let started = Instant::now();
         while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
             if let Some(status) = self.child.try_wait()? {
-                return Err(format!("cargo lambda watch ended ({status}), see {}", log.display()).into());
+                return Err(
+                    format!("cargo lambda watch ended ({status}), see {}", log.display()).into(),
+                );
             }
             if started.elapsed() > PATIENCE {
                 let seconds = PATIENCE.as_secs();
-                return Err(format!("cargo lambda watch does not listen after {seconds} s, see {}", log.display()).into());
+                return Err(format!(
+                    "cargo lambda watch does not listen after {seconds} s, see {}",
+                    log.display()
+                )
+                .into());
             }
             std::thread::sleep(Duration::from_millis(50));
         }
@@ -67,9 +89,15 @@ impl Drop for Watch {
     fn drop(&mut self) {
         // An interrupt, as a person would send it: the emulator then stops its functions too. `kill` is the one place
         // where this needs the system; the standard library can only end a child hard.
-        let interrupted = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
+        let interrupted = Command::new("kill")
+            .args(["-INT", &self.child.id().to_string()])
+            .status();
         let asked = Instant::now();
-        while interrupted.as_ref().is_ok_and(std::process::ExitStatus::success) && asked.elapsed() < Duration::from_secs(3) {
+        while interrupted
+            .as_ref()
+            .is_ok_and(std::process::ExitStatus::success)
+            && asked.elapsed() < Duration::from_secs(3)
+        {
             if matches!(self.child.try_wait(), Ok(Some(_))) {
                 return;
             }

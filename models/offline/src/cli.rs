@@ -20,14 +20,19 @@ pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Predictions for online shops: load a shop's orders, make training features, evaluate, publish and try models.
 #[derive(Parser)]
-#[command(name = "storecast", version, max_term_width = 100, after_help = "\
+#[command(
+    name = "storecast",
+    version,
+    max_term_width = 100,
+    after_help = "\
 Exit codes: 0 done; 1 failed, the reason is on standard error; 2 wrong arguments; 3 a bar of `evaluate` is missed.
 
 A first walk through your own shop:
   storecast load     --shop my-shop.toml --dry-run          check the files, see what is rejected and why
   make train         SHOP=my-shop.toml                      features, training, evaluation, model card
   storecast check    churn --model models/churn             would the function accept this model?
-  storecast publish  churn --model models/churn             put it into service")]
+  storecast publish  churn --model models/churn             put it into service"
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -71,7 +71,9 @@ pub enum CutoffError {
         horizon_days: f64,
     },
     /// A label window of one part reaches into the next part.
-    #[error("cut-offs: the label window of {earlier} snapshot {first} does not close before {later} snapshot {second}")]
+    #[error(
+        "cut-offs: the label window of {earlier} snapshot {first} does not close before {later} snapshot {second}"
+    )]
     Overlap {
         /// The part that comes first.
         earlier: &'static str,
@@ -86,9 +88,16 @@ pub enum CutoffError {
 
 impl Cutoffs {
     /// Derives them backwards from the end of the data.
-    pub fn derive(first_order: Timestamp, complete_through: Timestamp, horizon_days: f64) -> Result<Self, CutoffError> {
+    pub fn derive(
+        first_order: Timestamp,
+        complete_through: Timestamp,
+        horizon_days: f64,
+    ) -> Result<Self, CutoffError> {
         let back = |horizons: f64| complete_through.minus_days(horizons * horizon_days);
-        let test = (1..=TEST_SNAPSHOTS).rev().map(|k| back(f64::from(k))).collect::<Vec<_>>();
+        let test = (1..=TEST_SNAPSHOTS)
+            .rev()
+            .map(|k| back(f64::from(k)))
+            .collect::<Vec<_>>();
         let calibration = back(f64::from(TEST_SNAPSHOTS + 1));
         let earliest = first_order.plus_days(WARM_UP_HORIZONS * horizon_days);
         let mut train: Vec<_> = (0..MOST_TRAIN)
@@ -104,18 +113,31 @@ impl Cutoffs {
                 horizon_days,
             });
         }
-        Ok(Self { train, calibration: vec![calibration], test })
+        Ok(Self {
+            train,
+            calibration: vec![calibration],
+            test,
+        })
     }
 
     /// Refuses parts whose label windows reach into each other: such a score would be too good to be true.
     pub fn check(&self, horizon_days: f64) -> Result<(), CutoffError> {
-        let parts = [("train", &self.train), ("calibration", &self.calibration), ("test", &self.test)];
+        let parts = [
+            ("train", &self.train),
+            ("calibration", &self.calibration),
+            ("test", &self.test),
+        ];
         for pair in parts.windows(2) {
             let ((earlier, first), (later, second)) = (pair[0], pair[1]);
             if let (Some(last), Some(next)) = (first.iter().max(), second.iter().min())
                 && last.plus_days(horizon_days) > *next
             {
-                return Err(CutoffError::Overlap { earlier, first: last.0, later, second: next.0 });
+                return Err(CutoffError::Overlap {
+                    earlier,
+                    first: last.0,
+                    later,
+                    second: next.0,
+                });
             }
         }
         Ok(())
@@ -123,7 +145,9 @@ impl Cutoffs {
 
     /// Every snapshot with its part, rising.
     pub fn all(&self) -> impl Iterator<Item = (Timestamp, Split)> + '_ {
-        let part = |times: &'_ [Timestamp], split| times.iter().map(move |at| (*at, split)).collect::<Vec<_>>();
+        let part = |times: &'_ [Timestamp], split| {
+            times.iter().map(move |at| (*at, split)).collect::<Vec<_>>()
+        };
         [
             part(&self.train, Split::Train),
             part(&self.calibration, Split::Calibration),

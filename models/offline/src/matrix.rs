@@ -16,6 +16,7 @@ use serving::predictor::{TrainOnCustomers, TrainingSettings};
 use serving::wire::format_instant;
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Why there is no matrix.
@@ -95,10 +96,16 @@ struct Feature {
 pub fn cutoffs(shop: &Shop, histories: &Histories) -> Result<Cutoffs, CutoffError> {
     let horizon_days = f64::from(shop.training.horizon_days);
     let cutoffs = match &shop.training.cutoffs {
-        Some(own) => {
-            Cutoffs { train: own.train.clone(), calibration: own.calibration.clone(), test: own.test.clone() }
-        }
-        None => Cutoffs::derive(histories.first_order(), histories.complete_through(), horizon_days)?,
+        Some(own) => Cutoffs {
+            train: own.train.clone(),
+            calibration: own.calibration.clone(),
+            test: own.test.clone(),
+        },
+        None => Cutoffs::derive(
+            histories.first_order(),
+            histories.complete_through(),
+            horizon_days,
+        )?,
     };
     cutoffs.check(horizon_days)?;
     Ok(cutoffs)
@@ -141,7 +148,12 @@ pub fn write<P: TrainOnCustomers>(
 ) -> Result<Written, FeaturesError> {
     let cutoffs = cutoffs(shop, histories)?;
     std::fs::create_dir_all(out).map_err(|source| file_error(out, source))?;
-    let first = cutoffs.train.iter().min().copied().unwrap_or_else(|| histories.first_order());
+    let first = cutoffs
+        .train
+        .iter()
+        .min()
+        .copied()
+        .unwrap_or_else(|| histories.first_order());
     let artifacts = fit::<P>(shop, histories, first)?;
     let schema = P::schema();
     let names: Vec<_> = schema.columns.iter().map(|column| column.name).collect();
@@ -152,10 +164,16 @@ pub fn write<P: TrainOnCustomers>(
     let mut parts = PartCounter::default();
     for customer in histories.customers() {
         let (customer_id, history) = customer?;
+        let history = Arc::new(history);
         snapshots.of_customer(&customer_id, &history, |row| {
             picker.offer(&row, &history);
             parts.count(&row);
-            let head = RowHead { customer_id: row.customer_id, cutoff: row.cutoff_text, split: row.split.name(), label: row.label };
+            let head = RowHead {
+                customer_id: row.customer_id,
+                cutoff: row.cutoff_text,
+                split: row.split.name(),
+                label: row.label,
+            };
             writer.push(head, row.features)
         })?;
         progress();
@@ -201,7 +219,11 @@ impl PartCounter {
     }
 }
 
-fn describe<P: TrainOnCustomers>(shop: &Shop, cutoffs: &Cutoffs, rows: BTreeMap<&'static str, PartCounts>) -> Description {
+fn describe<P: TrainOnCustomers>(
+    shop: &Shop,
+    cutoffs: &Cutoffs,
+    rows: BTreeMap<&'static str, PartCounts>,
+) -> Description {
     let schema = P::schema();
     let texts = |times: &[Timestamp]| times.iter().map(|at| format_instant(*at)).collect();
     Description {
@@ -211,7 +233,15 @@ fn describe<P: TrainOnCustomers>(shop: &Shop, cutoffs: &Cutoffs, rows: BTreeMap<
         source: format!("{} Licence: {}", shop.source, shop.licence),
         horizon_days: f64::from(shop.training.horizon_days),
         fingerprint: schema.fingerprint,
-        features: schema.columns.iter().map(|c| Feature { name: c.name, group: c.group, doc: c.doc }).collect(),
+        features: schema
+            .columns
+            .iter()
+            .map(|c| Feature {
+                name: c.name,
+                group: c.group,
+                doc: c.doc,
+            })
+            .collect(),
         cutoffs: BTreeMap::from([
             ("train", texts(&cutoffs.train)),
             ("calibration", texts(&cutoffs.calibration)),
@@ -223,9 +253,13 @@ fn describe<P: TrainOnCustomers>(shop: &Shop, cutoffs: &Cutoffs, rows: BTreeMap<
 
 fn write_json(path: &Path, content: &impl Serialize) -> Result<(), FeaturesError> {
     let text = serde_json::to_string_pretty(content).map_err(std::io::Error::from);
-    text.and_then(|text| std::fs::write(path, text + "\n")).map_err(|source| file_error(path, source))
+    text.and_then(|text| std::fs::write(path, text + "\n"))
+        .map_err(|source| file_error(path, source))
 }
 
 fn file_error(path: &Path, source: std::io::Error) -> FeaturesError {
-    FeaturesError::File { path: path.display().to_string(), source }
+    FeaturesError::File {
+        path: path.display().to_string(),
+        source,
+    }
 }

@@ -59,9 +59,15 @@ impl MatrixWriter {
         let text = |name: &str| Field::new(name, DataType::Utf8, false);
         let number = |name: &str| Field::new(name, DataType::Float32, false);
         let heads = ["customer_id", "cutoff", "split"].map(text).into_iter();
-        let fields: Vec<Field> = heads.chain([number("label")]).chain(names.iter().map(|n| number(n))).collect();
+        let fields: Vec<Field> = heads
+            .chain([number("label")])
+            .chain(names.iter().map(|n| number(n)))
+            .collect();
         let schema = Arc::new(Schema::new(fields));
-        let file = File::create(path).map_err(|source| MatrixError::File { path: path.display().to_string(), source })?;
+        let file = File::create(path).map_err(|source| MatrixError::File {
+            path: path.display().to_string(),
+            source,
+        })?;
         Ok(Self {
             writer: ArrowWriter::try_new(file, schema.clone(), None)?,
             schema,
@@ -73,14 +79,26 @@ impl MatrixWriter {
 
     /// Appends one row.
     pub fn push(&mut self, head: RowHead<'_>, features: &[f32]) -> Result<(), MatrixError> {
-        for (builder, text) in self.heads.iter_mut().zip([head.customer_id, head.cutoff, head.split]) {
+        for (builder, text) in
+            self.heads
+                .iter_mut()
+                .zip([head.customer_id, head.cutoff, head.split])
+        {
             builder.append_value(text);
         }
-        for (builder, value) in self.values.iter_mut().zip(std::iter::once(&head.label).chain(features)) {
+        for (builder, value) in self
+            .values
+            .iter_mut()
+            .zip(std::iter::once(&head.label).chain(features))
+        {
             builder.append_value(*value);
         }
         self.rows += 1;
-        if self.rows.is_multiple_of(BATCH_ROWS) { self.flush() } else { Ok(()) }
+        if self.rows.is_multiple_of(BATCH_ROWS) {
+            self.flush()
+        } else {
+            Ok(())
+        }
     }
 
     /// Ends the file; says how many rows it has.
@@ -91,8 +109,14 @@ impl MatrixWriter {
     }
 
     fn flush(&mut self) -> Result<(), MatrixError> {
-        let heads = self.heads.iter_mut().map(|builder| Arc::new(builder.finish()) as ArrayRef);
-        let values = self.values.iter_mut().map(|builder| Arc::new(builder.finish()) as ArrayRef);
+        let heads = self
+            .heads
+            .iter_mut()
+            .map(|builder| Arc::new(builder.finish()) as ArrayRef);
+        let values = self
+            .values
+            .iter_mut()
+            .map(|builder| Arc::new(builder.finish()) as ArrayRef);
         let batch = RecordBatch::try_new(self.schema.clone(), heads.chain(values).collect())?;
         self.writer.write(&batch)?;
         Ok(())

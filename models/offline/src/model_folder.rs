@@ -54,6 +54,9 @@ pub fn read_baseline(folder: &Path) -> Result<LogisticBaseline, FolderError> {
 
 fn read(folder: &Path, file: &str) -> Result<Bytes, FolderError> {
     let path = folder.join(file);
-    let bytes = std::fs::read(&path).map_err(|source| FolderError::Read { path: path.display().to_string(), source })?;
+    let bytes = std::fs::read(&path).map_err(|source| FolderError::Read {
+        path: path.display().to_string(),
+        source,
+    })?;
     Ok(bytes.into())
 }

@@ -6,6 +6,7 @@ use features::matrix::Matrix;
 use features::time::Timestamp;
 use serving::predictor::TrainOnCustomers;
 use serving::wire::format_instant;
+use std::sync::Arc;
 
 /// One row of one customer at one snapshot.
 #[derive(Debug)]
@@ -33,11 +34,17 @@ pub struct Snapshots<'a, P: TrainOnCustomers> {
 
 impl<'a, P: TrainOnCustomers> Snapshots<'a, P> {
     /// Rows at the snapshots that `keep` names.
-    pub fn new(artifacts: &'a P::Artifacts, cutoffs: &Cutoffs, keep: impl Fn(Split) -> bool) -> Self {
+    pub fn new(
+        artifacts: &'a P::Artifacts,
+        cutoffs: &Cutoffs,
+        keep: impl Fn(Split) -> bool,
+    ) -> Self {
         let kept = cutoffs.all().filter(|(_, split)| keep(*split));
         Self {
             artifacts,
-            cutoffs: kept.map(|(at, split)| (at, format_instant(at), split)).collect(),
+            cutoffs: kept
+                .map(|(at, split)| (at, format_instant(at), split))
+                .collect(),
             rows: Matrix::new(P::schema().columns.len()),
         }
     }
@@ -46,17 +53,26 @@ impl<'a, P: TrainOnCustomers> Snapshots<'a, P> {
     pub fn of_customer<E>(
         &mut self,
         customer_id: &str,
-        history: &CustomerHistory,
+        history: &Arc<CustomerHistory>,
         mut each: impl FnMut(SnapshotRow<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         for (cutoff, cutoff_text, split) in &self.cutoffs {
-            let Some(case) = P::training_case(history.clone(), *cutoff, self.artifacts) else { continue };
+            let Some(case) = P::training_case(history, *cutoff, self.artifacts) else {
+                continue;
+            };
             self.rows.clear();
             P::features(&case, self.artifacts, &mut self.rows);
             for features in self.rows.rows() {
                 let (cutoff, split) = (*cutoff, *split);
                 let label = P::label(history, cutoff, self.artifacts);
-                each(SnapshotRow { customer_id, cutoff, cutoff_text, split, label, features })?;
+                each(SnapshotRow {
+                    customer_id,
+                    cutoff,
+                    cutoff_text,
+                    split,
+                    label,
+                    features,
+                })?;
             }
         }
         Ok(())

@@ -44,19 +44,21 @@ pub struct Loaded {
 impl Loaded {
     /// In words.
     pub fn described(&self) -> String {
-        let mut text = format!(
+        let sizes = format!(
             "{} histories written, {} bytes on average, {} at most",
             self.customers,
             self.bytes.checked_div(self.customers).unwrap_or(0),
             self.largest_bytes
         );
-        if self.removed > 0 {
-            text += &format!(", {} removed", self.removed);
-        }
-        if self.shortened > 0 {
-            text += &format!(", {} oldest orders of {} customers left out", self.orders_left_out, self.shortened);
-        }
-        text
+        let removed = (self.removed > 0).then(|| format!("{} removed", self.removed));
+        let shortened = (self.shortened > 0).then(|| {
+            format!(
+                "{} oldest orders of {} customers left out",
+                self.orders_left_out, self.shortened
+            )
+        });
+        let parts = [Some(sizes), removed, shortened].into_iter().flatten();
+        parts.collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -73,7 +75,10 @@ pub async fn write_histories<S: HistoryStore>(
     let mut batch = Vec::with_capacity(BATCH);
     for customer in histories.customers() {
         let (customer_id, history) = customer?;
-        let Fitted { bytes, orders_left_out } = codec::encode_within(&history, RECORD_LIMIT_BYTES);
+        let Fitted {
+            bytes,
+            orders_left_out,
+        } = codec::encode_within(&history, RECORD_LIMIT_BYTES);
         loaded.count(bytes.len(), orders_left_out);
         ids.insert(customer_id.clone());
         batch.push((customer_id, Bytes::from(bytes)));
@@ -84,8 +89,12 @@ pub async fn write_histories<S: HistoryStore>(
         }
     }
     store.put_histories(CUSTOMER, &batch).await?;
-    loaded.removed = store.retain_histories(CUSTOMER, &|id| ids.contains(id)).await?;
-    store.set_complete_through(CUSTOMER, histories.complete_through()).await?;
+    loaded.removed = store
+        .retain_histories(CUSTOMER, &|id| ids.contains(id))
+        .await?;
+    store
+        .set_complete_through(CUSTOMER, histories.complete_through())
+        .await?;
     Ok(loaded)
 }
 

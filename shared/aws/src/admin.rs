@@ -3,9 +3,13 @@
 use crate::clients::Clients;
 use crate::sdk_error::store_error;
 use aws_sdk_dynamodb::error::BuildError;
+use aws_sdk_dynamodb::operation::create_table::CreateTableError;
+use aws_sdk_dynamodb::operation::describe_table::DescribeTableError;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TableStatus,
 };
+use aws_sdk_s3::operation::create_bucket::CreateBucketError;
+use aws_sdk_s3::operation::head_bucket::HeadBucketError;
 use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
 use serving::ports::StoreError;
 use std::time::Duration;
@@ -45,7 +49,7 @@ async fn table_status(
         Ok(found) => Ok(found.table.and_then(|t| t.table_status)),
         Err(e)
             if e.as_service_error()
-                .is_some_and(|e| e.is_resource_not_found_exception()) =>
+                .is_some_and(DescribeTableError::is_resource_not_found_exception) =>
         {
             Ok(None)
         }
@@ -79,7 +83,7 @@ async fn create_table(clients: &Clients, table: &str, place: &str) -> Result<(),
         // Somebody else makes it at this moment.
         Err(e)
             if e.as_service_error()
-                .is_some_and(|e| e.is_resource_in_use_exception()) =>
+                .is_some_and(CreateTableError::is_resource_in_use_exception) =>
         {
             Ok(())
         }
@@ -92,7 +96,9 @@ pub async fn ensure_bucket(clients: &Clients, bucket: &str) -> Result<(), StoreE
     let place = format!("S3 bucket {bucket}");
     match clients.s3.head_bucket().bucket(bucket).send().await {
         Ok(_) => return Ok(()),
-        Err(e) if e.as_service_error().is_some_and(|e| e.is_not_found()) => {}
+        Err(e)
+            if e.as_service_error()
+                .is_some_and(HeadBucketError::is_not_found) => {}
         Err(e) => return Err(store_error("find", &place, &e)),
     }
     // The oldest region must not be named.
@@ -111,7 +117,7 @@ pub async fn ensure_bucket(clients: &Clients, bucket: &str) -> Result<(), StoreE
         Ok(_) => Ok(()),
         Err(e)
             if e.as_service_error()
-                .is_some_and(|e| e.is_bucket_already_owned_by_you()) =>
+                .is_some_and(CreateBucketError::is_bucket_already_owned_by_you) =>
         {
             Ok(())
         }

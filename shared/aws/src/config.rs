@@ -53,7 +53,7 @@ impl Settings {
             match lookup(name).filter(|v| !v.is_empty()) {
                 None => faults.push(format!("{name} is missing, it names {what}")),
                 Some(value) if !is_valid(&value) => {
-                    faults.push(format!("{name} is `{}`, {rule}", shortened(&value)))
+                    faults.push(format!("{name} is `{}`, {rule}", shortened(&value)));
                 }
                 Some(value) => return value,
             }

@@ -8,17 +8,19 @@ use crate::s3::S3Artifacts;
 use crate::telemetry::{self, RequestMetrics};
 use features::time::Timestamp;
 use futures_util::FutureExt;
-use futures_util::future::join;
+use futures_util::future::{Either, select};
 use lambda_runtime::{Diagnostic, LambdaEvent, Runtime, service_fn};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use serving::error::Error;
+use serving::ports::StoreError;
 use serving::predictor::{Predictor, Served};
 use serving::problem::Problem;
 use serving::registry::{Refusal, load_served};
 use serving::service::{HttpResponse, Observed, Service, problem_response};
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,6 +30,10 @@ use tracing_subscriber::filter::LevelFilter;
 
 /// How long a refused model stays refused before a request makes the function look again.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(10);
+
+/// How long the model may take to load: Lambda ends a start after 10 s and begins anew, where answering 503 and looking
+/// again later does more good.
+const LOAD_LIMIT: Duration = Duration::from_secs(8);
 
 /// Runs a function on Lambda until the environment ends: all that its `main` does.
 ///
@@ -129,9 +135,14 @@ impl<P: Predictor> Function<P> {
         let store = DynamoStore::new(clients.dynamo, settings.table);
         let artifacts = S3Artifacts::new(clients.s3, settings.model_bucket, "");
         let runtime_library = settings.runtime_library;
-        // The pointers come from DynamoDB; meanwhile the connection to S3, with its handshakes, is opened.
         let load = load_served::<P>(&artifacts, &store, runtime_library.as_deref());
-        let (served, ()) = join(load, artifacts.warm_up()).await;
+        let load = tokio::time::timeout(LOAD_LIMIT, Box::pin(load));
+        // The pointers come from DynamoDB; meanwhile the connection to S3, with its handshakes, is opened.
+        let loaded = match select(pin!(load), pin!(artifacts.warm_up())).await {
+            Either::Left((loaded, _)) => loaded,
+            Either::Right(((), load)) => load.await,
+        };
+        let served = loaded.unwrap_or_else(|_| Err(too_slow().into()));
         let state = Mutex::new(State::new(store.clone(), served));
         Self {
             store,
@@ -166,12 +177,13 @@ impl<P: Predictor> Function<P> {
             due
         };
         if due {
-            let served = load_served::<P>(
+            let load = load_served::<P>(
                 &self.artifacts,
                 &self.store,
                 self.runtime_library.as_deref(),
-            )
-            .await;
+            );
+            // On the heap: it is 40 kB that no other request needs.
+            let served = Box::pin(load).await;
             let state = State::new(self.store.clone(), served);
             *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
         }
@@ -215,13 +227,18 @@ impl<P: Predictor> State<P> {
     }
 }
 
+fn too_slow() -> StoreError {
+    let reason = format!("not there after {} s", LOAD_LIMIT.as_secs());
+    StoreError::unavailable("load", "the served model", reason)
+}
+
 async fn outcome<P: Predictor>(
     service: &Service<P, DynamoStore>,
     event: Event,
     payload: &str,
     request_id: &str,
 ) -> Outcome {
-    let now = Timestamp(since_1970().as_secs() as i64);
+    let now = Timestamp(i64::try_from(since_1970().as_secs()).unwrap_or(i64::MAX));
     match event {
         Event::Http(request) => over_http(service.handle_http(request, request_id, now).await),
         Event::Undecodable(error) => {
@@ -310,3 +327,6 @@ fn since_1970() -> Duration {
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

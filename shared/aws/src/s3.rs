@@ -3,6 +3,7 @@
 use crate::sdk_error::{chain, store_error};
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_s3::Client;
+use aws_sdk_s3::operation::get_object::GetObjectError;
 use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
 use serving::ports::{ArtifactStore, StoreError};
@@ -48,7 +49,12 @@ impl ArtifactStore for S3Artifacts {
             .await;
         let found = match sent {
             Ok(found) => found,
-            Err(e) if e.as_service_error().is_some_and(|e| e.is_no_such_key()) => return Ok(None),
+            Err(e)
+                if e.as_service_error()
+                    .is_some_and(GetObjectError::is_no_such_key) =>
+            {
+                return Ok(None);
+            }
             Err(e) => return Err(store_error("get", &place, &e)),
         };
         // A body that ends early or fails its checksum was damaged on the way, not in the bucket.
@@ -63,8 +69,8 @@ impl ArtifactStore for S3Artifacts {
     async fn put_artifact(&self, key: &str, bytes: Bytes) -> Result<bool, StoreError> {
         // A model goes up from a desk, not from a function: the line may be slow.
         let patient = TimeoutConfig::builder()
-            .operation_attempt_timeout(Duration::from_secs(60))
-            .operation_timeout(Duration::from_secs(180))
+            .operation_attempt_timeout(Duration::from_mins(1))
+            .operation_timeout(Duration::from_mins(3))
             .build();
         let sent = self
             .client

@@ -113,9 +113,9 @@ pub fn encode_within(history: &CustomerHistory, limit: usize) -> Fitted {
     while fits - fits_not > 1 {
         let middle = usize::midpoint(fits_not, fits);
         if newest(middle).len() <= limit {
-            fits = middle
+            fits = middle;
         } else {
-            fits_not = middle
+            fits_not = middle;
         }
     }
     Fitted {

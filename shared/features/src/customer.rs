@@ -110,7 +110,7 @@ impl CustomerView {
 
     /// What BG/NBD needs, in days; `None` without a purchase.
     pub fn bgnbd_summary(&self) -> Option<Summary> {
-        (self.occasions > 0.0).then(|| Summary {
+        (self.occasions > 0.0).then_some(Summary {
             repeats: self.occasions - 1.0,
             last_purchase: self.active_days,
             observed: self.tenure_days,

@@ -4,12 +4,12 @@
 //! below `conformance/`, pointers below `conformance/`), and panics with what was expected. Stores that answer reads
 //! from replicas are to be handed over in the mode that reads their own writes.
 
+mod race;
+
 use crate::ports::{ArtifactStore, HistoryStore, PointerStore};
 use bytes::Bytes;
 use features::time::Timestamp;
-use std::future::{Future, poll_fn};
-use std::pin::Pin;
-use std::task::Poll;
+use race::{all, only_winner};
 
 /// Ids that break naive file names, keys and encodings. Beside each other: capitals, and one letter in two Unicode
 /// normal forms.
@@ -294,18 +294,27 @@ pub async fn artifacts(store: &impl ArtifactStore) {
             .is_some_and(|found| found == big),
         "3 MB come back byte for byte"
     );
+    for round in 0..8 {
+        one_writer_of(store, &format!("conformance/raced {round}")).await;
+    }
+}
 
-    let contents: Vec<String> = (0..16)
-        .map(|i| format!("content of writer {i}").repeat(1000))
+/// Sixteen concurrent writes of one new key, each long enough to meet the others: one wins, and its content stays.
+async fn one_writer_of(store: &impl ArtifactStore, key: &str) {
+    let contents: Vec<Bytes> = (0..16u8)
+        .map(|writer| Bytes::from(vec![writer; 200_000]))
         .collect();
-    let writers = contents
+    let writes = contents
         .iter()
-        .map(|c| store.put_artifact("conformance/raced", Bytes::from(c.clone())));
-    let winner = only_winner("put_artifact", all(writers).await);
-    assert_eq!(
-        get("conformance/raced").await,
-        Some(Bytes::from(contents[winner].clone())),
-        "the winner's content stays"
+        .map(|content| store.put_artifact(key, content.clone()));
+    let winner = only_winner("put_artifact", all(writes).await);
+    let found = store
+        .get_artifact(key)
+        .await
+        .expect("get the raced artifact");
+    assert!(
+        found.as_ref() == Some(&contents[winner]),
+        "the winner's content stays at {key}"
     );
 }
 
@@ -372,10 +381,10 @@ pub async fn one_winner_of(store: &impl PointerStore, writers: usize) {
         let values: Vec<String> = (0..writers)
             .map(|writer| format!("round {round} writer {writer}"))
             .collect();
-        let writes = values
+        let attempts = values
             .iter()
             .map(|value| store.set_pointer(name, now.as_deref(), value));
-        let winner = only_winner("set_pointer", all(writes).await);
+        let winner = only_winner("set_pointer", all(attempts).await);
         let found = store
             .get_pointers(&[name])
             .await
@@ -387,41 +396,4 @@ pub async fn one_winner_of(store: &impl PointerStore, writers: usize) {
         );
         now = Some(values[winner].clone());
     }
-}
-
-fn only_winner<E: std::fmt::Debug>(what: &str, results: Vec<Result<bool, E>>) -> usize {
-    let won: Vec<bool> = results
-        .into_iter()
-        .map(|r| r.expect("write in a race"))
-        .collect();
-    let winners: Vec<usize> = (0..won.len()).filter(|&writer| won[writer]).collect();
-    assert_eq!(
-        winners.len(),
-        1,
-        "exactly one of {} concurrent calls of {what} wins, won: {winners:?}",
-        won.len()
-    );
-    winners[0]
-}
-
-/// Drives all futures at once in one task, and gives their outputs in order.
-async fn all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
-    let mut running: Vec<Pin<Box<F>>> = futures.map(Box::pin).collect();
-    let mut outputs: Vec<Option<F::Output>> = running.iter().map(|_| None).collect();
-    poll_fn(|context| {
-        for (future, output) in running.iter_mut().zip(&mut outputs) {
-            if output.is_none()
-                && let Poll::Ready(value) = future.as_mut().poll(context)
-            {
-                *output = Some(value);
-            }
-        }
-        if outputs.iter().all(Option::is_some) {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
-        }
-    })
-    .await;
-    outputs.into_iter().flatten().collect()
 }

@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::future::Future;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// A prediction function: **gather -> features -> score -> respond**.
 ///
@@ -76,7 +77,7 @@ pub trait TrainOnCustomers: Predictor {
 
     /// The case of one customer at a cut-off, or `None` when the customer is outside the trained population then.
     fn training_case(
-        history: CustomerHistory,
+        history: &Arc<CustomerHistory>,
         as_of: Timestamp,
         artifacts: &Self::Artifacts,
     ) -> Option<Self::Case>;

@@ -101,9 +101,8 @@ impl<P: Predictor, S: HistoryStore> Service<P, S> {
         requests: &[P::Request],
         now: Timestamp,
     ) -> Vec<Result<P::Response, Error>> {
-        let served = match self.served() {
-            Ok(served) => served,
-            Err(_) => return requests.iter().map(|_| Err(self.refused())).collect(),
+        let Ok(served) = self.served() else {
+            return requests.iter().map(|_| Err(self.refused())).collect();
         };
         let mut gathered = Vec::with_capacity(requests.len());
         for request in requests {

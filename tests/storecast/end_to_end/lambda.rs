@@ -2,7 +2,7 @@
 //!
 //! Source: AWS Lambda developer guide, "Using the Lambda runtime API for custom runtimes".
 
-use crate::shop;
+use crate::workspace::program;
 use bytes::Bytes;
 use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
@@ -12,7 +12,6 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use std::future::poll_fn;
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
 use std::pin::Pin;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
@@ -135,7 +134,7 @@ pub(super) struct Process {
 impl Process {
     /// Starts the release binary with these settings and no others.
     pub(super) fn start(lambda: &Lambda, settings: &[(&str, String)]) -> Self {
-        let mut child = Command::new(binary())
+        let mut child = Command::new(program("churn"))
             .env_clear()
             .env("AWS_LAMBDA_RUNTIME_API", &lambda.address)
             .env("AWS_LAMBDA_FUNCTION_NAME", "churn")
@@ -186,18 +185,4 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// Beside this test's own folder: `target/<profile>/deps/storecast-...` has `target/<profile>/churn`.
-fn binary() -> PathBuf {
-    let this = std::env::current_exe().expect("a path");
-    let folder = this.ancestors().nth(2).expect("target/<profile>");
-    let binary = folder.join("churn");
-    assert!(
-        binary.exists(),
-        "{} is missing in {}: run `make build`",
-        binary.display(),
-        shop::root().display()
-    );
-    binary
 }

@@ -4,7 +4,7 @@
 
 mod crates;
 
-use crate::shop::root;
+use crate::workspace::root;
 use churn::Churn;
 use serde_json::Value;
 use serving::predictor::Predictor;

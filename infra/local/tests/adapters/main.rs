@@ -21,13 +21,17 @@ struct Stack {
 
 impl Stack {
     async fn start() -> Self {
-        let files = tempfile::tempdir().unwrap();
-        let s3 = start_s3(0, files.path()).await.unwrap();
-        let dynamo = start_dynamo(0, None).await.unwrap();
+        let files = tempfile::tempdir().expect("start the stack");
+        let s3 = start_s3(0, files.path()).expect("start the stack");
+        let dynamo = start_dynamo(0, None).expect("start the stack");
         let clients = Clients::at(&s3.url(), &dynamo.url()).await;
         for _twice in 0..2 {
-            ensure_table(&clients, "storecast").await.unwrap();
-            ensure_bucket(&clients, "models").await.unwrap();
+            ensure_table(&clients, "storecast")
+                .await
+                .expect("start the stack");
+            ensure_bucket(&clients, "models")
+                .await
+                .expect("start the stack");
         }
         Self {
             s3,
@@ -150,9 +154,9 @@ async fn a_stopped_server_is_unavailable_and_named() {
 #[tokio::test]
 async fn a_busy_port_is_named_with_what_to_do() {
     let files = tempfile::tempdir().unwrap();
-    let first = start_s3(0, files.path()).await.unwrap();
+    let first = start_s3(0, files.path()).unwrap();
     let port = first.address().port();
-    let error = start_dynamo(port, None).await.unwrap_err();
+    let error = start_dynamo(port, None).unwrap_err();
     assert!(
         matches!(error, ServerError::PortBusy { port: named, .. } if named == port),
         "{error}"
@@ -165,7 +169,6 @@ async fn a_busy_port_is_named_with_what_to_do() {
     );
     first.stop().await;
     start_dynamo(port, None)
-        .await
         .expect("a stopped server leaves its port free")
         .stop()
         .await;
@@ -176,7 +179,7 @@ async fn histories_outlive_a_server_with_a_file() {
     let files = tempfile::tempdir().unwrap();
     let file = files.path().join("dynamo.sqlite");
     for round in 0..2 {
-        let server = start_dynamo(0, Some(&file)).await.unwrap();
+        let server = start_dynamo(0, Some(&file)).unwrap();
         let clients = Clients::at("http://127.0.0.1:9", &server.url()).await;
         ensure_table(&clients, "storecast").await.unwrap();
         let store = DynamoStore::new(clients.dynamo, "storecast").reading_own_writes();

@@ -40,8 +40,13 @@ impl Busy {
             items: BTreeMap::new(),
             calls: Vec::new(),
         }));
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a call of the store");
+        let url = format!(
+            "http://{}",
+            listener.local_addr().expect("a call of the store")
+        );
         let state = busy.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -81,7 +86,7 @@ impl Busy {
     }
 
     fn get(&mut self, keys: &Value, some: usize) -> Answer {
-        let keys = keys.as_array().unwrap();
+        let keys = keys.as_array().expect("a call of the store");
         self.calls.push(keys.len());
         let (done, left) = keys.split_at(some.min(keys.len()));
         let found: Vec<&Value> = done
@@ -100,7 +105,7 @@ impl Busy {
     }
 
     fn write(&mut self, requests: &Value, some: usize) -> Answer {
-        let requests = requests.as_array().unwrap();
+        let requests = requests.as_array().expect("a call of the store");
         self.calls.push(requests.len());
         let (done, left) = requests.split_at(some.min(requests.len()));
         for request in done {
@@ -148,14 +153,16 @@ async fn answer(
         bytes.extend_from_slice(frame?.data_ref().unwrap_or(&Bytes::new()));
     }
     let operation = target.rsplit('.').next().unwrap_or_default();
-    let (status, answer) = busy
-        .lock()
-        .unwrap()
-        .answer(operation, &serde_json::from_slice(&bytes).unwrap());
+    let (status, answer) = busy.lock().expect("a call of the store").answer(
+        operation,
+        &serde_json::from_slice(&bytes).expect("a call of the store"),
+    );
     let response = Response::builder()
         .status(status)
         .header("content-type", "application/x-amz-json-1.0");
-    Ok(response.body(answer.to_string()).unwrap())
+    Ok(response
+        .body(answer.to_string())
+        .expect("a call of the store"))
 }
 
 #[tokio::test]

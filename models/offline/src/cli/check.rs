@@ -18,7 +18,10 @@ pub(super) struct Check {
 
 impl Check {
     pub(super) fn run(&self) -> Result<ExitCode, Failure> {
-        for_predictor!(self.which.function.as_str(), check::<P>(&self.folder.model, self.folder.onnxruntime.as_deref()))
+        for_predictor!(
+            self.which.function.as_str(),
+            check::<P>(&self.folder.model, self.folder.onnxruntime.as_deref())
+        )
     }
 }
 
@@ -28,7 +31,14 @@ fn check<P: Predictor>(folder: &Path, runtime: Option<&Path>) -> Result<ExitCode
     let served = with_policy(model, &model_folder::read_policy(folder)?)?;
     let manifest = &served.model.manifest;
     println!("{} {}: accepted", P::NAME, manifest.version);
-    println!("  {} columns, fingerprint {}", manifest.features.names.len(), &manifest.features.fingerprint[..12]);
-    println!("  trained on {} ({})", manifest.data_set.shop, manifest.data_set.currency);
+    println!(
+        "  {} columns, fingerprint {}",
+        manifest.features.names.len(),
+        &manifest.features.fingerprint[..12]
+    );
+    println!(
+        "  trained on {} ({})",
+        manifest.data_set.shop, manifest.data_set.currency
+    );
     Ok(ExitCode::SUCCESS)
 }

@@ -34,28 +34,60 @@ impl Evaluate {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "the answer of a command for people and pipes")]
+#[expect(
+    clippy::print_stdout,
+    reason = "the answer of a command for people and pipes"
+)]
 fn evaluate<P: TrainOnCustomers>(command: &Evaluate) -> Result<ExitCode, Failure> {
     let (shop, histories) = command.data.load()?;
-    let assessed = assess::assess::<P>(&shop, &histories, &command.folder.model, command.folder.onnxruntime.as_deref())?;
+    let assessed = assess::assess::<P>(
+        &shop,
+        &histories,
+        &command.folder.model,
+        command.folder.onnxruntime.as_deref(),
+    )?;
     if let Some(path) = &command.curves {
         std::fs::write(path, serde_json::to_string(&assessed.curves)?)?;
     }
     for line in &assessed.lines {
-        println!("{}", if command.json { serde_json::to_string(line)? } else { row(line) });
+        println!(
+            "{}",
+            if command.json {
+                serde_json::to_string(line)?
+            } else {
+                row(line)
+            }
+        );
     }
     let missed = assessed.lines.iter().any(|line| line.pass == Some(false));
-    Ok(if missed { ExitCode::from(BAR_MISSED) } else { ExitCode::SUCCESS })
+    Ok(if missed {
+        ExitCode::from(BAR_MISSED)
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 fn row(line: &MetricLine) -> String {
     let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |v| format!("{v:.4}"));
-    let interval = line.interval.map_or_else(String::new, |[low, high]| format!("[{low:.4}, {high:.4}]"));
+    let interval = line
+        .interval
+        .map_or_else(String::new, |[low, high]| format!("[{low:.4}, {high:.4}]"));
     let bar = match (&line.bar, line.pass) {
         (Some(bar), Some(true)) => format!("{bar}: met"),
         (Some(bar), _) => format!("{bar}: MISSED"),
         (None, _) => String::new(),
     };
-    let baselines: Vec<_> = line.baselines.iter().map(|(name, value)| format!("{name} {}", number(*value))).collect();
-    format!("{:<22} {:>8} {:<18} {:<24} {}", line.metric, number(line.value), interval, bar, baselines.join(", "))
+    let baselines: Vec<_> = line
+        .baselines
+        .iter()
+        .map(|(name, value)| format!("{name} {}", number(*value)))
+        .collect();
+    format!(
+        "{:<22} {:>8} {:<18} {:<24} {}",
+        line.metric,
+        number(line.value),
+        interval,
+        bar,
+        baselines.join(", ")
+    )
 }

@@ -40,7 +40,12 @@ fn features<P: TrainOnCustomers>(command: &Features) -> Result<ExitCode, Failure
     bar.finish_and_clear();
     eprintln!(
         "features: {} rows of {} customers at {} snapshots, {} columns, in {:.2} s ({:.0} order lines a second)",
-        written.rows, written.customers, written.snapshots, written.columns, written.seconds, written.lines_per_second
+        written.rows,
+        written.customers,
+        written.snapshots,
+        written.columns,
+        written.seconds,
+        written.lines_per_second
     );
     for warning in written.warnings {
         eprintln!("note: {warning}");

@@ -25,7 +25,10 @@ impl Fit {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "the answer of a command for people and pipes")]
+#[expect(
+    clippy::print_stdout,
+    reason = "the answer of a command for people and pipes"
+)]
 fn fit<P: TrainOnCustomers>(command: &Fit) -> Result<ExitCode, Failure> {
     let (shop, histories) = command.data.load()?;
     let cutoff = match &command.cutoff {

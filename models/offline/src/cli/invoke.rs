@@ -35,18 +35,27 @@ impl Invoke {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "the answer of a command for people and pipes")]
+#[expect(
+    clippy::print_stdout,
+    reason = "the answer of a command for people and pipes"
+)]
 fn invoke<P: Predictor>(command: &Invoke) -> Result<ExitCode, Failure> {
     let event = std::fs::read(&command.data_file)?;
     let files = model_folder::read_model(&command.folder.model)?;
     let model = verify_model::<P>(&files, command.folder.onnxruntime.as_deref())?;
     let served = with_policy(model, &model_folder::read_policy(&command.folder.model)?)?;
     let (_, histories) = command.data.load()?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     let answer = runtime.block_on(async {
         let store = MemoryStore::default();
         write_histories(&store, &histories, &|_| ()).await?;
-        Ok::<_, Failure>(Service::new(store, Ok(served)).handle_direct(&event, "local", now()).await)
+        Ok::<_, Failure>(
+            Service::new(store, Ok(served))
+                .handle_direct(&event, "local", now())
+                .await,
+        )
     })?;
     match answer {
         Ok((body, _)) => {
@@ -60,8 +69,13 @@ fn invoke<P: Predictor>(command: &Invoke) -> Result<ExitCode, Failure> {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the command line is one of the two places that read a clock")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the command line is one of the two places that read a clock"
+)]
 fn now() -> Timestamp {
-    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since_1970 = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     Timestamp(i64::try_from(since_1970.as_secs()).unwrap_or(i64::MAX))
 }

@@ -32,7 +32,9 @@ impl Load {
             eprintln!("note: {note}");
         }
         if !self.dry_run {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
             runtime.block_on(write(&histories))?;
         }
         Ok(ExitCode::SUCCESS)

@@ -9,7 +9,10 @@ pub(super) struct Bar(ProgressBar);
 impl Bar {
     pub(super) fn new() -> Self {
         // indicatif draws nothing when standard error is not a terminal.
-        Self(ProgressBar::new(0).with_style(style("{msg:28} {wide_bar} {bytes}/{total_bytes} {eta}")))
+        Self(
+            ProgressBar::new(0)
+                .with_style(style("{msg:28} {wide_bar} {bytes}/{total_bytes} {eta}")),
+        )
     }
 
     pub(super) fn show(&self, now: &Progress<'_>) {
@@ -28,7 +31,9 @@ impl Bar {
 
 /// A bar over a known number of things.
 pub(super) fn counter(what: &'static str, total: u64) -> ProgressBar {
-    ProgressBar::new(total).with_style(style("{msg:28} {wide_bar} {pos}/{len} {eta}")).with_message(what)
+    ProgressBar::new(total)
+        .with_style(style("{msg:28} {wide_bar} {pos}/{len} {eta}"))
+        .with_message(what)
 }
 
 fn style(template: &str) -> ProgressStyle {

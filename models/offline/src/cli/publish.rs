@@ -32,16 +32,28 @@ impl Publish {
     }
 }
 
-fn publish<P: Predictor>(folder: &Path, runtime_library: Option<&Path>) -> Result<ExitCode, Failure> {
-    let (files, policy) = (model_folder::read_model(folder)?, model_folder::read_policy(folder)?);
+fn publish<P: Predictor>(
+    folder: &Path,
+    runtime_library: Option<&Path>,
+) -> Result<ExitCode, Failure> {
+    let (files, policy) = (
+        model_folder::read_model(folder)?,
+        model_folder::read_policy(folder)?,
+    );
     let settings = Settings::from_environment()?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     let pointer = runtime.block_on(async {
         let clients = Clients::from_environment().await;
         let artifacts = S3Artifacts::new(clients.s3, settings.model_bucket, "");
         let pointers = DynamoStore::new(clients.dynamo, settings.table);
         registry::publish::<P>(&artifacts, &pointers, files, policy, runtime_library).await
     })?;
-    eprintln!("{}: version {} is served from now on", P::NAME, pointer.version);
+    eprintln!(
+        "{}: version {} is served from now on",
+        P::NAME,
+        pointer.version
+    );
     Ok(ExitCode::SUCCESS)
 }

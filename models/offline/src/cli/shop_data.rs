@@ -26,9 +26,16 @@ impl ShopData {
     /// Reads and checks the orders, or takes them from the work folder when no file has changed.
     pub(super) fn load(&self) -> Result<(Shop, Histories), Failure> {
         let shop = Shop::read(&self.shop)?;
-        let work = self.work.clone().unwrap_or_else(|| PathBuf::from(".storecast").join(&shop.name));
+        let work = self
+            .work
+            .clone()
+            .unwrap_or_else(|| PathBuf::from(".storecast").join(&shop.name));
         let bar = Bar::new();
-        let options = Options { data_root: self.data.as_deref(), progress: &|now| bar.show(now), ..Options::local(&work) };
+        let options = Options {
+            data_root: self.data.as_deref(),
+            progress: &|now| bar.show(now),
+            ..Options::local(&work)
+        };
         let histories = Histories::load(&shop, &options)?;
         bar.end();
         Ok((shop, histories))

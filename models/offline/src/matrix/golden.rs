@@ -9,7 +9,8 @@ use serving::wire::{InlineHistory, format_instant};
 
 /// How many histories of which size: a few long ones, so that every window is exercised, and more short ones. The file
 /// is read at every cold start, so it stays small.
-const WANTED: [(usize, std::ops::RangeInclusive<usize>); 3] = [(6, 1..=25), (4, 26..=60), (2, 61..=200)];
+const WANTED: [(usize, std::ops::RangeInclusive<usize>); 3] =
+    [(6, 1..=25), (4, 26..=60), (2, 61..=200)];
 
 /// `golden_histories.json`.
 #[derive(Serialize, Default)]
@@ -34,13 +35,19 @@ pub(super) struct GoldenPicker {
 
 impl GoldenPicker {
     pub(super) fn new(at: Timestamp) -> Self {
-        Self { at, taken: [0; WANTED.len()], picked: GoldenHistories::default() }
+        Self {
+            at,
+            taken: [0; WANTED.len()],
+            picked: GoldenHistories::default(),
+        }
     }
 
     /// Takes the row if its snapshot and size are wanted. Orders after the snapshot stay in: they must not count.
     pub(super) fn offer(&mut self, row: &SnapshotRow<'_>, history: &CustomerHistory) {
         let lines: usize = history.orders().iter().map(|order| order.lines.len()).sum();
-        let Some(class) = WANTED.iter().position(|(_, sizes)| sizes.contains(&lines)) else { return };
+        let Some(class) = WANTED.iter().position(|(_, sizes)| sizes.contains(&lines)) else {
+            return;
+        };
         if row.cutoff != self.at || self.taken[class] == WANTED[class].0 {
             return;
         }
@@ -51,7 +58,11 @@ impl GoldenPicker {
             name,
             entity: InlineHistory::from_history(history),
             as_of: format_instant(self.at),
-            features: row.features.iter().map(|value| golden_value(*value)).collect(),
+            features: row
+                .features
+                .iter()
+                .map(|value| golden_value(*value))
+                .collect(),
         });
     }
 

@@ -3,6 +3,7 @@
 use super::{ArtifactStore, Histories, HistoryStore, PointerStore, StoreError};
 use bytes::Bytes;
 use features::time::Timestamp;
+use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -102,7 +103,7 @@ impl HistoryStore for DirectoryStore {
     ) -> Result<usize, StoreError> {
         let mut removed = 0;
         let folder = self.root.join("histories").join(kind);
-        for (encoded, path) in files_below(&folder, String::new())? {
+        for (encoded, path) in files_below(&folder, "")? {
             let id = decode(&encoded).ok_or_else(|| {
                 StoreError::broken(
                     "retain",
@@ -203,7 +204,7 @@ fn read_text(path: &Path) -> Result<Option<String>, StoreError> {
 }
 
 /// Every file below a folder with its encoded name, the pieces joined.
-fn files_below(folder: &Path, name: String) -> Result<Vec<(String, PathBuf)>, StoreError> {
+fn files_below(folder: &Path, name: &str) -> Result<Vec<(String, PathBuf)>, StoreError> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
@@ -218,7 +219,7 @@ fn files_below(folder: &Path, name: String) -> Result<Vec<(String, PathBuf)>, St
             .to_string_lossy()
             .into_owned();
         match piece.strip_suffix('+') {
-            Some(piece) => files.extend(files_below(&path, format!("{name}{piece}"))?),
+            Some(piece) => files.extend(files_below(&path, &format!("{name}{piece}"))?),
             None => files.push((format!("{name}{piece}"), path)),
         }
     }
@@ -236,7 +237,10 @@ fn encode(name: &str) -> impl Iterator<Item = String> {
         match byte {
             b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' => encoded.push(char::from(byte)),
             b'.' if !starts_piece => encoded.push('.'),
-            _ => encoded.push_str(&format!("%{byte:02x}")),
+            _ => {
+                // Writing to a string cannot fail.
+                let _ = write!(encoded, "%{byte:02x}");
+            }
         }
     }
     if encoded.is_empty() {

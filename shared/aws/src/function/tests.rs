@@ -1,0 +1,162 @@
+//! Invocations of a function whose model was refused and whose code panics when asked to.
+
+use super::*;
+use features::matrix::Matrix;
+use serde_json::{Value, json};
+use serving::manifest::GoldenRow;
+use serving::ports::HistoryStore;
+use serving::predictor::{Route, Schema, Scored};
+
+/// Panics on the body `"panic"`, and on every `GET`.
+#[derive(Debug)]
+struct Fragile;
+
+impl Predictor for Fragile {
+    const NAME: &'static str = "fragile";
+    type Request = ();
+    type Response = ();
+    type Case = ();
+    type Artifacts = ();
+    type Policy = ();
+
+    fn routes() -> &'static [Route<()>] {
+        &[
+            Route {
+                method: "GET",
+                path: "/v1/fragile",
+                request: |_, _| panic!("a secret value"),
+            },
+            Route {
+                method: "POST",
+                path: "/v1/fragile",
+                request: |_, body| Self::parse(body),
+            },
+        ]
+    }
+
+    fn schema() -> Schema {
+        Schema {
+            fingerprint: String::new(),
+            columns: Vec::new(),
+        }
+    }
+
+    fn parse(body: &[u8]) -> Result<(), Error> {
+        assert!(body != b"\"panic\"", "a secret value");
+        Ok(())
+    }
+
+    async fn gather<S: HistoryStore>(_: &S, (): &(), _: Timestamp) -> Result<Vec<()>, Error> {
+        Ok(Vec::new())
+    }
+
+    fn features((): &(), (): &(), _: &mut Matrix) {}
+
+    fn respond((): &(), _: &[()], _: &[Scored], _: &Served<Self>) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn check_policy((): &(), (): &()) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn golden_case(_: &GoldenRow) -> Result<Option<()>, String> {
+        Ok(None)
+    }
+}
+
+async fn function() -> Function<Fragile> {
+    let clients = Clients::at("http://127.0.0.1:9", "http://127.0.0.1:9").await;
+    let store = DynamoStore::new(clients.dynamo, "storecast");
+    let refusal = Refusal::NotServed {
+        pointer: "model/fragile/".to_owned(),
+    };
+    Function {
+        artifacts: S3Artifacts::new(clients.s3, "models", ""),
+        runtime_library: None,
+        state: Mutex::new(State::new(store.clone(), Err(refusal))),
+        store,
+        answered_before: AtomicBool::new(false),
+    }
+}
+
+/// Status and body of an answer over HTTP.
+async fn over_gateway(function: &Function<Fragile>, method: &str, body: &str) -> (u64, Value) {
+    let event = json!({
+        "rawPath": "/v1/fragile",
+        "requestContext": {"http": {"method": method}},
+        "body": body,
+        "isBase64Encoded": method == "PUT",
+    });
+    let answer = function
+        .answer(&event.to_string(), "r-1")
+        .await
+        .expect("HTTP answers never fail");
+    let answer = serde_json::to_value(answer).unwrap();
+    (
+        answer["statusCode"].as_u64().unwrap(),
+        serde_json::from_str(answer["body"].as_str().unwrap()).unwrap(),
+    )
+}
+
+/// Type and problem of a refused direct invocation.
+async fn directly(function: &Function<Fragile>, payload: &str) -> (String, String) {
+    let refused = function.answer(payload, "r-2").await.unwrap_err();
+    (refused.error_type, refused.error_message)
+}
+
+#[tokio::test]
+async fn a_panic_is_an_answer_and_the_next_request_is_served() {
+    let function = function().await;
+    let (status, problem) = over_gateway(&function, "GET", "").await;
+    assert_eq!(
+        (status, &problem["status"], &problem["request_id"]),
+        (500, &json!(500), &json!("r-1"))
+    );
+    assert!(!problem.to_string().contains("secret"), "{problem}");
+    let (kind, problem) = directly(&function, "\"panic\"").await;
+    assert_eq!(kind, "urn:storecast:problem:internal");
+    assert!(
+        problem.contains("\"request_id\":\"r-2\"") && !problem.contains("secret"),
+        "{problem}"
+    );
+    assert_eq!(
+        over_gateway(&function, "POST", "{}").await.0,
+        503,
+        "the model is still refused, the function lives"
+    );
+}
+
+#[tokio::test]
+async fn a_refused_model_a_bad_body_and_a_foreign_event_say_what_they_are() {
+    let function = function().await;
+    assert_eq!(
+        directly(&function, "{}").await.0,
+        "urn:storecast:problem:unavailable"
+    );
+    assert_eq!(
+        over_gateway(&function, "PUT", "%").await.0,
+        400,
+        "base64 that is none"
+    );
+    let (kind, message) = directly(&function, r#"{"Records": [{"eventSource": "aws:s3"}]}"#).await;
+    assert_eq!(kind, "urn:storecast:problem:unsupported-event");
+    assert_eq!(message, "aws:s3 events are not scored by this version");
+}
+
+#[tokio::test]
+async fn a_refused_model_is_looked_for_again_but_not_at_every_request() {
+    let function = function().await;
+    let refused_at =
+        |function: &Function<Fragile>| function.state.lock().unwrap().refused_at.unwrap();
+    let first = refused_at(&function);
+    function.look_again().await;
+    assert_eq!(refused_at(&function), first, "it was refused just now");
+    let long_ago = first.checked_sub(LOOK_AGAIN_AFTER).unwrap();
+    function.state.lock().unwrap().refused_at = Some(long_ago);
+    function.look_again().await;
+    assert!(
+        refused_at(&function) > first,
+        "refused again: nobody listens at the stores' address"
+    );
+}

@@ -1,0 +1,132 @@
+//! From a shop file to a trained, verified, evaluated model, for shops nobody tuned anything for.
+
+use crate::workspace::{installed, program, root};
+use offline::messy::{self, Size};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn run(command: &mut Command) -> Output {
+    command
+        .current_dir(root())
+        .output()
+        .expect("the command starts")
+}
+
+#[track_caller]
+fn succeed(command: &mut Command) -> String {
+    let output = run(command);
+    assert!(
+        output.status.success(),
+        "{command:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+fn features(shop: &Path, folder: &Path) -> Command {
+    let mut command = Command::new(program("storecast"));
+    command.args(["features", "churn", "--shop"]).arg(shop);
+    command
+        .arg("--out")
+        .arg(folder.join("matrix"))
+        .arg("--work")
+        .arg(folder.join("work"));
+    command
+}
+
+fn training(step: &str, folder: &Path) -> Command {
+    let mut command = Command::new(installed("venv/bin/python"));
+    command
+        .arg(root().join("models/training/churn.py"))
+        .arg(step);
+    command
+        .arg("--matrix")
+        .arg(folder.join("matrix"))
+        .arg("--out")
+        .arg(folder.join("model"));
+    command
+}
+
+/// The steps of `make train`, into a folder of their own; returns the lines of `evaluate`.
+fn train(shop: &Path, folder: &Path) -> Vec<serde_json::Value> {
+    succeed(&mut features(shop, folder));
+    succeed(&mut training("train", folder));
+    let mut evaluate = Command::new(program("storecast"));
+    evaluate
+        .args(["evaluate", "churn", "--json", "--shop"])
+        .arg(shop);
+    evaluate
+        .arg("--work")
+        .arg(folder.join("work"))
+        .arg("--model")
+        .arg(folder.join("model"));
+    let metrics = succeed(evaluate.arg("--curves").arg(folder.join("curves.json")));
+    std::fs::write(folder.join("metrics.jsonl"), &metrics).expect("written");
+    let mut finish = training("finish", folder);
+    finish
+        .arg("--metrics")
+        .arg(folder.join("metrics.jsonl"))
+        .arg("--curves")
+        .arg(folder.join("curves.json"));
+    succeed(&mut finish);
+    assert!(folder.join("model/CARD.md").is_file());
+    metrics
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("a JSON line"))
+        .collect()
+}
+
+fn messy_shop(folder: &Path, size: Size) -> PathBuf {
+    let shop = folder.join("shop");
+    std::fs::create_dir(&shop).expect("a folder");
+    messy::write(&shop, size).expect("a written shop").shop_file
+}
+
+fn value(lines: &[serde_json::Value], metric: &str) -> f64 {
+    let line = lines
+        .iter()
+        .find(|line| line["metric"] == metric)
+        .expect("the metric");
+    line["value"].as_f64().expect("a value")
+}
+
+#[test]
+fn cdnow_orders_without_products_make_a_model() {
+    let folder = tempfile::tempdir().expect("a folder");
+    installed("data/lifetimes/datasets/CDNOW_sample.txt");
+    let lines = train(&root().join("models/shops/cdnow.toml"), folder.path());
+    // Far from chance, and no bar of another shop is judged here.
+    assert!(value(&lines, "auc") > 0.65, "{lines:?}");
+    assert!(lines.iter().all(|line| line["pass"].is_null()));
+}
+
+#[test]
+fn a_messy_european_shop_makes_a_model() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let shop = messy_shop(folder.path(), Size::default());
+    let lines = train(&shop, folder.path());
+    assert!(value(&lines, "auc") > 0.65, "{lines:?}");
+    let rejects = std::fs::read_to_string(folder.path().join("work/rejects.csv")).expect("rejects");
+    assert!(rejects.lines().count() > 1, "its bad rows are listed");
+}
+
+#[test]
+fn too_little_data_is_said_before_training() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let few = Size {
+        customers: 60,
+        seed: 1,
+    };
+    let shop = messy_shop(folder.path(), few);
+    succeed(&mut features(&shop, folder.path()));
+    let refused = run(&mut training("train", folder.path()));
+    let text = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(
+        !refused.status.success() && text.contains("at least"),
+        "{text}"
+    );
+    assert!(
+        !folder.path().join("model/model.onnx").exists(),
+        "nothing half-made is left"
+    );
+}
