@@ -1,9 +1,19 @@
-//! The tests that see everything at once: real data sets, files, processes.
+//! The tests that see everything at once: real data sets, the committed model and policy, files, processes.
 //!
 //! They need what `make setup-train` installs and `make build` builds, and fail without it rather than pass unseen.
 
+mod algebra;
+mod api;
 mod bgnbd;
+mod decision;
+mod end_to_end;
+mod events;
+mod golden;
 mod parity;
 mod readme;
+mod registry;
+mod shop;
+mod store_failures;
+mod tidy;
 mod training;
 mod workspace;

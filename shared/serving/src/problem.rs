@@ -57,6 +57,11 @@ impl Problem {
         )
     }
 
+    /// After how many seconds the same request may succeed, for the `retry-after` header; `None` when it will not.
+    pub fn retry_after_seconds(&self) -> Option<u32> {
+        (self.status == 503).then_some(1)
+    }
+
     /// The same problem, with the request it belongs to.
     #[must_use]
     pub fn with_request_id(mut self, request_id: &str) -> Self {

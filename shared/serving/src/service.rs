@@ -252,8 +252,8 @@ pub fn problem_response(problem: &Problem) -> HttpResponse {
     if let Some(allow) = &problem.allow {
         headers.push(("allow", allow.clone()));
     }
-    if problem.status == 503 {
-        headers.push(("retry-after", "1".to_owned()));
+    if let Some(seconds) = problem.retry_after_seconds() {
+        headers.push(("retry-after", seconds.to_string()));
     }
     let body = serde_json::to_string(problem).unwrap_or_default();
     HttpResponse {

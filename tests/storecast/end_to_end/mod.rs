@@ -1,0 +1,335 @@
+//! The real binary, over the wire: Lambda's runtime API on one side, S3 and DynamoDB on the other.
+
+mod lambda;
+
+use crate::events;
+use crate::shop::{self, FADING, NOW, PRIVATE_ID, STEADY};
+use aws::admin::{ensure_bucket, ensure_table};
+use aws::clients::{Clients, LOCAL_ACCESS_KEY, LOCAL_REGION, LOCAL_SECRET_KEY};
+use aws::dispatch::{Event, GatewayResponse};
+use aws::dynamo::DynamoStore;
+use aws::s3::S3Artifacts;
+use churn::Churn;
+use lambda::{Lambda, Process, Reply};
+use local::servers::{Server, start_dynamo, start_s3};
+use serde_json::{Value, json};
+use serving::registry::publish;
+use tempfile::TempDir;
+
+const TABLE: &str = "storecast-test";
+const BUCKET: &str = "storecast-test-models";
+
+/// Both stores with the committed model and the small shop in them.
+struct Stack {
+    s3: Server,
+    dynamo: Server,
+    files: TempDir,
+}
+
+impl Stack {
+    async fn start() -> Self {
+        let files = tempfile::tempdir().expect("a folder");
+        let s3 = start_s3(0, files.path()).await.expect("S3");
+        let dynamo = start_dynamo(0, None).await.expect("DynamoDB");
+        let clients = Clients::at(&s3.url(), &dynamo.url()).await;
+        ensure_bucket(&clients, BUCKET).await.expect("a bucket");
+        ensure_table(&clients, TABLE).await.expect("a table");
+        let store = DynamoStore::new(clients.dynamo, TABLE);
+        let artifacts = S3Artifacts::new(clients.s3, BUCKET, "");
+        publish::<Churn>(
+            &artifacts,
+            &store,
+            shop::model_files(),
+            shop::policy_file(),
+            None,
+        )
+        .await
+        .expect("a good model");
+        shop::fill(&store).await;
+        Self { s3, dynamo, files }
+    }
+
+    fn settings(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("STORECAST_TABLE", TABLE.to_owned()),
+            ("STORECAST_MODEL_BUCKET", BUCKET.to_owned()),
+            // Every line that could hold a payload is asked for.
+            ("STORECAST_LOG_LEVEL", "trace".to_owned()),
+            ("AWS_ENDPOINT_URL_S3", self.s3.url()),
+            ("AWS_ENDPOINT_URL_DYNAMODB", self.dynamo.url()),
+            ("AWS_REGION", LOCAL_REGION.to_owned()),
+            ("AWS_ACCESS_KEY_ID", LOCAL_ACCESS_KEY.to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", LOCAL_SECRET_KEY.to_owned()),
+            ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
+        ]
+    }
+}
+
+fn http(method: &str, path: &str, body: &Value) -> String {
+    let context = json!({ "stage": "$default", "http": { "method": method, "path": path } });
+    let body = if body.is_null() {
+        Value::Null
+    } else {
+        body.to_string().into()
+    };
+    json!({ "version": "2.0", "rawPath": path, "requestContext": context, "body": body, "isBase64Encoded": false }).to_string()
+}
+
+/// What differs from call to call: ids of requests, and the clock.
+fn settled(value: Value) -> Value {
+    const VOLATILE: [&str; 3] = ["request_id", "data_age_days", "requestId"];
+    match value {
+        Value::Array(items) => items.into_iter().map(settled).collect(),
+        Value::Object(fields) => {
+            let kept = fields
+                .into_iter()
+                .filter(|(name, _)| !VOLATILE.contains(&name.as_str()));
+            kept.map(|(name, value)| (name, settled(value))).collect()
+        }
+        // A body, or a problem, as text inside the answer.
+        Value::String(text) if text.starts_with('{') => {
+            serde_json::from_str(&text).map_or(Value::String(text), settled)
+        }
+        other => other,
+    }
+}
+
+fn status(reply: &Reply) -> (u64, Value) {
+    let Reply::Response(response) = reply else {
+        panic!("expected a gateway response, found {reply:?}")
+    };
+    let body = response["body"].as_str().expect("a body");
+    (
+        response["statusCode"].as_u64().expect("a status"),
+        serde_json::from_str(body).expect("JSON"),
+    )
+}
+
+fn lines<'a>(log: &'a [Value], level: &str) -> Vec<&'a Value> {
+    log.iter().filter(|line| line["level"] == level).collect()
+}
+
+#[tokio::test]
+async fn the_binary_answers_every_event_as_the_library_does() {
+    let stack = Stack::start().await;
+    let library = shop::service().await;
+    let mut lambda = Lambda::start().await;
+    let process = Process::start(&lambda, &stack.settings());
+    for (name, payload) in shop::events() {
+        let reply = lambda.invoke(&payload).await;
+        let expected = match Event::read(&payload) {
+            Event::Http(request) => {
+                let response = library.handle_http(request, "r", NOW).await;
+                Reply::Response(settled(
+                    serde_json::to_value(GatewayResponse::from(response)).unwrap(),
+                ))
+            }
+            _ => match events::answer(&library, &payload).await {
+                answer if answer.get("direct").is_some() => {
+                    Reply::Response(settled(answer["direct"].clone()))
+                }
+                answer => Reply::Error(answer),
+            },
+        };
+        match (reply, expected) {
+            (Reply::Response(found), Reply::Response(expected)) => {
+                assert_eq!(settled(found), expected, "{name}")
+            }
+            (Reply::Error(found), Reply::Error(expected)) => {
+                assert_eq!(
+                    (name.as_str(), &expected["refused records of"]),
+                    ("s3-upload", &json!("aws:s3"))
+                );
+                assert_eq!(
+                    found["errorType"],
+                    "urn:storecast:problem:unsupported-event"
+                );
+                assert_eq!(
+                    found["errorMessage"],
+                    "aws:s3 events are not scored by this version"
+                );
+            }
+            (found, expected) => panic!("{name}: {found:?}, the library has {expected:?}"),
+        }
+    }
+    let log = process.log();
+    assert!(log.iter().any(|line| line["message"] == "ready"), "{log:?}");
+}
+
+#[tokio::test]
+async fn a_direct_call_gets_its_problem_as_a_function_error() {
+    let stack = Stack::start().await;
+    let mut lambda = Lambda::start().await;
+    let process = Process::start(&lambda, &stack.settings());
+    let Reply::Error(error) = lambda.invoke(r#"{"customers": []}"#).await else {
+        panic!("expected an error")
+    };
+    assert_eq!(error["errorType"], "urn:storecast:problem:invalid-value");
+    let problem: Value = serde_json::from_str(error["errorMessage"].as_str().unwrap()).unwrap();
+    assert_eq!(
+        (&problem["status"], &problem["pointer"]),
+        (&json!(422), &json!("/customers"))
+    );
+    // The environment is sound after it.
+    let answer = lambda
+        .invoke(&json!({ "customers": [{ "customer_id": STEADY }] }).to_string())
+        .await;
+    assert!(
+        matches!(&answer, Reply::Response(answer) if answer["results"][0]["state"] == "scored"),
+        "{answer:?}"
+    );
+    drop(process);
+}
+
+#[tokio::test]
+async fn logs_and_metrics_hold_no_id_and_no_payload() {
+    let stack = Stack::start().await;
+    let mut lambda = Lambda::start().await;
+    let process = Process::start(&lambda, &stack.settings());
+    let inline = json!({ "orders": [{ "order_id": "private-order-17", "placed_at": "2017-12-24T10:00:00Z",
+        "lines": [{ "product_id": "private-product-23", "category": "private-category", "net_minor": 98_765_432 }] }] });
+    let bodies = [
+        json!({ "customers": [{ "customer_id": PRIVATE_ID }, { "customer_id": "private-unknown", "history": inline }] }),
+        json!({ "customers": [{ "customer_id": "private-unknown", "private-field": 1 }] }),
+        json!({ "customers": [{ "customer_id": PRIVATE_ID }, { "customer_id": PRIVATE_ID }] }),
+        json!({ "customers": [{ "customer_id": PRIVATE_ID }], "as_of": "private-as-of" }),
+    ];
+    for (body, expected) in bodies.iter().zip([200, 422, 422, 422]) {
+        assert_eq!(
+            status(&lambda.invoke(&http("POST", "/v1/churn", body)).await).0,
+            expected
+        );
+    }
+    for (path, expected) in [(PRIVATE_ID, 200), ("private-unknown", 404)] {
+        let event = http("GET", &format!("/v1/customers/{path}/churn"), &Value::Null);
+        assert_eq!(status(&lambda.invoke(&event).await).0, expected);
+    }
+    lambda
+        .invoke(&json!({ "customers": PRIVATE_ID }).to_string())
+        .await;
+    let log = process.log();
+    for line in &log {
+        let text = line.to_string();
+        for secret in [PRIVATE_ID, "private-", "98765432", LOCAL_SECRET_KEY] {
+            assert!(!text.contains(secret), "{secret} stands in {text}");
+        }
+    }
+    let metrics: Vec<_> = log.iter().filter(|line| line["_aws"].is_object()).collect();
+    let version = shop::served().await.model.manifest.version;
+    assert_eq!(metrics.len(), 7, "one line per call");
+    assert!(
+        metrics
+            .iter()
+            .all(|line| line["model_version"] == version && line["function"] == "churn"),
+        "{metrics:?}"
+    );
+    let of = |name: &str| -> Vec<_> {
+        metrics
+            .iter()
+            .map(|line| line[name].as_u64().unwrap())
+            .collect()
+    };
+    assert_eq!(of("rows_scored"), [1, 0, 0, 0, 1, 0, 0]);
+    assert_eq!(
+        of("errors"),
+        [0; 7],
+        "what callers do wrong is no error of ours"
+    );
+    assert_eq!(of("cold_start"), [1, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(metrics[0]["request_id"], "invocation-1");
+}
+
+#[tokio::test]
+async fn without_dynamodb_it_answers_503_and_the_log_names_the_table() {
+    let stack = Stack::start().await;
+    let mut lambda = Lambda::start().await;
+    let process = Process::start(&lambda, &stack.settings());
+    let event = http(
+        "GET",
+        &format!("/v1/customers/{FADING}/churn"),
+        &Value::Null,
+    );
+    assert_eq!(status(&lambda.invoke(&event).await).0, 200);
+    stack.dynamo.stop().await;
+    let reply = lambda.invoke(&event).await;
+    let (code, problem) = status(&reply);
+    assert_eq!(
+        (code, &problem["type"]),
+        (503, &json!("urn:storecast:problem:unavailable"))
+    );
+    assert!(
+        matches!(&reply, Reply::Response(response) if response["headers"]["retry-after"] == "1"),
+        "{reply:?}"
+    );
+    assert!(!problem.to_string().contains(TABLE), "{problem}");
+    // An inline history needs no store.
+    let body = json!({ "customers": [{ "customer_id": "x", "history": { "orders": [] } }] });
+    assert_eq!(
+        status(&lambda.invoke(&http("POST", "/v1/churn", &body)).await).0,
+        200
+    );
+    let log = process.log();
+    let warnings = lines(&log, "WARN");
+    let named = |line: &&&Value| {
+        line["reason"]
+            .as_str()
+            .is_some_and(|reason| reason.contains(TABLE))
+    };
+    let told = warnings.iter().filter(named).count();
+    assert_eq!(told, 1, "a failure is logged once: {warnings:?}");
+    let errors: u64 = log.iter().filter_map(|line| line["errors"].as_u64()).sum();
+    assert_eq!(errors, 1);
+}
+
+#[tokio::test]
+async fn without_its_files_the_model_is_refused_and_the_log_says_what_is_missing() {
+    let stack = Stack::start().await;
+    let bucket = stack.files.path().join(BUCKET);
+    std::fs::remove_dir_all(bucket.join("models")).expect("models in the bucket");
+    let mut lambda = Lambda::start().await;
+    let process = Process::start(&lambda, &stack.settings());
+    let (code, problem) = status(
+        &lambda
+            .invoke(&http("GET", "/v1/customers/1/churn", &Value::Null))
+            .await,
+    );
+    assert_eq!(
+        (code, &problem["type"]),
+        (503, &json!("urn:storecast:problem:unavailable"))
+    );
+    assert!(!problem.to_string().contains("models/"), "{problem}");
+    let log = process.log();
+    let errors = lines(&log, "ERROR");
+    let refusal = errors
+        .iter()
+        .find_map(|line| line["refusal"].as_str())
+        .expect("the reason of the refusal");
+    assert!(
+        refusal.starts_with("models/churn/") && refusal.ends_with("is missing"),
+        "{refusal}"
+    );
+    let metrics = log
+        .iter()
+        .find(|line| line["_aws"].is_object())
+        .expect("metrics");
+    assert_eq!(
+        (&metrics["model_version"], &metrics["errors"]),
+        (&json!("none"), &json!(1))
+    );
+}
+
+#[tokio::test]
+async fn without_settings_it_ends_and_names_all_of_them() {
+    let lambda = Lambda::start().await;
+    let (status, log) = Process::start(&lambda, &[]).ended();
+    assert!(!status.success());
+    let [line] = log.as_slice() else {
+        panic!("expected one line, found {log:?}")
+    };
+    let error = line["error"].as_str().expect("the reason");
+    assert!(
+        error.contains("STORECAST_TABLE is missing")
+            && error.contains("STORECAST_MODEL_BUCKET is missing"),
+        "{error}"
+    );
+}
