@@ -1,6 +1,6 @@
-//! The tests that see everything at once: real data sets, files, processes.
+//! The tests that see everything at once: real data sets, files and processes.
 //!
-//! They need what `make setup-train` installs and `make build` builds, and fail without it rather than pass unseen.
+//! They need what `make setup-train` installs, and fail without it rather than pass unseen.
 
 mod bgnbd;
 mod parity;
