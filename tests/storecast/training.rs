@@ -122,7 +122,7 @@ fn too_little_data_is_said_before_training() {
     let refused = run(&mut training("train", folder.path()));
     let text = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(
-        !refused.status.success() && text.contains("at least"),
+        !refused.status.success() && text.contains("300 needed"),
         "{text}"
     );
     assert!(

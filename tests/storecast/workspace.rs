@@ -19,3 +19,20 @@ pub(crate) fn installed(path: &str) -> PathBuf {
     );
     found
 }
+
+/// A program of this workspace, built in the profile of the tests. Cargo builds it with the workspace (`make build`),
+/// not with a single test, so only tests of the programs themselves use it.
+pub(crate) fn program(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("the path of the test program");
+    let folder = test
+        .ancestors()
+        .nth(2)
+        .expect("tests lie in <profile>/deps");
+    let found = folder.join(name);
+    assert!(
+        found.is_file(),
+        "{} is missing: run `make build`",
+        found.display()
+    );
+    found
+}
