@@ -29,8 +29,8 @@ struct Stack {
 impl Stack {
     async fn start() -> Self {
         let files = tempfile::tempdir().expect("a folder");
-        let s3 = start_s3(0, files.path()).await.expect("S3");
-        let dynamo = start_dynamo(0, None).await.expect("DynamoDB");
+        let s3 = start_s3(0, files.path()).expect("S3");
+        let dynamo = start_dynamo(0, None).expect("DynamoDB");
         let clients = Clients::at(&s3.url(), &dynamo.url()).await;
         ensure_bucket(&clients, BUCKET).await.expect("a bucket");
         ensure_table(&clients, TABLE).await.expect("a table");
