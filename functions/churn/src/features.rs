@@ -47,11 +47,15 @@ impl ChurnView {
     pub fn customer(&self) -> &CustomerView {
         &self.customer
     }
+}
 
-    /// Whether the model was trained on customers like this: a purchase within the last four horizons.
-    pub fn in_trained_population(&self) -> bool {
-        self.customer.window(Window::Four).purchase_days > 0.0
-    }
+/// Whether the model was trained on customers like this: a purchase within the last four horizons.
+pub fn in_trained_population(
+    history: &CustomerHistory,
+    as_of: Timestamp,
+    artifacts: &Artifacts,
+) -> bool {
+    history.purchased_within(as_of.minus_days(4.0 * artifacts.horizon_days), as_of)
 }
 
 feature_set! {

@@ -12,7 +12,7 @@ pub mod reasons;
 mod training;
 
 use crate::api::{CustomerResult, Decision, Outcome, Prediction, Request, Response};
-use crate::features::{Artifacts, COLUMNS, ChurnView};
+use crate::features::{Artifacts, COLUMNS, ChurnView, in_trained_population};
 use crate::policy::{ChurnPolicy, Stakes};
 use ::features::codec;
 use ::features::customer::Window;
@@ -154,11 +154,9 @@ impl Predictor for Churn {
     }
 
     fn features(case: &Case, artifacts: &Artifacts, rows: &mut Matrix) {
-        if let Some(view) = case
-            .view(artifacts)
-            .filter(ChurnView::in_trained_population)
-        {
-            rows.push_row(COLUMNS.row(&view));
+        let known = |history: &&Arc<CustomerHistory>| in_trained_population(history, case.as_of, artifacts);
+        if let Some(history) = case.history.as_ref().filter(known) {
+            rows.push_row(COLUMNS.row(&ChurnView::new(history, case.as_of, artifacts)));
         }
     }
 

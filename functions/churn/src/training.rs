@@ -1,6 +1,6 @@
 //! What training needs of churn: the population, the label, and what is fitted first.
 
-use crate::features::{Artifacts, ChurnView};
+use crate::features::{Artifacts, in_trained_population};
 use crate::{Case, Churn};
 use features::bgnbd;
 use features::customer::CustomerView;
@@ -35,7 +35,7 @@ impl TrainOnCustomers for Churn {
         as_of: Timestamp,
         artifacts: &Artifacts,
     ) -> Option<Case> {
-        let known = ChurnView::new(history, as_of, artifacts).in_trained_population();
+        let known = in_trained_population(history, as_of, artifacts);
         known.then(|| Case::with_history("", Arc::clone(history), as_of))
     }
 
