@@ -239,7 +239,7 @@ fn report(error: &Error) -> Problem {
             "request refused"
         ),
         Error::Retry { what, reason } => {
-            tracing::warn!(what, reason, "request failed, may be retried")
+            tracing::warn!(what, reason, "request failed, may be retried");
         }
         Error::Internal { what, reason } => tracing::error!(what, reason, "request failed"),
     }
