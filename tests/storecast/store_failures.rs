@@ -43,9 +43,8 @@ impl HistoryStore for Failing {
 
 #[tokio::test]
 async fn a_failing_store_is_told_apart_and_its_reason_kept() {
-    let away =
-        Failing(|operation, place, reason| StoreError::unavailable(operation, place, reason));
-    let broken = Failing(|operation, place, reason| StoreError::broken(operation, place, reason));
+    let away = Failing(StoreError::unavailable);
+    let broken = Failing(StoreError::broken);
     for (store, status, kind, retry_after) in [
         (away, 503, "unavailable", Some("1")),
         (broken, 500, "internal", None),

@@ -20,7 +20,7 @@ use std::time::Duration;
 use tokio::sync::{Mutex, mpsc};
 
 /// Longer than any answer takes: what hangs fails instead of staying.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// What the function sent back.
 #[derive(Debug, PartialEq)]

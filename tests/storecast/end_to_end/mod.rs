@@ -133,7 +133,7 @@ async fn the_binary_answers_every_event_as_the_library_does() {
         };
         match (reply, expected) {
             (Reply::Response(found), Reply::Response(expected)) => {
-                assert_eq!(settled(found), expected, "{name}")
+                assert_eq!(settled(found), expected, "{name}");
             }
             (Reply::Error(found), Reply::Error(expected)) => {
                 assert_eq!(

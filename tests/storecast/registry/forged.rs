@@ -36,8 +36,8 @@ impl Forged {
         ]
         .map(|(name, bytes)| (name, bytes.to_vec()))
         .into();
-        let manifest: Value = serde_json::from_slice(&files[MANIFEST_FILE]).unwrap();
-        let version = manifest["version"].as_str().unwrap().to_owned();
+        let manifest: Value = serde_json::from_slice(&files[MANIFEST_FILE]).expect("JSON");
+        let version = manifest["version"].as_str().expect("a version").to_owned();
         let (manifest_sha256, policy_sha256) = (
             sha256_hex(&files[MANIFEST_FILE]),
             sha256_hex(&files[POLICY_FILE]),
@@ -51,7 +51,7 @@ impl Forged {
     }
 
     pub(super) fn json(&self, file: &str) -> Value {
-        serde_json::from_slice(&self.files[file]).unwrap()
+        serde_json::from_slice(&self.files[file]).expect("JSON")
     }
 
     /// Changes a JSON file and makes every hash on the way to it right again, so that only its meaning is wrong.
@@ -81,21 +81,23 @@ impl Forged {
 
     pub(super) fn manifest(self, pointer: &str, value: impl Into<Value>) -> Self {
         self.resealed(MANIFEST_FILE, |manifest| {
-            *manifest.pointer_mut(pointer).unwrap() = value.into()
+            *manifest.pointer_mut(pointer).expect("a place") = value.into();
         })
     }
 
     /// Changes the first golden row.
     pub(super) fn golden(self, pointer: &str, change: f64) -> Self {
         self.resealed(GOLDEN_FILE, |golden| {
-            let value = golden.pointer_mut(&format!("/rows/0{pointer}")).unwrap();
-            *value = json!(value.as_f64().unwrap() + change);
+            let value = golden
+                .pointer_mut(&format!("/rows/0{pointer}"))
+                .expect("a place");
+            *value = json!(value.as_f64().expect("a number") + change);
         })
     }
 
     pub(super) fn policy(self, pointer: &str, value: impl Into<Value>) -> Self {
         self.resealed(POLICY_FILE, |policy| {
-            *policy.pointer_mut(pointer).unwrap() = value.into()
+            *policy.pointer_mut(pointer).expect("a place") = value.into();
         })
     }
 
@@ -110,7 +112,7 @@ impl Forged {
                 store
                     .put_artifact(&key, Bytes::from(bytes.clone()))
                     .await
-                    .unwrap()
+                    .expect("memory")
             );
         }
         let model = ModelPointer {
@@ -123,13 +125,13 @@ impl Forged {
         set(
             &store,
             &model_name(),
-            &serde_json::to_string(&model).unwrap(),
+            &serde_json::to_string(&model).expect("JSON"),
         )
         .await;
         set(
             &store,
             &policy_pointer(Churn::NAME),
-            &serde_json::to_string(&policy).unwrap(),
+            &serde_json::to_string(&policy).expect("JSON"),
         )
         .await;
         store
@@ -172,11 +174,16 @@ pub(super) fn model_name() -> String {
 }
 
 pub(super) async fn set(store: &MemoryStore, name: &str, value: &str) {
-    let current = store.get_pointers(&[name]).await.unwrap().pop().flatten();
+    let current = store
+        .get_pointers(&[name])
+        .await
+        .expect("memory")
+        .pop()
+        .flatten();
     assert!(
         store
             .set_pointer(name, current.as_deref(), value)
             .await
-            .unwrap()
+            .expect("memory")
     );
 }

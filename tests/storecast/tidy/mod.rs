@@ -47,21 +47,26 @@ struct Package {
 
 fn packages() -> Vec<Package> {
     let read = |package: &Value| Package {
-        name: package["name"].as_str().unwrap().to_owned(),
+        name: package["name"].as_str().expect("text").to_owned(),
         is_function: package["manifest_path"]
             .as_str()
-            .unwrap()
+            .expect("text")
             .contains("/functions/"),
         dependencies: package["dependencies"]
             .as_array()
-            .unwrap()
+            .expect("a list")
             .iter()
-            .map(|d| (d["name"].as_str().unwrap().to_owned(), d["kind"] == "dev"))
+            .map(|d| {
+                (
+                    d["name"].as_str().expect("text").to_owned(),
+                    d["kind"] == "dev",
+                )
+            })
             .collect(),
     };
     METADATA["packages"]
         .as_array()
-        .unwrap()
+        .expect("a list")
         .iter()
         .map(read)
         .collect()
@@ -265,7 +270,7 @@ fn the_local_router_has_the_routes_of_the_predictors() {
     let router = METADATA["metadata"]["lambda"]["watch"]["router"]
         .as_object()
         .expect("a router");
-    let routed: BTreeMap<String, String> = router
+    let found: BTreeMap<String, String> = router
         .iter()
         .map(|(path, function)| {
             (
@@ -274,8 +279,8 @@ fn the_local_router_has_the_routes_of_the_predictors() {
             )
         })
         .collect();
-    let routes = Churn::routes()
+    let expected = Churn::routes()
         .iter()
         .map(|route| (route.path.to_owned(), Churn::NAME.to_owned()));
-    assert_eq!(routed, routes.collect());
+    assert_eq!(found, expected.collect());
 }
