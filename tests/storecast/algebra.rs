@@ -91,8 +91,12 @@ fn check_algebra(result: &Value) -> Result<(), TestCaseError> {
         "strongest first"
     );
     for reason in reasons {
-        let raises = reason["log_odds"].as_f64() > Some(0.0);
-        prop_assert_eq!(&reason["effect"], if raises { "raises" } else { "lowers" });
+        let effect = match reason["log_odds"].as_f64().expect("a number") {
+            raises if raises > 0.0 => "raises",
+            lowers if lowers < 0.0 => "lowers",
+            _ => "leaves",
+        };
+        prop_assert_eq!(&reason["effect"], effect);
     }
     let options = result["decision"]["alternatives"]
         .as_array()

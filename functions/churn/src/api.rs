@@ -213,7 +213,7 @@ pub struct Reason {
     pub group: &'static str,
     /// Signed share of the log-odds; positive raises the risk.
     pub log_odds: f64,
-    /// `raises` or `lowers` the risk.
+    /// `raises`, `lowers` or `leaves` the risk as it is.
     pub effect: &'static str,
     /// In plain words.
     pub sentence: String,

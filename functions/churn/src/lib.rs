@@ -154,7 +154,8 @@ impl Predictor for Churn {
     }
 
     fn features(case: &Case, artifacts: &Artifacts, rows: &mut Matrix) {
-        let known = |history: &&Arc<CustomerHistory>| in_trained_population(history, case.as_of, artifacts);
+        let known =
+            |history: &&Arc<CustomerHistory>| in_trained_population(history, case.as_of, artifacts);
         if let Some(history) = case.history.as_ref().filter(known) {
             rows.push_row(COLUMNS.row(&ChurnView::new(history, case.as_of, artifacts)));
         }

@@ -228,6 +228,9 @@ impl ChurnPolicy {
                 self.currency
             ));
         }
+        if self.version.is_empty() {
+            return Err("version is empty, answers name it".to_owned());
+        }
         within("margin_share", self.margin_share, 0.0, 1.0)?;
         within("value_horizons", self.value_horizons, 0.0, 1_000.0)?;
         within("control_group.share", self.control_group.share, 0.0, 1.0)?;
@@ -240,6 +243,9 @@ impl ChurnPolicy {
             .any(|pair| !(pair[0].from < pair[1].from))
         {
             return Err("risk_bands: from must rise".to_owned());
+        }
+        for (index, band) in self.risk_bands.iter().enumerate() {
+            within(&format!("risk_bands[{index}].from"), band.from, 0.0, 1.0)?;
         }
         self.offers
             .iter()
@@ -265,6 +271,9 @@ impl ChurnPolicy {
 impl Offer {
     fn check(&self, place: &str) -> Result<(), String> {
         const MOST_MINOR: f64 = 1e9;
+        if self.id.is_empty() {
+            return Err(format!("{place}.id is empty, decisions name it"));
+        }
         within(
             &format!("{place}.contact_minor"),
             self.contact_minor as f64,

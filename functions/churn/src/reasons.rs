@@ -24,7 +24,7 @@ pub fn reasons(
         .map(|(group, log_odds)| Reason {
             group,
             log_odds,
-            effect: if log_odds > 0.0 { "raises" } else { "lowers" },
+            effect: effect(log_odds),
             sentence: values.sentence(group),
             values: values.of_group(group),
         })
@@ -36,6 +36,14 @@ pub fn reasons(
             .then(a.group.cmp(b.group))
     });
     (calibration.log_odds(explained.base), reasons)
+}
+
+fn effect(log_odds: f64) -> &'static str {
+    match log_odds {
+        raises if raises > 0.0 => "raises",
+        lowers if lowers < 0.0 => "lowers",
+        _ => "leaves",
+    }
 }
 
 /// A row with the names of its columns.
@@ -98,7 +106,7 @@ impl Values<'_> {
                 self.number("recency_days")
             ),
             "rhythm" => format!(
-                "the rhythm of purchases alone gives a {} chance to buy within {horizon} days",
+                "by the rhythm of purchases alone, the chance to buy within {horizon} days is {}",
                 self.percent("bgnbd_p_buy")
             ),
             "loyalty" => format!(

@@ -1,6 +1,6 @@
 //! What holds for the columns of every customer at every instant, and one customer computed by hand.
 
-use churn::features::{Artifacts, COLUMNS, ChurnView};
+use churn::features::{Artifacts, COLUMNS, ChurnView, in_trained_population};
 use features::bgnbd::{Fit, Parameters};
 use features::feature_set;
 use features::history::{CustomerHistory, Order, OrderLine};
@@ -348,10 +348,11 @@ fn nothing_bought_is_zero_or_unknown() {
         nothing,
         "a return without a purchase"
     );
-    assert!(
-        !ChurnView::new(&CustomerHistory::default(), Timestamp(DAY), &artifacts())
-            .in_trained_population()
-    );
+    assert!(!in_trained_population(
+        &CustomerHistory::default(),
+        Timestamp(DAY),
+        &artifacts()
+    ));
 }
 
 #[test]
