@@ -6,6 +6,7 @@ mod algebra;
 mod api;
 mod bgnbd;
 mod decision;
+mod demo;
 mod end_to_end;
 mod events;
 mod golden;

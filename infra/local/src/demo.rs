@@ -5,10 +5,14 @@
 mod draw;
 
 use crate::api::Api;
-use crate::stack::{Failure, Plan, Stores, environment, read_shop, start_functions, start_stores};
+use crate::servers::Server;
+use crate::stack::{
+    Failure, Plan, StoreName, Stores, environment, read_shop, start_functions, start_stores,
+};
 use draw::{bar, money, signed_bar};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Instant;
 
 /// Rows of the table of customers worth acting on.
@@ -48,29 +52,56 @@ pub fn run(plan: &Plan) -> Result<(), Failure> {
     ));
     let log = plan.work.join("functions.log");
     let functions = start_functions(plan, &stores, &log)?;
-    let api = Api::new(functions.url());
     let ids = customer_ids(&stores)?;
+    let _rest = runtime.block_on(stop(stores, plan.stop))?;
+    ask(&functions.url(), &ids, &mut steps).map_err(|failure| with_log(&failure, &log))?;
+    println!(
+        "What to try next: `make dev` keeps this running and prints calls to try; README says how to use your own shop."
+    );
+    Ok(())
+}
+
+/// Stops the server that the plan names, to see what happens then; the others go on with what is returned.
+async fn stop(stores: Stores, which: Option<StoreName>) -> Result<Vec<Server>, Failure> {
+    let (stopped, kept) = match which {
+        None => return Ok(vec![stores.s3, stores.dynamo]),
+        Some(StoreName::S3) => (stores.s3, stores.dynamo),
+        Some(StoreName::Dynamodb) => (stores.dynamo, stores.s3),
+    };
+    println!("[stopped] {}", stopped.url());
+    stopped.stop().await;
+    Ok(vec![kept])
+}
+
+/// Asks for everybody, then for the customer who is worth most, and shows both.
+fn ask(url: &str, ids: &[String], steps: &mut Steps) -> Result<(), Failure> {
+    let api = Api::new(url.to_owned());
     let first = api.churn(&ids[..1])?;
     steps.done(&format!(
-        "Lambda function `churn` at {}: first answer, cold start included",
-        functions.url()
+        "Lambda function `churn` at {url}: first answer, cold start included"
     ));
-    let answers = api.churn(&ids)?;
+    let answers = api.churn(ids)?;
     steps.done(&format!(
-        "{} customers asked for, 100 a call: POST {}/v1/churn",
-        ids.len(),
-        functions.url()
+        "{} customers asked for, 100 a call: POST {url}/v1/churn",
+        ids.len()
     ));
     println!();
     show_all(&answers, &first[0]);
     if let Some(customer_id) = most_worthwhile(&answers) {
         show_one(&api.churn_of(&customer_id)?);
     }
-    println!(
-        "What to try next: `make dev` keeps this running and prints calls to try; README says how to use your own shop."
-    );
-    drop(functions);
     Ok(())
+}
+
+/// A failure with what the function logged last of it: a caller is not told which store is away, its operator is.
+fn with_log(failure: &Failure, log: &Path) -> Failure {
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    let grave =
+        |line: &&str| line.contains(r#""level":"ERROR""#) || line.contains(r#""level":"WARN""#);
+    match text.lines().rev().find(grave) {
+        Some(line) => format!("{failure}\nthe function logged: {line}").into(),
+        None => format!("{failure}\nits log is {}", log.display()).into(),
+    }
 }
 
 /// Starts everything and waits for Ctrl-C.

@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 use local::demo;
-use local::stack::{Failure, Plan};
+use local::stack::{Failure, Plan, StoreName};
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -18,7 +18,13 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Do the main job once, show it, and end. Takes free ports.
-    Demo(What),
+    Demo {
+        #[command(flatten)]
+        what: What,
+        /// Stop this server before the function is asked, to see what it answers then
+        #[arg(long, value_name = "SERVER")]
+        stop: Option<StoreName>,
+    },
     /// Keep everything up until Ctrl-C and print calls to try.
     Dev {
         #[command(flatten)]
@@ -50,7 +56,10 @@ struct What {
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
-        Command::Demo(what) => free_port().and_then(|port| demo::run(&plan(what, port, 0, 0)?)),
+        Command::Demo { what, stop } => free_port().and_then(|port| {
+            let plan = plan(what, port, 0, 0)?;
+            demo::run(&Plan { stop, ..plan })
+        }),
         Command::Dev {
             what,
             port,
@@ -77,6 +86,7 @@ fn plan(what: What, function_port: u16, s3_port: u16, dynamo_port: u16) -> Resul
         s3_port,
         dynamo_port,
         function_port,
+        stop: None,
     })
 }
 

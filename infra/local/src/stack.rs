@@ -40,6 +40,17 @@ pub struct Plan {
     pub dynamo_port: u16,
     /// Port of the functions.
     pub function_port: u16,
+    /// A server to stop before the functions are asked: what they answer then can be seen.
+    pub stop: Option<StoreName>,
+}
+
+/// One of the two servers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum StoreName {
+    /// Models and policies.
+    S3,
+    /// Histories and pointers.
+    Dynamodb,
 }
 
 /// The stores and what is in them; ends with the value.
