@@ -130,4 +130,5 @@ lint: ## Formatting and clippy
 	@cargo clippy --release --locked --workspace --all-targets -- -D warnings
 
 deny: setup-train ## Licences, bans and sources of the dependencies
+	@cargo fetch --quiet --locked # of every target, not only this machine's
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cargo deny --offline --locked check licenses bans sources
