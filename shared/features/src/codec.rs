@@ -108,7 +108,8 @@ pub fn encode_within(history: &CustomerHistory, limit: usize) -> Fitted {
     }
     let orders = history.orders();
     let newest = |skip: usize| encode(&CustomerHistory::new(orders[skip..].to_vec()));
-    // More orders never take fewer bytes, so the fewest that must go are found by halving.
+    // More orders hardly ever take fewer bytes (product numbers may shift by a byte), so halving finds about the fewest
+    // that must go; what is kept always fits.
     let (mut fits_not, mut fits) = (0, orders.len());
     while fits - fits_not > 1 {
         let middle = usize::midpoint(fits_not, fits);
