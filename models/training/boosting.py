@@ -74,7 +74,7 @@ def choose(described: Description, train: Rows) -> Choice:
         losses = log_loss(booster.predict(judge.values, raw_score=True, num_iteration=trees), judge.labels)
         candidates.append((parameters, trees, losses))
     best = min(candidates, key=lambda c: c[2].mean())
-    close = [c for c in candidates if _within_one_error(c[2] - best[2], judge.customers)]
+    close = [c for c in candidates if _within_one_error(c[2] - best[2], judge.entities)]
     chosen = min(close, key=lambda c: (c[0]["num_leaves"] * c[1], c[2].mean()))
     logistic = {l2: _logistic_loss(described, fit, judge, l2) for l2 in LOGISTIC_L2}
     l2 = min(logistic, key=lambda k: logistic[k])

@@ -78,7 +78,7 @@ def _data(described: Description) -> str:
         counts, cutoffs = described.rows[split], described.cutoffs[split]
         span = cutoffs[0][:10] if len(cutoffs) == 1 else f"{cutoffs[0][:10]} to {cutoffs[-1][:10]} ({len(cutoffs)})"
         share = 100.0 * counts["positives"] / max(1, counts["rows"])
-        lines.append(f"| {split} | {span} | {counts['rows']:,} | {counts['customers']:,} | {share:.1f} % |")
+        lines.append(f"| {split} | {span} | {counts['rows']:,} | {counts['entities']:,} | {share:.1f} % |")
     return "\n".join(lines) + "\n"
 
 

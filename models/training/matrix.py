@@ -1,6 +1,6 @@
 """Read what `storecast features` wrote, and refuse what no honest model can be trained on.
 
-The folder holds `matrix.parquet` (one row per customer and cut-off), `matrix.json` (columns, cut-offs, counts),
+The folder holds `matrix.parquet` (one row per entity and cut-off), `matrix.json` (columns, cut-offs, counts),
 `artifacts.json` (fitted before the matrix, opaque here) and `golden_histories.json`. No feature is computed here.
 """
 
@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow.parquet as parquet
 
 SPLITS = ("train", "calibration", "test")
-KEYS = ("customer_id", "cutoff", "split", "label")
+KEYS = ("entity_id", "cutoff", "split", "label")
 
 # How much data is enough. Each is the least count of *each* class (left, stayed) in a split.
 #
@@ -68,7 +68,7 @@ class Description:
 class Rows:
     """Rows of one or more splits: `values` is float32 of shape (rows, columns), `labels` is 0.0 or 1.0."""
 
-    customers: np.ndarray
+    entities: np.ndarray
     cutoffs: np.ndarray
     labels: np.ndarray
     values: np.ndarray
@@ -79,7 +79,7 @@ class Rows:
     def at(self, cutoffs: set[str]) -> Rows:
         """The rows of some cut-offs."""
         keep = np.isin(self.cutoffs, sorted(cutoffs))
-        return Rows(self.customers[keep], self.cutoffs[keep], self.labels[keep], self.values[keep])
+        return Rows(self.entities[keep], self.cutoffs[keep], self.labels[keep], self.values[keep])
 
 
 def instant(text: str) -> datetime:
@@ -112,7 +112,7 @@ def read_description(folder: Path) -> Description:
 
 
 def _counts(raw: dict[str, int]) -> dict[str, int]:
-    return {key: int(raw[key]) for key in ("rows", "customers", "positives")}
+    return {key: int(raw[key]) for key in ("rows", "entities", "positives")}
 
 
 def _check_time(described: Description) -> None:
@@ -151,7 +151,7 @@ def read_rows(described: Description, splits: tuple[str, ...]) -> Rows:
     for index, name in enumerate(names):
         values[:, index] = table[name].to_numpy()
     rows = Rows(
-        customers=np.asarray(table["customer_id"].to_pylist(), dtype=object),
+        entities=np.asarray(table["entity_id"].to_pylist(), dtype=object),
         cutoffs=np.asarray(table["cutoff"].to_pylist(), dtype=object),
         labels=table["label"].to_numpy().astype(np.float64),
         values=values,
@@ -178,7 +178,7 @@ def refuse_too_little(described: Description) -> None:
                         f"overlap, {ENOUGH_TRAIN_SNAPSHOTS} needed")
     if not problems:
         return
-    there = "; ".join(f"{split} {counts[split]['rows']} rows of {counts[split]['customers']} customers in "
+    there = "; ".join(f"{split} {counts[split]['rows']} rows of {counts[split]['entities']} customers in "
                       f"{len(described.cutoffs[split])} snapshots" for split in SPLITS)
     more = (f"About {math.ceil(10 / shortest) / 10:g} times as many customers at the same rate of leaving would do. "
             if 0.0 < shortest < 1.0 else "")

@@ -97,7 +97,7 @@ def main():
         as_of = int(datetime.fromisoformat(snapshot).timestamp())
         parameters = {"as_of": as_of, "horizon": horizon, **artifacts["bgnbd"]["parameters"]}
         want = table(database.execute(SQL.read_text(), parameters))
-        rows = "SELECT * EXCLUDE (cutoff, split) FROM matrix WHERE cutoff = $1 ORDER BY customer_id"
+        rows = "SELECT entity_id AS customer_id, * EXCLUDE (entity_id, cutoff, split) FROM matrix WHERE cutoff = $1 ORDER BY entity_id"
         have = table(database.execute(rows, [snapshot]))
         reports = compare(want, have) or self_check(want, have)
         failures += [f"{snapshot}: {report}" for report in reports]

@@ -332,10 +332,7 @@ fn results(
 }
 
 fn calibration(served: &Served<Churn>) -> Platt {
-    served.model.manifest.calibration.unwrap_or(Platt {
-        slope: 1.0,
-        intercept: 0.0,
-    })
+    Platt::of(&served.model.manifest)
 }
 
 /// Spend within one horizon if the customer stays: the average over the last four horizons, or over the time since

@@ -6,20 +6,23 @@ use features::bgnbd;
 use features::customer::CustomerView;
 use features::history::CustomerHistory;
 use features::time::Timestamp;
-use serving::predictor::{TrainOnCustomers, TrainingSettings};
-use serving::wire::format_instant;
+use serving::predictor::{Example, Outcome, Train, TrainingSettings};
+use serving::wire::{InlineHistory, format_instant};
 use std::sync::Arc;
 
-impl TrainOnCustomers for Churn {
+impl Train for Churn {
+    type History = CustomerHistory;
+    const EXTRAS: &'static [&'static str] = &[];
+
     fn fit(
-        histories: &mut dyn Iterator<Item = CustomerHistory>,
+        histories: &mut dyn Iterator<Item = (String, CustomerHistory)>,
         cutoff: Timestamp,
         settings: &TrainingSettings,
     ) -> Result<Artifacts, String> {
         let view =
             |history: CustomerHistory| CustomerView::new(&history, cutoff, settings.horizon_days);
         let summaries: Vec<_> = histories
-            .filter_map(|history| view(history).bgnbd_summary())
+            .filter_map(|(_, history)| view(history).bgnbd_summary())
             .collect();
         Ok(Artifacts {
             horizon_days: settings.horizon_days,
@@ -30,13 +33,23 @@ impl TrainOnCustomers for Churn {
         })
     }
 
-    fn training_case(
+    fn example(
         history: &Arc<CustomerHistory>,
         as_of: Timestamp,
         artifacts: &Artifacts,
-    ) -> Option<Case> {
+    ) -> Option<Example<Case>> {
         let known = in_trained_population(history, as_of, artifacts);
-        known.then(|| Case::with_history("", Arc::clone(history), as_of))
+        known.then(|| Example {
+            case: Case::with_history("", Arc::clone(history), as_of),
+            outcomes: vec![Outcome {
+                label: label(history, as_of, artifacts),
+                extras: Vec::new(),
+            }],
+        })
+    }
+
+    fn golden_entity(history: &CustomerHistory, _: &Case, _: usize) -> serde_json::Value {
+        serde_json::to_value(InlineHistory::from_history(history)).unwrap_or_default()
     }
 
     fn warnings(artifacts: &Artifacts) -> Vec<String> {
@@ -52,14 +65,14 @@ impl TrainOnCustomers for Churn {
             vec![text]
         }
     }
+}
 
-    /// 1 when nothing is bought within the horizon from `as_of` on.
-    fn label(history: &CustomerHistory, as_of: Timestamp, artifacts: &Artifacts) -> f32 {
-        let until = as_of.plus_days(artifacts.horizon_days);
-        if history.purchased_within(as_of, until) {
-            0.0
-        } else {
-            1.0
-        }
+/// 1 when nothing is bought within the horizon from `as_of` on.
+fn label(history: &CustomerHistory, as_of: Timestamp, artifacts: &Artifacts) -> f32 {
+    let until = as_of.plus_days(artifacts.horizon_days);
+    if history.purchased_within(as_of, until) {
+        0.0
+    } else {
+        1.0
     }
 }

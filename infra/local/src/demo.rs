@@ -45,11 +45,13 @@ pub fn run(plan: &Plan) -> Result<(), Failure> {
         stores.s3.url(),
         stores.model.version
     ));
-    steps.done(&format!(
-        "DynamoDB at {}: {}",
-        stores.dynamo.url(),
-        stores.loaded.described()
-    ));
+    for kind in &stores.loaded {
+        steps.done(&format!(
+            "DynamoDB at {}: {}",
+            stores.dynamo.url(),
+            kind.described()
+        ));
+    }
     let log = plan.work.join("functions.log");
     let functions = start_functions(plan, &stores, &log)?;
     let ids = customer_ids(&stores)?;

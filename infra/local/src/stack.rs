@@ -11,7 +11,7 @@ use offline::histories::Histories;
 use offline::ingest::Options;
 use offline::model_folder;
 use offline::shop::Shop;
-use offline::store::{Loaded, write_histories};
+use offline::store::{Loaded, write_all};
 use serving::registry::{self, ModelPointer};
 use std::path::{Path, PathBuf};
 
@@ -61,8 +61,8 @@ pub struct Stores {
     pub dynamo: Server,
     /// The served churn model.
     pub model: ModelPointer,
-    /// What was loaded.
-    pub loaded: Loaded,
+    /// What was loaded, by kind.
+    pub loaded: Vec<Loaded>,
     /// The shop's histories.
     pub histories: Histories,
 }
@@ -94,7 +94,7 @@ pub async fn start_stores(plan: &Plan, histories: Histories) -> Result<Stores, F
         model_folder::read_policy(&plan.model)?,
     );
     let model = registry::publish::<Churn>(&artifacts, &store, files, policy, None).await?;
-    let loaded = write_histories(&store, &histories, &|_| ()).await?;
+    let loaded = write_all(&store, &histories, &|_| ()).await?;
     Ok(Stores {
         s3,
         dynamo,

@@ -13,6 +13,7 @@ mod shop_data;
 
 use crate::functions::NAMES;
 use clap::{Args, Parser, Subcommand};
+use serving::predictor::Predictor;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -68,12 +69,20 @@ struct Which {
 /// Where a model lies.
 #[derive(Args)]
 struct ModelFolder {
-    /// Folder of the model, as training writes it
-    #[arg(long, default_value = "models/churn", value_name = "FOLDER")]
-    model: PathBuf,
+    /// Folder of the model, as training writes it [default: models/ and the function's name]
+    #[arg(long, value_name = "FOLDER")]
+    model: Option<PathBuf>,
     /// ONNX Runtime library; only graphs that are not tree ensembles need it
     #[arg(long, value_name = "FILE")]
     onnxruntime: Option<PathBuf>,
+}
+
+impl ModelFolder {
+    /// The folder named, or that of the committed model.
+    fn of<P: Predictor>(&self) -> PathBuf {
+        let committed = || PathBuf::from("models").join(P::NAME);
+        self.model.clone().unwrap_or_else(committed)
+    }
 }
 
 /// Runs the command line; the exit code tells what happened.

@@ -106,6 +106,17 @@ impl Cutoffs {
         })
     }
 
+    /// The same parts at other instants.
+    #[must_use]
+    pub fn map(&self, at: impl Fn(Timestamp) -> Timestamp) -> Self {
+        let part = |times: &[Timestamp]| times.iter().map(|&time| at(time)).collect();
+        Self {
+            train: part(&self.train),
+            calibration: part(&self.calibration),
+            test: part(&self.test),
+        }
+    }
+
     /// Every snapshot with its part, rising.
     pub fn all(&self) -> impl Iterator<Item = (Timestamp, Split)> + '_ {
         let part = |times: &'_ [Timestamp], split| {

@@ -5,6 +5,7 @@
 //! | [`shop`] | `shop.toml`: what a shop's exports look like |
 //! | [`ingest`] | files to checked lines, row by row; bad rows to `rejects.csv` |
 //! | [`histories`] | lines to customer histories on disk, in bounded memory |
+//! | [`entity`] | the kinds of entity: customers
 //! | [`store`] | histories into a feature store |
 //! | [`cutoffs`], [`snapshots`] | when a model is trained, calibrated and tested; the rows it sees then |
 //! | [`matrix`], [`matrix_file`] | what training reads |
@@ -17,6 +18,7 @@
 pub mod assess;
 pub mod cli;
 pub mod cutoffs;
+pub mod entity;
 pub mod evaluate;
 pub mod functions;
 pub mod histories;

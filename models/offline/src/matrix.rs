@@ -3,16 +3,17 @@
 mod golden;
 
 use crate::cutoffs::{CutoffError, Cutoffs};
+use crate::entity::Entity;
 use crate::histories::Histories;
 use crate::ingest::LoadError;
 use crate::matrix_file::{MatrixError, MatrixWriter, RowHead};
 use crate::shop::Shop;
 use crate::snapshots::{SnapshotRow, Snapshots};
-use features::history::CustomerHistory;
+use features::history::History;
 use features::time::Timestamp;
 use golden::GoldenPicker;
 use serde::Serialize;
-use serving::predictor::{TrainOnCustomers, TrainingSettings};
+use serving::predictor::{Train, TrainingSettings};
 use serving::wire::format_instant;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -49,8 +50,8 @@ pub enum FeaturesError {
 pub struct Written {
     /// Rows of the matrix.
     pub rows: usize,
-    /// Customers read.
-    pub customers: u64,
+    /// Entities read.
+    pub entities: u64,
     /// Snapshots of all parts.
     pub snapshots: usize,
     /// Feature columns.
@@ -72,6 +73,7 @@ struct Description {
     source: String,
     horizon_days: f64,
     fingerprint: String,
+    extras: &'static [&'static str],
     features: Vec<Feature>,
     cutoffs: BTreeMap<&'static str, Vec<String>>,
     rows: BTreeMap<&'static str, PartCounts>,
@@ -81,7 +83,7 @@ struct Description {
 #[derive(Serialize, Default)]
 struct PartCounts {
     rows: usize,
-    customers: usize,
+    entities: usize,
     positives: usize,
 }
 
@@ -93,22 +95,18 @@ struct Feature {
 }
 
 /// The shop's cut-offs: its own, or derived from the end of its data.
-pub fn cutoffs(shop: &Shop, histories: &Histories) -> Result<Cutoffs, CutoffError> {
+pub fn cutoffs<H: Entity>(shop: &Shop, histories: &Histories) -> Result<Cutoffs, CutoffError> {
     let horizon_days = f64::from(shop.training.horizon_days);
     if let Some(own) = &shop.training.cutoffs {
-        return Ok(own.clone());
+        return Ok(own.map(|at| H::cutoff(shop, at)));
     }
     let spacing_days = f64::from(shop.training.spacing_days);
-    Cutoffs::derive(
-        histories.first_order(),
-        histories.complete_through(),
-        horizon_days,
-        spacing_days,
-    )
+    let (first, complete_through) = H::known(histories);
+    Cutoffs::derive(first, complete_through, horizon_days, spacing_days)
 }
 
-/// Fits what the columns take as given, from the orders before `cutoff`.
-pub fn fit<P: TrainOnCustomers>(
+/// Fits what the columns take as given, from what was known before `cutoff`.
+pub fn fit<P: Train<History: Entity>>(
     shop: &Shop,
     histories: &Histories,
     cutoff: Timestamp,
@@ -119,8 +117,8 @@ pub fn fit<P: TrainOnCustomers>(
         minor_per_major: shop.currency.minor_per_major(),
     };
     let mut failure = None;
-    let mut known = histories.customers().map_while(|customer| match customer {
-        Ok((_, history)) => Some(CustomerHistory::new(history.before(cutoff).to_vec())),
+    let mut known = P::History::all(histories).map_while(|entity| match entity {
+        Ok((id, history)) => Some((id, history.known_before(cutoff))),
         Err(error) => {
             failure = Some(error);
             None
@@ -133,42 +131,43 @@ pub fn fit<P: TrainOnCustomers>(
     }
 }
 
-/// Writes matrix, description, artifacts and golden histories into `out`; calls `progress` per customer.
+/// Writes matrix, description, artifacts and golden histories into `out`; calls `progress` per entity.
 ///
 /// Artifacts are fitted before the first training snapshot, so no row of any part saw what comes after it.
-pub fn write<P: TrainOnCustomers>(
+pub fn write<P: Train<History: Entity>>(
     shop: &Shop,
     histories: &Histories,
     out: &Path,
     progress: &dyn Fn(),
 ) -> Result<Written, FeaturesError> {
-    let cutoffs = cutoffs(shop, histories)?;
+    let cutoffs = cutoffs::<P::History>(shop, histories)?;
     std::fs::create_dir_all(out).map_err(|source| file_error(out, source))?;
     let first = cutoffs
         .train
         .iter()
         .min()
         .copied()
-        .unwrap_or_else(|| histories.first_order());
+        .unwrap_or_else(|| P::History::known(histories).0);
     let artifacts = fit::<P>(shop, histories, first)?;
     let schema = P::schema();
     let names: Vec<_> = schema.columns.iter().map(|column| column.name).collect();
     let started = Instant::now();
-    let mut writer = MatrixWriter::create(&out.join("matrix.parquet"), &names)?;
+    let mut writer = MatrixWriter::create(&out.join("matrix.parquet"), P::EXTRAS, &names)?;
     let mut snapshots = Snapshots::<P>::new(&artifacts, &cutoffs, |_| true);
     let mut picker = GoldenPicker::new(cutoffs.train.iter().max().copied().unwrap_or(first));
     let mut parts = PartCounter::default();
-    for customer in histories.customers() {
-        let (customer_id, history) = customer?;
+    for entity in P::History::all(histories) {
+        let (entity_id, history) = entity?;
         let history = Arc::new(history);
-        snapshots.of_customer(&customer_id, &history, |row| {
+        snapshots.of_entity(&entity_id, &history, |row| {
             picker.offer(&row, &history);
             parts.count(&row);
             let head = RowHead {
-                customer_id: row.customer_id,
+                entity_id: row.entity_id,
                 cutoff: row.cutoff_text,
                 split: row.split.name(),
-                label: row.label,
+                label: row.outcome.label,
+                extras: &row.outcome.extras,
             };
             writer.push(head, row.features)
         })?;
@@ -182,7 +181,7 @@ pub fn write<P: TrainOnCustomers>(
     write_json(&out.join("golden_histories.json"), &picker.finish())?;
     Ok(Written {
         rows: written,
-        customers: histories.counts().customers,
+        entities: P::History::count(histories),
         snapshots: cutoffs.all().count(),
         columns: names.len(),
         seconds,
@@ -191,7 +190,7 @@ pub fn write<P: TrainOnCustomers>(
     })
 }
 
-/// Counts rows, positives and distinct customers of each part; rows of a customer come one after the other.
+/// Counts rows, positives (labels above one half) and distinct entities of each part; rows of an entity come one after the other.
 #[derive(Default)]
 struct PartCounter {
     parts: BTreeMap<&'static str, PartCounts>,
@@ -199,14 +198,14 @@ struct PartCounter {
 }
 
 impl PartCounter {
-    fn count(&mut self, row: &SnapshotRow<'_>) {
+    fn count<P: Train>(&mut self, row: &SnapshotRow<'_, P>) {
         let part = self.parts.entry(row.split.name()).or_default();
         part.rows += 1;
-        part.positives += usize::from(row.label > 0.5);
+        part.positives += usize::from(row.outcome.label > 0.5);
         let last = self.last.entry(row.split.name()).or_default();
-        if last != row.customer_id {
-            row.customer_id.clone_into(last);
-            part.customers += 1;
+        if last != row.entity_id {
+            row.entity_id.clone_into(last);
+            part.entities += 1;
         }
     }
 
@@ -215,7 +214,7 @@ impl PartCounter {
     }
 }
 
-fn describe<P: TrainOnCustomers>(
+fn describe<P: Train>(
     shop: &Shop,
     cutoffs: &Cutoffs,
     rows: BTreeMap<&'static str, PartCounts>,
@@ -229,6 +228,7 @@ fn describe<P: TrainOnCustomers>(
         source: format!("{} Licence: {}", shop.source, shop.licence),
         horizon_days: f64::from(shop.training.horizon_days),
         fingerprint: schema.fingerprint,
+        extras: P::EXTRAS,
         features: schema
             .columns
             .iter()

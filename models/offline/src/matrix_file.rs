@@ -1,4 +1,4 @@
-//! The training matrix as Parquet: identity, label, then one float32 column per feature, in model order.
+//! The training matrix as Parquet: identity, label, extras, then one float32 column per feature, in model order.
 
 use arrow_array::builder::{Float32Builder, StringBuilder};
 use arrow_array::{ArrayRef, RecordBatch};
@@ -15,14 +15,16 @@ const BATCH_ROWS: usize = 16_384;
 /// What stands before the features in each row.
 #[derive(Debug, Clone, Copy)]
 pub struct RowHead<'a> {
-    /// The shop's customer id.
-    pub customer_id: &'a str,
+    /// The shop's id of the entity.
+    pub entity_id: &'a str,
     /// RFC 3339.
     pub cutoff: &'a str,
     /// `train`, `calibration` or `test`.
     pub split: &'a str,
-    /// The truth.
+    /// The truth, then what else is known of it.
     pub label: f32,
+    /// One per name of an extra column.
+    pub extras: &'a [f32],
 }
 
 /// Why the matrix was not written.
@@ -54,14 +56,14 @@ pub struct MatrixWriter {
 }
 
 impl MatrixWriter {
-    /// Starts a file with these feature columns.
-    pub fn create(path: &Path, names: &[&str]) -> Result<Self, MatrixError> {
+    /// Starts a file with these extra and feature columns.
+    pub fn create(path: &Path, extras: &[&str], names: &[&str]) -> Result<Self, MatrixError> {
         let text = |name: &str| Field::new(name, DataType::Utf8, false);
         let number = |name: &str| Field::new(name, DataType::Float32, false);
-        let heads = ["customer_id", "cutoff", "split"].map(text).into_iter();
+        let heads = ["entity_id", "cutoff", "split"].map(text).into_iter();
         let fields: Vec<Field> = heads
             .chain([number("label")])
-            .chain(names.iter().map(|n| number(n)))
+            .chain(extras.iter().chain(names).map(|n| number(n)))
             .collect();
         let schema = Arc::new(Schema::new(fields));
         let file = File::create(path).map_err(|source| MatrixError::File {
@@ -72,25 +74,26 @@ impl MatrixWriter {
             writer: ArrowWriter::try_new(file, schema.clone(), None)?,
             schema,
             heads: Default::default(),
-            values: (0..=names.len()).map(|_| Float32Builder::new()).collect(),
+            values: (0..=extras.len() + names.len())
+                .map(|_| Float32Builder::new())
+                .collect(),
             rows: 0,
         })
     }
 
     /// Appends one row.
     pub fn push(&mut self, head: RowHead<'_>, features: &[f32]) -> Result<(), MatrixError> {
-        for (builder, text) in
-            self.heads
-                .iter_mut()
-                .zip([head.customer_id, head.cutoff, head.split])
+        for (builder, text) in self
+            .heads
+            .iter_mut()
+            .zip([head.entity_id, head.cutoff, head.split])
         {
             builder.append_value(text);
         }
-        for (builder, value) in self
-            .values
-            .iter_mut()
-            .zip(std::iter::once(&head.label).chain(features))
-        {
+        let row = std::iter::once(&head.label)
+            .chain(head.extras)
+            .chain(features);
+        for (builder, value) in self.values.iter_mut().zip(row) {
             builder.append_value(*value);
         }
         self.rows += 1;

@@ -1,38 +1,38 @@
-//! Rows of every customer at every snapshot, from the same code that serves.
+//! Rows of every entity at every snapshot, from the same code that serves.
 
 use crate::cutoffs::{Cutoffs, Split};
-use features::history::CustomerHistory;
 use features::matrix::Matrix;
 use features::time::Timestamp;
-use serving::predictor::TrainOnCustomers;
+use serving::predictor::{Outcome, Train};
 use serving::wire::format_instant;
 use std::sync::Arc;
 
-/// One row of one customer at one snapshot.
-#[derive(Debug)]
-pub struct SnapshotRow<'a> {
-    /// The shop's id.
-    pub customer_id: &'a str,
+/// One row of one entity at one snapshot.
+pub struct SnapshotRow<'a, P: Train> {
+    /// The shop's id of the entity.
+    pub entity_id: &'a str,
     /// The snapshot.
     pub cutoff: Timestamp,
     /// As RFC 3339.
     pub cutoff_text: &'a str,
     /// Its part.
     pub split: Split,
+    /// The case the row is of, and its place among the case's rows.
+    pub case: (&'a P::Case, usize),
     /// What happened then.
-    pub label: f32,
+    pub outcome: &'a Outcome,
     /// The columns.
     pub features: &'a [f32],
 }
 
-/// Makes the rows of one customer after the other and keeps nothing.
-pub struct Snapshots<'a, P: TrainOnCustomers> {
+/// Makes the rows of one entity after the other and keeps nothing.
+pub struct Snapshots<'a, P: Train> {
     artifacts: &'a P::Artifacts,
     cutoffs: Vec<(Timestamp, String, Split)>,
     rows: Matrix,
 }
 
-impl<'a, P: TrainOnCustomers> Snapshots<'a, P> {
+impl<'a, P: Train> Snapshots<'a, P> {
     /// Rows at the snapshots that `keep` names.
     pub fn new(
         artifacts: &'a P::Artifacts,
@@ -49,28 +49,28 @@ impl<'a, P: TrainOnCustomers> Snapshots<'a, P> {
         }
     }
 
-    /// Calls `each` with every row of the customer; none at snapshots where the customer is outside the population.
-    pub fn of_customer<E>(
+    /// Calls `each` with every row of the entity; none at snapshots where it is outside the trained population.
+    pub fn of_entity<E>(
         &mut self,
-        customer_id: &str,
-        history: &Arc<CustomerHistory>,
-        mut each: impl FnMut(SnapshotRow<'_>) -> Result<(), E>,
+        entity_id: &str,
+        history: &Arc<P::History>,
+        mut each: impl FnMut(SnapshotRow<'_, P>) -> Result<(), E>,
     ) -> Result<(), E> {
         for (cutoff, cutoff_text, split) in &self.cutoffs {
-            let Some(case) = P::training_case(history, *cutoff, self.artifacts) else {
+            let Some(example) = P::example(history, *cutoff, self.artifacts) else {
                 continue;
             };
             self.rows.clear();
-            P::features(&case, self.artifacts, &mut self.rows);
-            for features in self.rows.rows() {
-                let (cutoff, split) = (*cutoff, *split);
-                let label = P::label(history, cutoff, self.artifacts);
+            P::features(&example.case, self.artifacts, &mut self.rows);
+            let rows = self.rows.rows().zip(&example.outcomes).enumerate();
+            for (index, (features, outcome)) in rows {
                 each(SnapshotRow {
-                    customer_id,
-                    cutoff,
+                    entity_id,
+                    cutoff: *cutoff,
                     cutoff_text,
-                    split,
-                    label,
+                    split: *split,
+                    case: (&example.case, index),
+                    outcome,
                     features,
                 })?;
             }

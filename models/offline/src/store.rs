@@ -1,10 +1,11 @@
 //! Histories into a feature store: the store is a view of the files and ends equal to them.
 
+use crate::entity::Entity;
 use crate::histories::Histories;
 use crate::ingest::LoadError;
 use bytes::Bytes;
-use churn::CUSTOMER;
-use features::codec::{self, Fitted};
+use features::codec::Fitted;
+use features::history::CustomerHistory;
 use serving::ports::{HistoryStore, StoreError};
 use std::collections::HashSet;
 
@@ -27,17 +28,19 @@ pub enum WriteError {
 /// What was written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Loaded {
+    /// What they are histories of.
+    pub kind: &'static str,
     /// Histories written.
-    pub customers: u64,
+    pub entities: u64,
     /// Their bytes.
     pub bytes: u64,
     /// Size of the largest.
     pub largest_bytes: usize,
     /// Histories whose oldest orders did not fit.
     pub shortened: u64,
-    /// Orders that did not fit.
-    pub orders_left_out: u64,
-    /// Customers removed because no file names them any more.
+    /// Events that did not fit: orders of customers, days of SKUs.
+    pub events_left_out: u64,
+    /// Entities removed because no file names them any more.
     pub removed: usize,
 }
 
@@ -45,16 +48,17 @@ impl Loaded {
     /// In words.
     pub fn described(&self) -> String {
         let sizes = format!(
-            "{} histories written, {} bytes on average, {} at most",
-            self.customers,
-            self.bytes.checked_div(self.customers).unwrap_or(0),
+            "{} {} histories written, {} bytes on average, {} at most",
+            self.entities,
+            self.kind,
+            self.bytes.checked_div(self.entities).unwrap_or(0),
             self.largest_bytes
         );
         let removed = (self.removed > 0).then(|| format!("{} removed", self.removed));
         let shortened = (self.shortened > 0).then(|| {
             format!(
-                "{} oldest orders of {} customers left out",
-                self.orders_left_out, self.shortened
+                "{} oldest events of {} of them left out",
+                self.events_left_out, self.shortened
             )
         });
         let parts = [Some(sizes), removed, shortened].into_iter().flatten();
@@ -62,48 +66,62 @@ impl Loaded {
     }
 }
 
-/// Writes every history, removes the others, and stamps the instant up to which orders are known.
+/// Brings every kind of history up to date; `progress` is told of each kind how many are written.
+pub async fn write_all(
+    store: &impl HistoryStore,
+    histories: &Histories,
+    progress: &dyn Fn(u64),
+) -> Result<Vec<Loaded>, WriteError> {
+    Ok(vec![
+        write_histories::<CustomerHistory>(store, histories, progress).await?,
+    ])
+}
+
+/// Writes every history of a kind, removes the others, and stamps the instant up to which events are known.
 ///
-/// The stamp comes last: until then answers speak for the older instant, never for orders that are half there.
-pub async fn write_histories<S: HistoryStore>(
-    store: &S,
+/// The stamp comes last: until then answers speak for the older instant, never for events that are half there.
+async fn write_histories<H: Entity>(
+    store: &impl HistoryStore,
     histories: &Histories,
     progress: &dyn Fn(u64),
 ) -> Result<Loaded, WriteError> {
-    let mut loaded = Loaded::default();
+    let mut loaded = Loaded {
+        kind: H::KIND,
+        ..Loaded::default()
+    };
     let mut ids = HashSet::new();
     let mut batch = Vec::with_capacity(BATCH);
-    for customer in histories.customers() {
-        let (customer_id, history) = customer?;
+    for entity in H::all(histories) {
+        let (id, history) = entity?;
         let Fitted {
             bytes,
-            orders_left_out,
-        } = codec::encode_within(&history, RECORD_LIMIT_BYTES);
-        loaded.count(bytes.len(), orders_left_out);
-        ids.insert(customer_id.clone());
-        batch.push((customer_id, Bytes::from(bytes)));
+            events_left_out,
+        } = history.stored(RECORD_LIMIT_BYTES);
+        loaded.count(bytes.len(), events_left_out);
+        ids.insert(id.clone());
+        batch.push((id, Bytes::from(bytes)));
         if batch.len() == BATCH {
-            store.put_histories(CUSTOMER, &batch).await?;
+            store.put_histories(H::KIND, &batch).await?;
             batch.clear();
-            progress(loaded.customers);
+            progress(loaded.entities);
         }
     }
-    store.put_histories(CUSTOMER, &batch).await?;
+    store.put_histories(H::KIND, &batch).await?;
     loaded.removed = store
-        .retain_histories(CUSTOMER, &|id| ids.contains(id))
+        .retain_histories(H::KIND, &|id| ids.contains(id))
         .await?;
     store
-        .set_complete_through(CUSTOMER, histories.complete_through())
+        .set_complete_through(H::KIND, H::known(histories).1)
         .await?;
     Ok(loaded)
 }
 
 impl Loaded {
-    fn count(&mut self, bytes: usize, orders_left_out: usize) {
-        self.customers += 1;
+    fn count(&mut self, bytes: usize, events_left_out: usize) {
+        self.entities += 1;
         self.bytes += bytes as u64;
         self.largest_bytes = self.largest_bytes.max(bytes);
-        self.shortened += u64::from(orders_left_out > 0);
-        self.orders_left_out += orders_left_out as u64;
+        self.shortened += u64::from(events_left_out > 0);
+        self.events_left_out += events_left_out as u64;
     }
 }

@@ -58,7 +58,7 @@ def write(folder: Path, customers: int = 1500, seed: int = 7, cutoffs: dict[str,
     """Writes the four files."""
     folder.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(seed)
-    table: dict[str, list] = {key: [] for key in ("customer_id", "cutoff", "split", "label")}
+    table: dict[str, list] = {key: [] for key in ("entity_id", "cutoff", "split", "label")}
     values, counts, golden = [], {}, []
     shop = purchase_days(customers, seed)
     for split, days in cutoffs.items():
@@ -81,7 +81,7 @@ def write(folder: Path, customers: int = 1500, seed: int = 7, cutoffs: dict[str,
                         "entity": {"orders": [{"day": float(d)} for d in past[-5:]]},
                         "features": [None if np.isnan(v) else float(v) for v in values[-1]],
                     })
-        counts[split] = {"rows": len(values) - before, "customers": len(seen), "positives": int(positives)}
+        counts[split] = {"rows": len(values) - before, "entities": len(seen), "positives": int(positives)}
     columns = {"label": pa.array(table.pop("label"), pa.float32())}
     columns = {**{key: pa.array(value, pa.string()) for key, value in table.items()}, **columns}
     for index, (name, _, _) in enumerate(COLUMNS):

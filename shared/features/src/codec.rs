@@ -92,8 +92,8 @@ pub fn encode(history: &CustomerHistory) -> Vec<u8> {
 pub struct Fitted {
     /// At most as many as asked for.
     pub bytes: Vec<u8>,
-    /// How many of the oldest orders did not fit.
-    pub orders_left_out: usize,
+    /// How many of the oldest events (orders here) did not fit.
+    pub events_left_out: usize,
 }
 
 /// Encodes the newest orders that fit into `limit` bytes: the windows that features look at end at the present, so
@@ -103,7 +103,7 @@ pub fn encode_within(history: &CustomerHistory, limit: usize) -> Fitted {
     if whole.len() <= limit {
         return Fitted {
             bytes: whole,
-            orders_left_out: 0,
+            events_left_out: 0,
         };
     }
     let orders = history.orders();
@@ -121,7 +121,7 @@ pub fn encode_within(history: &CustomerHistory, limit: usize) -> Fitted {
     }
     Fitted {
         bytes: newest(fits),
-        orders_left_out: fits,
+        events_left_out: fits,
     }
 }
 

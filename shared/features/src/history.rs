@@ -3,6 +3,16 @@
 use crate::time::{LocalDay, Timestamp};
 use serde::{Deserialize, Serialize};
 
+/// What is known of one entity, whatever its kind.
+pub trait History: Clone + Send + Sync + 'static {
+    /// What was known before `cutoff`: all that may be fitted on there.
+    #[must_use]
+    fn known_before(&self, cutoff: Timestamp) -> Self;
+
+    /// How many events it holds: a measure of its size.
+    fn event_count(&self) -> usize;
+}
+
 /// One position of an order. Amounts are signed: a return or a cancellation has negative quantity and amount.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderLine {
@@ -117,6 +127,18 @@ impl CustomerHistory {
             .iter()
             .take_while(|o| o.placed_at < until)
             .any(Order::is_purchase)
+    }
+}
+
+impl History for CustomerHistory {
+    fn known_before(&self, cutoff: Timestamp) -> Self {
+        Self {
+            orders: self.before(cutoff).to_vec(),
+        }
+    }
+
+    fn event_count(&self) -> usize {
+        self.orders.iter().map(|order| order.lines.len()).sum()
     }
 }
 

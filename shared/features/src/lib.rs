@@ -12,11 +12,13 @@
 //! | [`feature_set`] | columns with names, units and documentation, written once; their fingerprint |
 //! | [`matrix`] | rows of float32, what every model reads |
 //! | [`customer`] | the customer's view at an instant: occasions, gaps, windows |
+//! | [`demand`] | what a product sold day by day, and when it could not be sold |
 //! | [`bgnbd`] | BG/NBD purchase model: likelihood, fit, probability to buy within a horizon |
 
 pub mod bgnbd;
 pub mod codec;
 pub mod customer;
+pub mod demand;
 pub mod feature_set;
 pub mod history;
 pub mod matrix;

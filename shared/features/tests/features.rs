@@ -139,7 +139,7 @@ proptest! {
     fn newest_orders_are_kept_up_to_the_limit(history in any_history(), limit in 4usize..600) {
         let fitted = codec::encode_within(&history, limit);
         let newest = |skip: usize| CustomerHistory::new(history.orders()[skip..].to_vec());
-        let skip = fitted.orders_left_out;
+        let skip = fitted.events_left_out;
         prop_assert!(fitted.bytes.len() <= limit);
         prop_assert_eq!(codec::decode(&fitted.bytes), Ok(newest(skip)));
         if skip > 0 {

@@ -45,8 +45,8 @@ pub struct Manifest {
     pub input: TensorEntry,
     /// The graph's output and what it means.
     pub output: TensorEntry,
-    /// From raw score to probability; absent when the raw score is the answer.
-    pub calibration: Option<Platt>,
+    /// From raw score to what is answered; absent when the raw score is the answer.
+    pub calibration: Option<Calibration>,
     /// Snapshots, label and row counts.
     pub training: serde_json::Value,
     /// Results of `storecast evaluate` on the test snapshots.
@@ -113,7 +113,46 @@ pub struct Platt {
     pub intercept: f64,
 }
 
+/// What is fitted after the model on rows it has not seen.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Calibration {
+    /// A raw score becomes a probability.
+    Platt(Platt),
+    /// A mean becomes a distribution of counts.
+    Dispersion(Dispersion),
+}
+
+/// Size of a negative binomial around a mean `mu`, whose variance is `mu + mu^2 / size`:
+/// `ln size = intercept + ln_mean ln mu + ln_horizon ln days + ln_past ln r`, `r` being what was seen before of the
+/// entity itself.
+///
+/// Source: Hilbe (2011), Negative Binomial Regression, 10.4 (heterogeneous negative binomial).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dispersion {
+    /// Of the logarithm of the size.
+    pub intercept: f64,
+    /// Per unit of the logarithm of the mean.
+    pub ln_mean: f64,
+    /// Per unit of the logarithm of the days that the mean is for.
+    pub ln_horizon: f64,
+    /// Per unit of the logarithm of the entity's own past dispersion.
+    pub ln_past: f64,
+}
+
 impl Platt {
+    /// That of a manifest; the identity where it has none.
+    pub fn of(manifest: &Manifest) -> Self {
+        match manifest.calibration {
+            Some(Calibration::Platt(platt)) => platt,
+            _ => Self {
+                slope: 1.0,
+                intercept: 0.0,
+            },
+        }
+    }
+
     /// The calibrated log-odds of a raw score.
     pub fn log_odds(&self, raw: f64) -> f64 {
         self.slope * raw + self.intercept

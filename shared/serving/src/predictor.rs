@@ -5,7 +5,7 @@ use crate::manifest::{GoldenRow, Manifest};
 use crate::model::{Contributions, ModelError, Scorer};
 use crate::ports::HistoryStore;
 use features::feature_set::ColumnInfo;
-use features::history::CustomerHistory;
+use features::history::History;
 use features::matrix::Matrix;
 use features::time::Timestamp;
 use serde::Serialize;
@@ -66,27 +66,53 @@ pub trait Predictor: Sized + Send + Sync + 'static {
     fn golden_case(row: &GoldenRow) -> Result<Option<Self::Case>, String>;
 }
 
-/// What training needs of a predictor whose entities are customers.
-pub trait TrainOnCustomers: Predictor {
-    /// Fits what the columns take as given, from events before `cutoff` only.
+/// What training needs of a predictor, whatever its entities are.
+pub trait Train: Predictor {
+    /// What is known of one entity.
+    type History: History;
+
+    /// Names of what stands beside the label of each training row and is no feature, for example the days a label was
+    /// observed over.
+    const EXTRAS: &'static [&'static str];
+
+    /// Fits what the columns take as given, from what was known before `cutoff` only.
     fn fit(
-        histories: &mut dyn Iterator<Item = CustomerHistory>,
+        histories: &mut dyn Iterator<Item = (String, Self::History)>,
         cutoff: Timestamp,
         settings: &TrainingSettings,
     ) -> Result<Self::Artifacts, String>;
 
-    /// The case of one customer at a cut-off, or `None` when the customer is outside the trained population then.
-    fn training_case(
-        history: &Arc<CustomerHistory>,
+    /// What is asked about one entity at a cut-off, with what became of it; `None` for an entity outside the trained
+    /// population then.
+    fn example(
+        history: &Arc<Self::History>,
         as_of: Timestamp,
         artifacts: &Self::Artifacts,
-    ) -> Option<Self::Case>;
+    ) -> Option<Example<Self::Case>>;
+
+    /// The raw entity as a golden row holds it, so that [`Predictor::golden_case`] finds row `row` of the case again.
+    fn golden_entity(history: &Self::History, case: &Self::Case, row: usize) -> serde_json::Value;
 
     /// What a person should know of a fit, for example that a parameter ended on its bound.
     fn warnings(artifacts: &Self::Artifacts) -> Vec<String>;
+}
 
-    /// The truth after `as_of`: 1.0 for the event predicted, 0.0 for its absence.
-    fn label(history: &CustomerHistory, as_of: Timestamp, artifacts: &Self::Artifacts) -> f32;
+/// A case whose truth is known.
+#[derive(Debug)]
+pub struct Example<C> {
+    /// What is asked.
+    pub case: C,
+    /// One per row that [`Predictor::features`] makes of the case, in that order.
+    pub outcomes: Vec<Outcome>,
+}
+
+/// What became true of one row.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// What the model learns.
+    pub label: f32,
+    /// One per name in [`Train::EXTRAS`].
+    pub extras: Vec<f32>,
 }
 
 /// What a shop chooses before training.

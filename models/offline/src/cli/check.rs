@@ -5,7 +5,6 @@ use crate::{for_predictor, model_folder};
 use clap::Args;
 use serving::predictor::Predictor;
 use serving::registry::{verify_model, with_policy};
-use std::path::Path;
 use std::process::ExitCode;
 
 #[derive(Args)]
@@ -18,17 +17,15 @@ pub(super) struct Check {
 
 impl Check {
     pub(super) fn run(&self) -> Result<ExitCode, Failure> {
-        for_predictor!(
-            self.which.function.as_str(),
-            check::<P>(&self.folder.model, self.folder.onnxruntime.as_deref())
-        )
+        for_predictor!(self.which.function.as_str(), check::<P>(&self.folder))
     }
 }
 
 #[expect(clippy::print_stdout, reason = "the answer of a command for people")]
-fn check<P: Predictor>(folder: &Path, runtime: Option<&Path>) -> Result<ExitCode, Failure> {
-    let model = verify_model::<P>(&model_folder::read_model(folder)?, runtime)?;
-    let served = with_policy(model, &model_folder::read_policy(folder)?)?;
+fn check<P: Predictor>(given: &ModelFolder) -> Result<ExitCode, Failure> {
+    let (folder, runtime) = (given.of::<P>(), given.onnxruntime.as_deref());
+    let model = verify_model::<P>(&model_folder::read_model(&folder)?, runtime)?;
+    let served = with_policy(model, &model_folder::read_policy(&folder)?)?;
     let manifest = &served.model.manifest;
     println!("{} {}: accepted", P::NAME, manifest.version);
     println!(

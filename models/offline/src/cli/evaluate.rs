@@ -2,10 +2,10 @@
 
 use super::shop_data::ShopData;
 use super::{Failure, ModelFolder, Which};
+use crate::assess::Assess;
 use crate::evaluate::MetricLine;
-use crate::{assess, for_predictor};
+use crate::for_predictor;
 use clap::Args;
-use serving::predictor::TrainOnCustomers;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -38,12 +38,12 @@ impl Evaluate {
     clippy::print_stdout,
     reason = "the answer of a command for people and pipes"
 )]
-fn evaluate<P: TrainOnCustomers>(command: &Evaluate) -> Result<ExitCode, Failure> {
+fn evaluate<P: Assess>(command: &Evaluate) -> Result<ExitCode, Failure> {
     let (shop, histories) = command.data.load()?;
-    let assessed = assess::assess::<P>(
+    let assessed = P::assess(
         &shop,
         &histories,
-        &command.folder.model,
+        &command.folder.of::<P>(),
         command.folder.onnxruntime.as_deref(),
     )?;
     if let Some(path) = &command.curves {

@@ -3,15 +3,16 @@
 use super::progress::counter;
 use super::shop_data::ShopData;
 use super::{Failure, Which};
+use crate::entity::Entity;
 use crate::{for_predictor, matrix};
 use clap::Args;
-use serving::predictor::TrainOnCustomers;
+use serving::predictor::Train;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 #[derive(Args)]
 #[command(after_help = "\
-Writes into the folder: matrix.parquet (customer_id, cutoff, split, label, one float32 column per feature), matrix.json
+Writes into the folder: matrix.parquet (entity_id, cutoff, split, label, extra columns, one float32 column per feature), matrix.json
 (what the columns and snapshots are), artifacts.json (what was fitted before the first snapshot) and
 golden_histories.json (raw histories with their columns, for the model's golden rows).
 
@@ -33,15 +34,16 @@ impl Features {
     }
 }
 
-fn features<P: TrainOnCustomers>(command: &Features) -> Result<ExitCode, Failure> {
+fn features<P: Train<History: Entity>>(command: &Features) -> Result<ExitCode, Failure> {
     let (shop, histories) = command.data.load()?;
-    let bar = counter("features", histories.counts().customers);
+    let bar = counter("features", P::History::count(&histories));
     let written = matrix::write::<P>(&shop, &histories, &command.out, &|| bar.inc(1))?;
     bar.finish_and_clear();
     eprintln!(
-        "features: {} rows of {} customers at {} snapshots, {} columns, in {:.2} s ({:.0} order lines a second)",
+        "features: {} rows of {} {}s at {} snapshots, {} columns, in {:.2} s ({:.0} order lines a second)",
         written.rows,
-        written.customers,
+        written.entities,
+        P::History::KIND,
         written.snapshots,
         written.columns,
         written.seconds,

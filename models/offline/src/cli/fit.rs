@@ -2,9 +2,10 @@
 
 use super::shop_data::ShopData;
 use super::{Failure, Which};
+use crate::entity::Entity;
 use crate::{for_predictor, matrix};
 use clap::Args;
-use serving::predictor::TrainOnCustomers;
+use serving::predictor::Train;
 use serving::wire::parse_instant;
 use std::process::ExitCode;
 
@@ -29,11 +30,11 @@ impl Fit {
     clippy::print_stdout,
     reason = "the answer of a command for people and pipes"
 )]
-fn fit<P: TrainOnCustomers>(command: &Fit) -> Result<ExitCode, Failure> {
+fn fit<P: Train<History: Entity>>(command: &Fit) -> Result<ExitCode, Failure> {
     let (shop, histories) = command.data.load()?;
     let cutoff = match &command.cutoff {
         Some(text) => parse_instant(text, "--cutoff")?.0,
-        None => histories.complete_through(),
+        None => P::History::known(&histories).1,
     };
     let artifacts = matrix::fit::<P>(&shop, &histories, cutoff)?;
     println!("{}", serde_json::to_string_pretty(&artifacts)?);

@@ -2,7 +2,7 @@
 
 use super::shop_data::ShopData;
 use super::{Failure, ModelFolder, Which};
-use crate::store::write_histories;
+use crate::store::write_all;
 use crate::{for_predictor, model_folder};
 use clap::Args;
 use features::time::Timestamp;
@@ -41,16 +41,17 @@ impl Invoke {
 )]
 fn invoke<P: Predictor>(command: &Invoke) -> Result<ExitCode, Failure> {
     let event = std::fs::read(&command.data_file)?;
-    let files = model_folder::read_model(&command.folder.model)?;
+    let folder = command.folder.of::<P>();
+    let files = model_folder::read_model(&folder)?;
     let model = verify_model::<P>(&files, command.folder.onnxruntime.as_deref())?;
-    let served = with_policy(model, &model_folder::read_policy(&command.folder.model)?)?;
+    let served = with_policy(model, &model_folder::read_policy(&folder)?)?;
     let (_, histories) = command.data.load()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     let answer = runtime.block_on(async {
         let store = MemoryStore::default();
-        write_histories(&store, &histories, &|_| ()).await?;
+        write_all(&store, &histories, &|_| ()).await?;
         Ok::<_, Failure>(
             Service::new(store, Ok(served))
                 .handle_direct(&event, "local", now())

@@ -46,9 +46,11 @@ async fn write(histories: &Histories) -> Result<(), Failure> {
     let clients = Clients::from_environment().await;
     let bar = counter("writing histories", histories.counts().customers);
     let store = DynamoStore::new(clients.dynamo, settings.table);
-    let loaded = store::write_histories(&store, histories, &|done| bar.set_position(done)).await?;
+    let loaded = store::write_all(&store, histories, &|done| bar.set_position(done)).await?;
     bar.finish_and_clear();
-    eprintln!("{}", loaded.described());
+    for kind in loaded {
+        eprintln!("{}", kind.described());
+    }
     Ok(())
 }
 

@@ -9,7 +9,6 @@ use aws::s3::S3Artifacts;
 use clap::Args;
 use serving::predictor::Predictor;
 use serving::registry;
-use std::path::Path;
 use std::process::ExitCode;
 
 #[derive(Args)]
@@ -25,20 +24,15 @@ pub(super) struct Publish {
 
 impl Publish {
     pub(super) fn run(&self) -> Result<ExitCode, Failure> {
-        for_predictor!(
-            self.which.function.as_str(),
-            publish::<P>(&self.folder.model, self.folder.onnxruntime.as_deref())
-        )
+        for_predictor!(self.which.function.as_str(), publish::<P>(&self.folder))
     }
 }
 
-fn publish<P: Predictor>(
-    folder: &Path,
-    runtime_library: Option<&Path>,
-) -> Result<ExitCode, Failure> {
+fn publish<P: Predictor>(given: &ModelFolder) -> Result<ExitCode, Failure> {
+    let (folder, runtime_library) = (given.of::<P>(), given.onnxruntime.as_deref());
     let (files, policy) = (
-        model_folder::read_model(folder)?,
-        model_folder::read_policy(folder)?,
+        model_folder::read_model(&folder)?,
+        model_folder::read_policy(&folder)?,
     );
     let settings = Settings::from_environment()?;
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -1,11 +1,12 @@
 //! Raw histories for the model's golden rows.
 
 use crate::snapshots::SnapshotRow;
-use features::history::CustomerHistory;
+use features::history::History;
 use features::time::Timestamp;
 use serde::Serialize;
 use serving::manifest::GoldenValue;
-use serving::wire::{InlineHistory, format_instant};
+use serving::predictor::Train;
+use serving::wire::format_instant;
 
 /// How many histories of which size: a few long ones, so that every window is exercised, and more short ones. The file
 /// is read at every cold start, so it stays small.
@@ -21,12 +22,12 @@ pub(super) struct GoldenHistories {
 #[derive(Serialize)]
 struct GoldenHistory {
     name: String,
-    entity: InlineHistory,
+    entity: serde_json::Value,
     as_of: String,
     features: Vec<GoldenValue>,
 }
 
-/// Takes the first customers of each size at one snapshot; customers come in an order that depends on ids only.
+/// Takes the first entities of each size at one snapshot; they come in an order that depends on ids only.
 pub(super) struct GoldenPicker {
     at: Timestamp,
     taken: [usize; WANTED.len()],
@@ -42,21 +43,21 @@ impl GoldenPicker {
         }
     }
 
-    /// Takes the row if its snapshot and size are wanted. Orders after the snapshot stay in: they must not count.
-    pub(super) fn offer(&mut self, row: &SnapshotRow<'_>, history: &CustomerHistory) {
-        let lines: usize = history.orders().iter().map(|order| order.lines.len()).sum();
-        let Some(class) = WANTED.iter().position(|(_, sizes)| sizes.contains(&lines)) else {
+    /// Takes the row if its snapshot and size are wanted. Events after the snapshot stay in: they must not count.
+    pub(super) fn offer<P: Train>(&mut self, row: &SnapshotRow<'_, P>, history: &P::History) {
+        let events = history.event_count();
+        let Some(class) = WANTED.iter().position(|(_, sizes)| sizes.contains(&events)) else {
             return;
         };
         if row.cutoff != self.at || self.taken[class] == WANTED[class].0 {
             return;
         }
         self.taken[class] += 1;
-        // Numbered, not named by customer: the file leaves the shop with the model.
-        let name = format!("history {} of {lines} lines", self.picked.rows.len() + 1);
+        // Numbered, not named by id: the file leaves the shop with the model.
+        let name = format!("history {} of {events} lines", self.picked.rows.len() + 1);
         self.picked.rows.push(GoldenHistory {
             name,
-            entity: InlineHistory::from_history(history),
+            entity: P::golden_entity(history, row.case.0, row.case.1),
             as_of: format_instant(self.at),
             features: row
                 .features
