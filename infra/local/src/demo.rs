@@ -11,6 +11,7 @@ use crate::stack::{
 };
 use draw::{bar, money, signed_bar};
 use serde_json::Value;
+use serving::registry::ModelPointer;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
@@ -41,9 +42,9 @@ pub fn run(plan: &Plan) -> Result<(), Failure> {
         .build()?;
     let stores = runtime.block_on(start_stores(plan, histories))?;
     steps.done(&format!(
-        "S3 at {}: model {} published and verified",
+        "S3 at {}: published and verified {}",
         stores.s3.url(),
-        stores.model.version
+        versions(&stores)
     ));
     for kind in &stores.loaded {
         steps.done(&format!(
@@ -118,10 +119,10 @@ pub fn dev(plan: &Plan) -> Result<(), Failure> {
     let ids = customer_ids(&stores)?;
     let url = functions.url();
     println!(
-        "{} is up: {} customers, model {}. Ctrl-C ends it.\n",
+        "{} is up: {} customers, {}. Ctrl-C ends it.\n",
         shop.name,
         ids.len(),
-        stores.model.version
+        versions(&stores)
     );
     println!("  curl -s {url}/v1/customers/{}/churn", ids[0]);
     println!(
@@ -141,6 +142,17 @@ pub fn dev(plan: &Plan) -> Result<(), Failure> {
     drop(functions);
     println!("\nstopped");
     Ok(())
+}
+
+/// The served models, for people.
+fn versions(stores: &Stores) -> String {
+    let named = |(name, pointer): &(&str, ModelPointer)| format!("{name} {}", pointer.version);
+    stores
+        .models
+        .iter()
+        .map(named)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn customer_ids(stores: &Stores) -> Result<Vec<String>, Failure> {

@@ -1,16 +1,19 @@
-//! The list of predictors. A new one is one line here.
+//! The list of predictors. A new one is one line in each of the two places here.
+
+pub use churn;
 
 /// Runs a generic function for the predictor of a name: `for_predictor!(name, run::<P>(arguments))`.
 ///
 /// The name is checked by clap against [`NAMES`], so another one cannot arrive here.
 #[macro_export]
 macro_rules! for_predictor {
-    ($name:expr, $run:ident::<P>($($argument:expr),* $(,)?)) => {
+    ($name:expr, $run:ident::<P>($($argument:expr),* $(,)?)) => {{
+        use serving::predictor::Predictor as _;
         match $name {
-            <churn::Churn as serving::predictor::Predictor>::NAME => $run::<churn::Churn>($($argument),*),
+            $crate::functions::churn::Churn::NAME => $run::<$crate::functions::churn::Churn>($($argument),*),
             other => unreachable!("predictor {other} is not in the list"),
         }
-    };
+    }};
 }
 
 /// Names of all predictors.
