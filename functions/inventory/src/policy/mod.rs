@@ -3,7 +3,16 @@
 
 pub mod distribution;
 pub mod error;
+pub mod horizon;
+pub mod lot_size;
+pub mod newsvendor;
+pub mod order_up_to;
+pub mod reorder_normal;
+pub mod reorder_point;
 mod search;
+pub mod service;
+pub mod wagner_whitin;
 
 pub use distribution::Demand;
 pub use error::PolicyError;
+pub use horizon::{Forecast, LeadTime};
