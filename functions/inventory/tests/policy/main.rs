@@ -12,3 +12,7 @@
 
 mod golden;
 mod oracle;
+mod plans;
+mod properties;
+mod refusals;
+mod shelf;
