@@ -127,10 +127,21 @@ pub struct ForecastAnswer {
     pub quantiles: Quantiles,
     /// The coming weeks.
     pub weeks: Vec<Week>,
-    /// Natural logarithm of the expected units before any reason: the level times the days, and the model's average.
+    /// Why the forecast is what it is; absent for a fallback, which has no model to explain.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub base_log_mean: Option<f64>,
-    /// Strongest first; `base_log_mean` and all of them add up to the logarithm of the mean. Empty for a fallback.
+    pub explained: Option<Explained>,
+}
+
+/// The model's forecast for the horizon that is nearest to the interval: `log_mean = base_log_mean + all log factors`.
+#[derive(Debug, Clone, Serialize)]
+pub struct Explained {
+    /// Days that were explained.
+    pub horizon_days: u16,
+    /// Natural logarithm of the expected units of these days.
+    pub log_mean: f64,
+    /// The same before any reason: the SKU's level times the days, and the model's average.
+    pub base_log_mean: f64,
+    /// Strongest first.
     pub reasons: Vec<Reason>,
 }
 

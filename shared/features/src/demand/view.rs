@@ -171,6 +171,9 @@ impl DemandView {
         }
     }
 
+    /// The level of a SKU of which nothing is known.
+    pub const EMPTY_LEVEL_PER_DAY: f64 = PRIOR_UNITS / PRIOR_DAYS;
+
     /// The totals of one window.
     pub fn window(&self, window: Window) -> &WindowTotals {
         &self.windows[window as usize]
