@@ -184,7 +184,10 @@ impl Request {
                     location = Some(value.clone());
                 }
                 _ => {
-                    let reason = format!("{} is not a parameter, allowed: as_of, location", shown(name));
+                    let reason = format!(
+                        "{} is not a parameter, allowed: as_of, location",
+                        shown(name)
+                    );
                     return Err(value_error("query".into(), reason).into());
                 }
             }
@@ -223,7 +226,9 @@ impl BodySku {
                 let at = format!("{pointer}/on_order/{index}/arrives");
                 Ok((parse_date(&order.arrives, &at)?, order.quantity))
             };
-            numbered.map(arrival).collect::<Result<Vec<_>, CallerError>>()
+            numbered
+                .map(arrival)
+                .collect::<Result<Vec<_>, CallerError>>()
         });
         let sku = Sku {
             history: history.transpose()?.map(Arc::new),

@@ -91,7 +91,12 @@ pub fn in_trained_population(view: &DemandView) -> bool {
     view.age_days >= LEAST_AGE_DAYS && sale_days_per_record(view) >= LEAST_SALE_DAYS
 }
 
-fn promoted_share(history: &DemandHistory, as_of: LocalDay, from: LocalDay, until: LocalDay) -> f64 {
+fn promoted_share(
+    history: &DemandHistory,
+    as_of: LocalDay,
+    from: LocalDay,
+    until: LocalDay,
+) -> f64 {
     if history.promotions.is_empty() {
         return f64::NAN;
     }
@@ -106,7 +111,11 @@ fn promoted_share(history: &DemandHistory, as_of: LocalDay, from: LocalDay, unti
 
 /// Natural logarithm; NaN of what has none.
 fn log(value: f64) -> f64 {
-    if value > 0.0 { libm::log(value) } else { f64::NAN }
+    if value > 0.0 {
+        libm::log(value)
+    } else {
+        f64::NAN
+    }
 }
 
 /// `part / whole`, NaN where there is no whole.

@@ -2,12 +2,12 @@
 
 use crate::features::{Artifacts, COLUMNS, in_trained_population};
 use crate::policy::{Demand, Forecast, PolicyError};
-use crate::{Inventory, KnownSku};
+use crate::{Case, Inventory, KnownSku};
 use features::demand::forecast::{sba, ses, tsb};
 use features::demand::view::{DemandView, RECORD_DAYS, weekly_units};
 use features::time::LocalDay;
-use serving::manifest::{Calibration, Dispersion, Manifest};
-use serving::predictor::{Scored, Served};
+use serving::manifest::{Calibration, Manifest};
+use serving::predictor::{Model, Scored};
 
 /// Smoothing of the fallback forecasters, as in the baselines.
 const ALPHA: f64 = 0.1;
@@ -20,13 +20,13 @@ const NO_DISPERSION: f64 = 2.0;
 
 /// The demand of one SKU over growing horizons, and who said so.
 #[derive(Debug, Clone)]
-pub struct SkuForecast {
+pub(crate) struct SkuForecast {
     /// `model`, or the name of the fallback.
-    pub forecaster: &'static str,
+    pub(crate) forecaster: &'static str,
     /// Why this one.
-    pub because: String,
+    pub(crate) because: String,
     /// Demand from the day answered for on.
-    pub demand: Forecast,
+    pub(crate) demand: Forecast,
 }
 
 /// The demand of one horizon, by mean and size of a negative binomial.
@@ -41,13 +41,15 @@ pub struct Counts {
 }
 
 /// The model's answer for every horizon it was asked about: mean by its raw score, size by the fitted dispersion.
-pub(crate) fn model_counts(
+fn model_counts(
     known: &KnownSku,
     horizons_days: &[u16],
     scored: &Scored,
     manifest: &Manifest,
 ) -> Vec<Counts> {
-    let rows = horizons_days.iter().zip(scored.raw.iter().zip(&scored.rows));
+    let rows = horizons_days
+        .iter()
+        .zip(scored.raw.iter().zip(&scored.rows));
     rows.map(|(&horizon_days, (raw, row))| {
         let mean = known.view().level_per_day * f64::from(horizon_days) * libm::exp(*raw);
         Counts {
@@ -71,28 +73,54 @@ fn size(manifest: &Manifest, mean: f64, row: &[f32]) -> f64 {
     }
 }
 
-/// The forecast of one SKU: the model's where it was trained for such SKUs, a simpler one's elsewhere.
+/// Means and sizes for every horizon, and who gave them: the model where it was trained for such SKUs, a simpler
+/// forecaster elsewhere.
+fn said(known: &KnownSku, scored: &Scored, model: &Model<Inventory>) -> Said {
+    let horizons_days = &model.artifacts.horizons_days;
+    if in_trained_population(known.view()) && !scored.raw.is_empty() {
+        return Said {
+            forecaster: "model",
+            because: "sold for eight weeks and often enough for the model".to_owned(),
+            counts: model_counts(known, horizons_days, scored, &model.manifest),
+        };
+    }
+    let fallback = Fallback::of(known, &model.artifacts);
+    Said {
+        forecaster: fallback.forecaster,
+        counts: fallback.counts(known, horizons_days, &model.manifest),
+        because: fallback.because,
+    }
+}
+
+/// What a forecaster said.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Said {
+    /// `model`, or the name of the fallback.
+    pub forecaster: &'static str,
+    /// Why this one.
+    pub because: String,
+    /// One per horizon of the model.
+    pub counts: Vec<Counts>,
+}
+
+impl Said {
+    /// What is said of a case that was scored; `None` of a SKU that is not known.
+    pub fn of(case: &Case, scored: &Scored, model: &Model<Inventory>) -> Option<Self> {
+        Some(said(case.known.as_ref()?, scored, model))
+    }
+}
+
+/// The forecast of one SKU.
 pub(crate) fn forecast(
     known: &KnownSku,
     scored: &Scored,
-    served: &Served<Inventory>,
+    model: &Model<Inventory>,
 ) -> Result<SkuForecast, PolicyError> {
-    let artifacts = &served.model.artifacts;
-    let manifest = &served.model.manifest;
-    if in_trained_population(known.view()) && !scored.raw.is_empty() {
-        let counts = model_counts(known, &artifacts.horizons_days, scored, manifest);
-        return Ok(SkuForecast {
-            forecaster: "model",
-            because: "sold for eight weeks and often enough for the model".to_owned(),
-            demand: laws(&counts)?,
-        });
-    }
-    let fallback = Fallback::of(known, artifacts);
-    let counts = fallback.counts(known, &artifacts.horizons_days, manifest);
+    let said = said(known, scored, model);
     Ok(SkuForecast {
-        forecaster: fallback.forecaster,
-        because: fallback.because,
-        demand: laws(&counts)?,
+        forecaster: said.forecaster,
+        demand: laws(&said.counts)?,
+        because: said.because,
     })
 }
 
@@ -106,18 +134,18 @@ fn laws(counts: &[Counts]) -> Result<Forecast, PolicyError> {
 
 /// A steady rate from a simple method.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Fallback {
+struct Fallback {
     /// Name of the method.
-    pub forecaster: &'static str,
+    forecaster: &'static str,
     /// Why this one.
-    pub because: String,
+    because: String,
     /// Expected units a day.
-    pub rate_per_day: f64,
+    rate_per_day: f64,
 }
 
 impl Fallback {
     /// Chooses by what is known: nothing (the prior of new SKUs), a few weeks, or rare sales.
-    pub(crate) fn of(known: &KnownSku, artifacts: &Artifacts) -> Self {
+    fn of(known: &KnownSku, artifacts: &Artifacts) -> Self {
         let view = known.view();
         let weeks = weeks(known);
         let observed = weeks.iter().flatten().count() as f64;
@@ -126,10 +154,14 @@ impl Fallback {
             return Self::prior(known, artifacts);
         }
         if view.age_days >= crate::features::LEAST_AGE_DAYS {
-            return Self::weekly("tsb", tsb(&weeks, ALPHA, ALPHA), format!(
-                "sold on {} days of the last {RECORD_DAYS}, too rarely for the model",
-                known.view().windows[5].sale_days
-            ));
+            return Self::weekly(
+                "tsb",
+                tsb(&weeks, ALPHA, ALPHA),
+                format!(
+                    "sold on {} days of the last {RECORD_DAYS}, too rarely for the model",
+                    known.view().windows[5].sale_days
+                ),
+            );
         }
         let because = format!("sold for {} days only, the model needs 56", view.age_days);
         if observed / sold > INTERMITTENT_ABOVE_WEEKS {
@@ -159,18 +191,15 @@ impl Fallback {
         };
         Self {
             forecaster,
-            because: format!("nothing sold in the last {RECORD_DAYS} days; the rate is that of new SKUs of {whose}"),
+            because: format!(
+                "nothing sold in the last {RECORD_DAYS} days; the rate is that of new SKUs of {whose}"
+            ),
             rate_per_day: rate,
         }
     }
 
     /// Means grow with the days; sizes as the model's.
-    pub(crate) fn counts(
-        &self,
-        known: &KnownSku,
-        horizons_days: &[u16],
-        manifest: &Manifest,
-    ) -> Vec<Counts> {
+    fn counts(&self, known: &KnownSku, horizons_days: &[u16], manifest: &Manifest) -> Vec<Counts> {
         let of = |&horizon_days: &u16| {
             let row: Vec<f32> = COLUMNS
                 .row(&known.row(horizon_days))

@@ -82,9 +82,15 @@ impl InlineDemand {
         check_text(&self.category, &format!("{pointer}/category"))?;
         let history = DemandHistory {
             category: self.category.clone(),
-            days: each(&self.days, |at, day| day.parse(&format!("{pointer}/days/{at}")))?,
+            days: each(&self.days, |at, day| {
+                day.parse(&format!("{pointer}/days/{at}"))
+            })?,
             stock_outs: each(&self.stock_outs, |at, span| {
-                span_of(&span.from, &span.until, &format!("{pointer}/stock_outs/{at}"))
+                span_of(
+                    &span.from,
+                    &span.until,
+                    &format!("{pointer}/stock_outs/{at}"),
+                )
             })?,
             promotions: each(&self.promotions, |at, promotion| {
                 promotion.parse(&format!("{pointer}/promotions/{at}"))
@@ -99,8 +105,16 @@ impl InlineDemand {
         Self {
             category: history.category.clone(),
             days: history.days.iter().map(InlineDay::from_day).collect(),
-            stock_outs: history.stock_outs.iter().map(InlineSpan::from_span).collect(),
-            promotions: history.promotions.iter().map(InlinePromotion::from_promotion).collect(),
+            stock_outs: history
+                .stock_outs
+                .iter()
+                .map(|span| InlineSpan::from_span(*span))
+                .collect(),
+            promotions: history
+                .promotions
+                .iter()
+                .map(InlinePromotion::from_promotion)
+                .collect(),
         }
     }
 }
@@ -118,7 +132,10 @@ impl InlineDay {
         let refuse =
             |field: &str, reason: String| Err(value_error(format!("{pointer}/{field}"), reason));
         if !(self.units > 0.0 && self.units <= QUANTITY_LIMIT) {
-            let reason = format!("{} is not above 0 and at most {QUANTITY_LIMIT} units", self.units);
+            let reason = format!(
+                "{} is not above 0 and at most {QUANTITY_LIMIT} units",
+                self.units
+            );
             return refuse("units", reason);
         }
         for (field, amount) in [
@@ -149,7 +166,7 @@ impl InlineDay {
 }
 
 impl InlineSpan {
-    fn from_span(span: &DaySpan) -> Self {
+    fn from_span(span: DaySpan) -> Self {
         Self {
             from: format_date(span.from),
             until: format_date(span.until),

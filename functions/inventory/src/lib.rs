@@ -8,7 +8,7 @@
 pub mod answer;
 pub mod api;
 pub mod features;
-mod forecast;
+pub mod forecast;
 pub mod inline;
 pub mod planning;
 pub mod policy;
@@ -289,15 +289,20 @@ async fn read<S: HistoryStore>(
     let Histories {
         records,
         complete_through,
-    } = store.get_histories(kind, &asked).await.map_err(store_failed)?;
+    } = store
+        .get_histories(kind, &asked)
+        .await
+        .map_err(store_failed)?;
     let found = ids.into_iter().zip(records);
     let decoded = found.filter_map(|(id, record)| {
         let history = codec::decode(&record?);
         Some(history.map(|history| (id, Arc::new(history))))
     });
-    let histories = decoded.collect::<Result<_, _>>().map_err(|error| Error::Internal {
-        what: "read a history",
-        reason: error.to_string(),
-    })?;
+    let histories = decoded
+        .collect::<Result<_, _>>()
+        .map_err(|error| Error::Internal {
+            what: "read a history",
+            reason: error.to_string(),
+        })?;
     Ok((histories, complete_through.map(day_of)))
 }

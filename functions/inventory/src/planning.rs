@@ -103,9 +103,7 @@ impl PlanningPolicy {
         std::iter::once(("defaults".to_owned(), &self.defaults))
             .chain(named)
             .try_for_each(|(place, rules)| {
-                rules
-                    .check()
-                    .map_err(|reason| format!("{place}.{reason}"))
+                rules.check().map_err(|reason| format!("{place}.{reason}"))
             })
     }
 }
@@ -125,7 +123,12 @@ impl Rules {
             0.0,
             10.0,
         )?;
-        within("costs.ordering_minor", costs.ordering_minor as f64, 0.0, 1e9)
+        within(
+            "costs.ordering_minor",
+            costs.ordering_minor as f64,
+            0.0,
+            1e9,
+        )
     }
 }
 

@@ -95,7 +95,10 @@ impl Values<'_> {
                 "its category sells {} of its rate of the last 112 days",
                 self.percent("category_rate_28_over_112")
             ),
-            "category" => format!("makes {} of its category's units", self.percent("category_share")),
+            "category" => format!(
+                "makes {} of its category's units",
+                self.percent("category_share")
+            ),
             "price" => format!(
                 "the price of the last 28 days is {} of that of the last 112",
                 self.percent("price_28_over_112")
@@ -113,7 +116,10 @@ impl Values<'_> {
                 "out of stock on {} of the last 28 days",
                 self.percent("out_of_stock_share_28")
             ),
-            "horizon" => format!("asked for {} days", number(self.get("log_horizon_days").exp())),
+            "horizon" => format!(
+                "asked for {} days",
+                number(self.get("log_horizon_days").exp())
+            ),
             other => other.to_owned(),
         }
     }

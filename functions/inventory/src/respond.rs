@@ -7,8 +7,8 @@ use crate::api::{Request, Sku, days_until, refused};
 use crate::forecast::{SkuForecast, forecast};
 use crate::planning::{CostRules, LeadTimeRule, Rules};
 use crate::policy::{
-    self, Arrival, Costs, Demand, Forecast, Plan, PolicyError, Stock, Target, meet_supplier_minimum,
-    plan, share_budget,
+    self, Arrival, Costs, Demand, Forecast, Plan, PolicyError, Stock, Target,
+    meet_supplier_minimum, plan, share_budget,
 };
 use crate::reasons::reasons;
 use crate::{Case, Inventory, KnownSku};
@@ -34,7 +34,8 @@ pub(crate) fn respond(
     let numbered = request.skus.iter().zip(cases).zip(scored).enumerate();
     let mut assessed = numbered
         .map(|(index, ((sku, case), scored))| {
-            let place = |error: PolicyError| Error::from(refused(&error, &format!("/skus/{index}")));
+            let place =
+                |error: PolicyError| Error::from(refused(&error, &format!("/skus/{index}")));
             Assessed::of(sku, case, scored, served).map_err(place)
         })
         .collect::<Result<Vec<_>, Error>>()?;
@@ -46,13 +47,19 @@ pub(crate) fn respond(
         .transpose()
         .map_err(place)?;
     let budget = request.budget_minor;
-    let budget = budget.map(|budget| share_budget(&mut plans, budget)).transpose().map_err(place)?;
+    let budget = budget
+        .map(|budget| share_budget(&mut plans, budget))
+        .transpose()
+        .map_err(place)?;
     let results: Vec<SkuResult> = assessed.into_iter().map(Assessed::result).collect();
     Ok(Response {
         model_version: served.model.manifest.version.clone(),
         policy_version: served.policy.version.clone(),
         currency: served.model.artifacts.currency.clone(),
-        complete_through: cases.iter().find_map(|c| c.complete_through).map(format_date),
+        complete_through: cases
+            .iter()
+            .find_map(|c| c.complete_through)
+            .map(format_date),
         order_value_minor: results.iter().map(SkuResult::order_value_minor).sum(),
         budget,
         supplier_minimum,
@@ -129,12 +136,14 @@ fn decide(
     served: &Served<Inventory>,
 ) -> Result<Decided, PolicyError> {
     let rules = served.policy.rules(&known.history.demand.category);
-    let forecast = forecast(known, scored, served)?;
+    let forecast = forecast(known, scored, &served.model)?;
     let lead_time = sku.lead_time.as_ref().unwrap_or(&rules.lead_time);
     let review_period_days = sku.review_period_days.unwrap_or(rules.review_period_days);
     let interval = Interval {
         days: lead_time.lead_time()?.mean_days() + review_period_days,
-        demand: lead_time.lead_time()?.demand(&forecast.demand, review_period_days)?,
+        demand: lead_time
+            .lead_time()?
+            .demand(&forecast.demand, review_period_days)?,
     };
     let answer = forecast_answer(&forecast, &interval, known, scored, served)?;
     let Some((stock, stock_from)) = stock(sku, case, known) else {
@@ -205,7 +214,7 @@ fn costs(sku: &Sku, known: &KnownSku, rules: &Rules) -> (Costs, &'static str) {
 }
 
 /// The costs that a price and the shop's shares lead to; a missed sale costs its margin.
-pub fn costs_of_price(price_minor: f64, rules: &CostRules) -> Costs {
+pub(crate) fn costs_of_price(price_minor: f64, rules: &CostRules) -> Costs {
     let unit_cost = price_minor * rules.unit_cost_share;
     Costs {
         unit_cost_minor: unit_cost.round() as i64,
@@ -332,9 +341,7 @@ fn because(plan: &Plan, target: Target) -> String {
     let changes: Vec<String> = plan
         .constraint_effects
         .iter()
-        .map(|effect| {
-            format!("{:?} makes it {}", effect.constraint, effect.quantity_after)
-        })
+        .map(|effect| format!("{:?} makes it {}", effect.constraint, effect.quantity_after))
         .collect();
     if changes.is_empty() {
         wanted

@@ -126,15 +126,28 @@ fn launch_rates(seen: &[Launch]) -> BTreeMap<String, f64> {
     let data_begins = seen.iter().map(|launch| launch.first_sale).min();
     let data_begins = data_begins.map_or(i32::MAX, |day| day.0.saturating_add(LAUNCH_DAYS));
     let mut totals: BTreeMap<&str, (usize, f64, f64)> = BTreeMap::new();
-    for launch in seen.iter().filter(|launch| launch.first_sale.0 >= data_begins) {
+    for launch in seen
+        .iter()
+        .filter(|launch| launch.first_sale.0 >= data_begins)
+    {
         let names = [launch.category.as_str(), ""];
-        let distinct = if launch.category.is_empty() { 1..2 } else { 0..2 };
+        let distinct = if launch.category.is_empty() {
+            1..2
+        } else {
+            0..2
+        };
         for name in &names[distinct] {
             let (count, units, days) = totals.entry(name).or_default();
-            (*count, *units, *days) = (*count + 1, *units + launch.units, *days + launch.exposed_days);
+            (*count, *units, *days) = (
+                *count + 1,
+                *units + launch.units,
+                *days + launch.exposed_days,
+            );
         }
     }
-    let enough = totals.into_iter().filter(|(_, (count, ..))| *count >= LEAST_LAUNCHES);
+    let enough = totals
+        .into_iter()
+        .filter(|(_, (count, ..))| *count >= LEAST_LAUNCHES);
     enough
         .map(|(name, (_, units, days))| (name.to_owned(), units / days.max(1.0)))
         .collect()

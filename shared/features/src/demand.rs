@@ -4,6 +4,7 @@
 //! zero demand nor evidence of anything. Days are the shop's local days; an instant stands for the day it falls on in
 //! UTC, because whoever makes one from a local day takes the UTC midnight of that day ([`day_start`]).
 
+pub mod codec;
 pub mod forecast;
 pub mod view;
 

@@ -35,7 +35,7 @@ pub struct ShelfLife {
 }
 
 impl Constraints {
-    pub(super) fn checked(&self) -> Result<&Self, PolicyError> {
+    pub(crate) fn checked(&self) -> Result<&Self, PolicyError> {
         let minimum = self.minimum_order_quantity.unwrap_or(0) as f64;
         units("minimum_order_quantity", minimum)?;
         let pack = self.pack_size.unwrap_or(1) as f64;

@@ -18,7 +18,7 @@ pub struct Costs {
 }
 
 impl Costs {
-    pub(super) fn checked(&self, target: Target) -> Result<&Self, PolicyError> {
+    pub(crate) fn checked(&self, target: Target) -> Result<&Self, PolicyError> {
         let money = |field, value: i64| {
             let value = value as f64;
             let holds = (0.0..=MOST_UNITS).contains(&value);
@@ -61,7 +61,7 @@ pub enum Target {
 }
 
 impl Target {
-    pub(super) fn checked(self) -> Result<Self, PolicyError> {
+    pub(crate) fn checked(self) -> Result<Self, PolicyError> {
         match self {
             Self::ServiceLevel(level) => target("service_level", level)?,
             Self::FillRate(rate) => target("fill_rate", rate)?,

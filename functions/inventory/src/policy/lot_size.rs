@@ -18,7 +18,7 @@ pub struct Steady {
 }
 
 impl Steady {
-    pub(super) fn checked(self) -> Result<Self, PolicyError> {
+    pub(crate) fn checked(self) -> Result<Self, PolicyError> {
         non_negative("fixed_cost", self.fixed_cost)?;
         positive("holding", self.holding)?;
         non_negative("demand_rate", self.demand_rate)?;

@@ -18,7 +18,7 @@ pub struct UnitCosts {
 
 impl UnitCosts {
     /// Both above 0: without either there is no best level.
-    pub(super) fn checked(self) -> Result<Self, PolicyError> {
+    pub(crate) fn checked(self) -> Result<Self, PolicyError> {
         positive("holding", self.holding)?;
         positive("stockout", self.stockout)?;
         Ok(self)

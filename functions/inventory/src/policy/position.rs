@@ -25,7 +25,7 @@ pub struct Stock {
 }
 
 impl Stock {
-    pub(super) fn checked(&self) -> Result<&Self, PolicyError> {
+    pub(crate) fn checked(&self) -> Result<&Self, PolicyError> {
         let countable = |units: f64| units.abs() <= MOST_UNITS;
         let limit = "from -1e12 to 1e12 units";
         check(

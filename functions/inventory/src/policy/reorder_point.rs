@@ -37,7 +37,7 @@ pub struct ReorderTerms<'a> {
 const MOST_UNITS_PER_LOT: f64 = 1e6;
 
 impl ReorderTerms<'_> {
-    pub(super) fn checked(self) -> Result<Self, PolicyError> {
+    pub(crate) fn checked(self) -> Result<Self, PolicyError> {
         self.unit_costs.checked()?;
         non_negative("fixed_cost", self.fixed_cost)?;
         units("demand_rate", self.demand_rate)?;

@@ -148,10 +148,7 @@ pub struct DemandView {
 
 impl DemandView {
     /// Looks at the days before `as_of`, and at nothing else.
-    pub fn new(
-        sku: &SkuHistory,
-        as_of: LocalDay,
-    ) -> Self {
+    pub fn new(sku: &SkuHistory, as_of: LocalDay) -> Self {
         let history = &sku.demand;
         let first = history.first_sale().filter(|day| *day < as_of);
         let record = Record {
