@@ -41,16 +41,13 @@ pub(crate) fn respond(
         .collect::<Result<Vec<_>, Error>>()?;
     let place = |error: PolicyError| Error::from(refused(&error, ""));
     let mut plans: Vec<&mut Plan> = assessed.iter_mut().filter_map(Assessed::plan).collect();
-    let minimum = request.supplier_minimum_minor;
-    let supplier_minimum = minimum
-        .map(|minimum| meet_supplier_minimum(&mut plans, minimum, request.budget_minor))
-        .transpose()
-        .map_err(place)?;
     let budget = request.budget_minor;
-    let budget = budget
-        .map(|budget| share_budget(&mut plans, budget))
-        .transpose()
-        .map_err(place)?;
+    let shared = budget.map(|budget| share_budget(&mut plans, budget));
+    let shared = shared.transpose().map_err(place)?;
+    // What the budget leaves is raised to the supplier's minimum, within the budget.
+    let minimum = request.supplier_minimum_minor;
+    let minimum = minimum.map(|minimum| meet_supplier_minimum(&mut plans, minimum, budget));
+    let supplier_minimum = minimum.transpose().map_err(place)?;
     let results: Vec<SkuResult> = assessed.into_iter().map(Assessed::result).collect();
     Ok(Response {
         model_version: served.model.manifest.version.clone(),
@@ -61,7 +58,7 @@ pub(crate) fn respond(
             .find_map(|c| c.complete_through)
             .map(format_date),
         order_value_minor: results.iter().map(SkuResult::order_value_minor).sum(),
-        budget,
+        budget: shared,
         supplier_minimum,
         results,
     })

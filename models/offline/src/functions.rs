@@ -1,6 +1,8 @@
 //! The list of predictors. A new one is one line in each of the two places here.
 
-pub use churn;
+use serving::predictor::Predictor;
+
+pub use {churn, inventory};
 
 /// Runs a generic function for the predictor of a name: `for_predictor!(name, run::<P>(arguments))`.
 ///
@@ -11,10 +13,11 @@ macro_rules! for_predictor {
         use serving::predictor::Predictor as _;
         match $name {
             $crate::functions::churn::Churn::NAME => $run::<$crate::functions::churn::Churn>($($argument),*),
+            $crate::functions::inventory::Inventory::NAME => $run::<$crate::functions::inventory::Inventory>($($argument),*),
             other => unreachable!("predictor {other} is not in the list"),
         }
     }};
 }
 
 /// Names of all predictors.
-pub const NAMES: [&str; 1] = [<churn::Churn as serving::predictor::Predictor>::NAME];
+pub const NAMES: [&str; 2] = [churn::Churn::NAME, inventory::Inventory::NAME];
