@@ -114,7 +114,7 @@ fn publish<'a, P: Predictor>(
     let folder = plan.models.join(P::NAME);
     Box::pin(async move {
         let (files, policy) = (
-            model_folder::read_model(&folder)?,
+            model_folder::read_model::<P>(&folder)?,
             model_folder::read_policy(&folder)?,
         );
         Ok(registry::publish::<P>(artifacts, pointers, files, policy, None).await?)
