@@ -4,6 +4,7 @@ use crate::histories::Histories;
 use crate::ingest::LoadError;
 use crate::shop::Shop;
 use features::codec;
+use features::demand::{self, DemandHistory, day_start};
 use features::history::{CustomerHistory, History};
 use features::time::Timestamp;
 
@@ -52,5 +53,35 @@ impl Entity for CustomerHistory {
 
     fn stored(&self, limit: usize) -> codec::Fitted {
         codec::encode_within(self, limit)
+    }
+}
+
+/// Kind of a SKU in the store.
+pub const SKU: &str = "sku";
+/// Kind of a category's total in the store; `*` is the whole shop.
+pub const CATEGORY: &str = "category";
+
+impl Entity for DemandHistory {
+    const KIND: &'static str = SKU;
+
+    fn count(loaded: &Histories) -> u64 {
+        loaded.counts().demand.skus
+    }
+
+    fn all(loaded: &Histories) -> Entities<'_, Self> {
+        Box::new(loaded.skus())
+    }
+
+    fn known(loaded: &Histories) -> (Timestamp, Timestamp) {
+        loaded.known_days()
+    }
+
+    /// Demand is known by local days, which stand as their UTC midnights.
+    fn cutoff(shop: &Shop, at: Timestamp) -> Timestamp {
+        day_start(shop.time.local_day(at))
+    }
+
+    fn stored(&self, limit: usize) -> codec::Fitted {
+        demand::codec::encode_within(self, limit)
     }
 }
