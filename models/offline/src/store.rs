@@ -1,6 +1,6 @@
 //! Histories into a feature store: the store is a view of the files and ends equal to them.
 
-use crate::entity::{CATEGORY, Entities, Entity};
+use crate::entity::{Entities, Entity};
 use crate::histories::Histories;
 use crate::ingest::LoadError;
 use bytes::Bytes;
@@ -75,7 +75,7 @@ pub async fn write_all(
     progress: &dyn Fn(u64),
 ) -> Result<Vec<Loaded>, WriteError> {
     let totals = DemandHistory::known(histories).1;
-    let totals = (CATEGORY, totals, histories.category_totals());
+    let totals = (inventory::CATEGORY, totals, histories.category_totals());
     let kinds = [
         write::<CustomerHistory>(store, of_kind(histories), progress).await?,
         write::<DemandHistory>(store, totals, progress).await?,
