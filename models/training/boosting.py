@@ -102,7 +102,9 @@ def fit(
 
 def offsets(described: Description, objective: Objective, rows: Rows) -> np.ndarray | float:
     """What is added to the raw score of each row."""
-    return rows.extras[:, described.extras.index(objective.offset)] if objective.offset else 0.0
+    if objective.offset is None:
+        return 0.0
+    return np.ascontiguousarray(rows.extras[:, described.extras.index(objective.offset)])
 
 
 def size(booster: lightgbm.Booster) -> tuple[int, int]:
