@@ -20,7 +20,8 @@ TRAINING := models/training
 PIP_INSTALL := $(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check --no-input --only-binary :all: --require-hashes
 
 STORECAST := target/release/storecast
-MODEL_DIR ?= models/churn
+FUNCTIONS := churn
+MODELS_DIR ?= models
 WORK_DIR ?= .storecast/train
 
 .PHONY: help
@@ -93,26 +94,35 @@ build: ## Build every binary, in the profile that the demo and the tests share
 
 # --- Models ------------------------------------------------------------------------------------------------------------------------
 
-.PHONY: train evaluate
-train: setup-train build ## Train churn on a shop's orders and write models/churn: make train SHOP=path/to/shop.toml
-	@rm -rf $(WORK_DIR) && mkdir -p $(WORK_DIR)
-	$(STORECAST) features churn --shop $(SHOP) --out $(WORK_DIR)
-	$(VENV_PYTHON) $(TRAINING)/churn.py train --matrix $(WORK_DIR) --out $(MODEL_DIR)
-	$(STORECAST) evaluate churn --shop $(SHOP) --model $(MODEL_DIR) --curves $(WORK_DIR)/curves.json --json > $(WORK_DIR)/metrics.jsonl \
-		|| { cat $(WORK_DIR)/metrics.jsonl; echo "note: a bar is missed; the card says which" >&2; test -s $(WORK_DIR)/curves.json; }
-	$(VENV_PYTHON) $(TRAINING)/churn.py finish --matrix $(WORK_DIR) --metrics $(WORK_DIR)/metrics.jsonl --curves $(WORK_DIR)/curves.json --out $(MODEL_DIR)
+# One function's training: features, fit, evaluation on the test snapshots, card.
+define train-function
+	@rm -rf $(WORK_DIR)/$(1) && mkdir -p $(WORK_DIR)/$(1)
+	$(STORECAST) features $(1) --shop $(SHOP) --out $(WORK_DIR)/$(1)
+	$(VENV_PYTHON) $(TRAINING)/$(1).py train --matrix $(WORK_DIR)/$(1) --out $(MODELS_DIR)/$(1)
+	$(STORECAST) evaluate $(1) --shop $(SHOP) --model $(MODELS_DIR)/$(1) --curves $(WORK_DIR)/$(1)/curves.json --json > $(WORK_DIR)/$(1)/metrics.jsonl \
+		|| { cat $(WORK_DIR)/$(1)/metrics.jsonl; echo "note: a bar is missed; the card says which" >&2; test -s $(WORK_DIR)/$(1)/curves.json; }
+	$(VENV_PYTHON) $(TRAINING)/$(1).py finish --matrix $(WORK_DIR)/$(1) --metrics $(WORK_DIR)/$(1)/metrics.jsonl --curves $(WORK_DIR)/$(1)/curves.json --out $(MODELS_DIR)/$(1)
+endef
 
-evaluate: setup build ## Evaluate the committed model on the test snapshots; fails when a bar is missed
-	@$(STORECAST) evaluate churn --shop $(SHOP) --model $(MODEL_DIR) --json
+.PHONY: train evaluate $(FUNCTIONS:%=train-%) $(FUNCTIONS:%=evaluate-%)
+train: $(FUNCTIONS:%=train-%) ## Train every function on a shop's files and write models/: make train SHOP=path/to/shop.toml
+
+$(FUNCTIONS:%=train-%): train-%: setup-train build
+	$(call train-function,$*)
+
+evaluate: $(FUNCTIONS:%=evaluate-%) ## Evaluate the committed models on their test snapshots; fails when a bar is missed
+
+$(FUNCTIONS:%=evaluate-%): evaluate-%: setup build
+	@$(STORECAST) evaluate $* --shop $(SHOP) --model $(MODELS_DIR)/$* --json
 
 # --- Run ---------------------------------------------------------------------------------------------------------------------------
 
 .PHONY: demo dev
 demo: setup build ## Score a real shop's customers through the real Lambda function, and show it
-	@target/release/storecast-local demo --shop $(SHOP) --model $(MODEL_DIR)
+	@target/release/storecast-local demo --shop $(SHOP) --models $(MODELS_DIR)
 
 dev: setup build ## Keep S3, DynamoDB and the functions up on this machine, until Ctrl-C
-	@target/release/storecast-local dev --shop $(SHOP) --model $(MODEL_DIR)
+	@target/release/storecast-local dev --shop $(SHOP) --models $(MODELS_DIR)
 
 # --- Test and check ----------------------------------------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ fn with_service(
     thread_local! {
         static RUNTIME: tokio::runtime::Runtime =
             tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        static SERVICE: Service<Churn, MemoryStore> = RUNTIME.with(|runtime| runtime.block_on(shop::service()));
+        static SERVICE: Service<Churn, MemoryStore> = RUNTIME.with(|runtime| runtime.block_on(shop::service::<Churn>()));
     }
     SERVICE.with(|service| RUNTIME.with(|runtime| runtime.block_on(check(service))))
 }

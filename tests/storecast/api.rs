@@ -28,7 +28,7 @@ fn one(customer: &Value) -> String {
 
 #[tokio::test]
 async fn a_body_ends_at_five_megabytes() {
-    let service = shop::service().await;
+    let service = shop::service::<Churn>().await;
     let mut fits = one(&json!({ "customer_id": STEADY }));
     fits.push_str(&" ".repeat(BODY_LIMIT_BYTES - fits.len()));
     assert_eq!(post(&service, fits.clone()).await.status, 200);
@@ -46,7 +46,7 @@ async fn a_body_ends_at_five_megabytes() {
 
 #[tokio::test]
 async fn what_is_not_json_is_told_the_place() {
-    let service = shop::service().await;
+    let service = shop::service::<Churn>().await;
     for (body, place) in [
         (
             "{\"customers\": [\n  {\"customer_id\": }\n]}",
@@ -71,7 +71,7 @@ async fn what_is_not_json_is_told_the_place() {
 
 #[tokio::test]
 async fn another_shape_or_value_is_named_by_its_pointer() {
-    let service = shop::service().await;
+    let service = shop::service::<Churn>().await;
     for (pointer, kind, value) in [
         ("/colour", "unexpected-shape", json!(1)),
         ("/customers/0/colour", "unexpected-shape", json!("blue")),
@@ -156,7 +156,7 @@ async fn another_shape_or_value_is_named_by_its_pointer() {
 
 #[tokio::test]
 async fn a_request_has_one_to_a_hundred_different_customers() {
-    let service = shop::service().await;
+    let service = shop::service::<Churn>().await;
     let of = |count: usize| {
         let customers: Vec<_> = (0..count)
             .map(|i| json!({ "customer_id": i.to_string() }))
@@ -190,7 +190,7 @@ async fn a_request_has_one_to_a_hundred_different_customers() {
 
 #[tokio::test]
 async fn paths_methods_and_query_are_checked() {
-    let service = shop::service().await;
+    let service = shop::service::<Churn>().await;
     for (method, path, allow) in [
         ("GET", "/v1/churn", "POST"),
         ("POST", "/v1/customers/1/churn", "GET"),
@@ -225,7 +225,7 @@ async fn paths_methods_and_query_are_checked() {
 
 #[tokio::test]
 async fn an_id_may_hold_anything_that_a_path_can_encode() {
-    let service = shop::service().await;
+    let service = shop::service::<Churn>().await;
     let answer = call(
         &service,
         "GET",
@@ -243,7 +243,7 @@ async fn an_id_may_hold_anything_that_a_path_can_encode() {
 
 #[tokio::test]
 async fn one_unknown_customer_does_not_fail_the_others() {
-    let service = shop::service().await;
+    let service = shop::service::<Churn>().await;
     let ids = [STEADY, "nobody", LAPSED, RETURNS_ONLY, FADING];
     let customers: Vec<_> = ids.iter().map(|id| json!({ "customer_id": id })).collect();
     let answer = post(&service, json!({ "customers": customers }).to_string()).await;
@@ -282,7 +282,7 @@ async fn one_unknown_customer_does_not_fail_the_others() {
 
 #[tokio::test]
 async fn an_answer_speaks_for_no_later_instant_than_the_data() {
-    let service = shop::service().await;
+    let service = shop::service::<Churn>().await;
     let at = |days: i64| format_instant(Timestamp(COMPLETE_THROUGH.0 + days * SECONDS_PER_DAY));
     for (asked, answered, age) in [(30, 0, 30.0), (0, 0, 0.0), (-30, -30, 0.0)] {
         let body = json!({ "customers": [{ "customer_id": STEADY }], "as_of": at(asked) });
@@ -325,7 +325,7 @@ async fn an_answer_speaks_for_no_later_instant_than_the_data() {
 #[tokio::test]
 async fn a_batch_of_requests_has_the_answers_of_each_alone() {
     use serving::predictor::Predictor;
-    let service = shop::service().await;
+    let service = shop::service::<Churn>().await;
     let bodies = [[STEADY, FADING].as_slice(), &["nobody", LAPSED], &[ODD_ID]].map(|ids| {
         let customers: Vec<_> = ids.iter().map(|id| json!({ "customer_id": id })).collect();
         json!({ "customers": customers }).to_string()

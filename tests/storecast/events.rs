@@ -7,9 +7,11 @@ use crate::shop::{self, Answer, NOW};
 use crate::workspace::root;
 use aws::dispatch::Event;
 use churn::Churn;
+use inventory::Inventory;
 use serde_json::{Value, json};
 use serving::error::Error;
 use serving::ports::MemoryStore;
+use serving::predictor::Predictor;
 use serving::problem::Problem;
 use serving::service::{Service, problem_response};
 use std::collections::BTreeSet;
@@ -17,22 +19,39 @@ use std::collections::BTreeSet;
 /// The id of every request here.
 const REQUEST_ID: &str = "request-1";
 
-#[tokio::test]
-async fn every_event_has_the_answer_of_its_snapshot() {
-    let service = shop::service().await;
-    for (name, payload) in shop::events() {
+async fn every_event_of<P: Predictor>() {
+    let service = shop::service::<P>().await;
+    for (name, payload) in shop::events::<P>() {
         let answer = rounded(answer(&service, &payload).await);
         insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {
-            insta::assert_json_snapshot!(name, answer);
+            insta::assert_json_snapshot!(snapshot::<P>(&name), answer);
         });
     }
 }
 
+fn snapshot<P: Predictor>(event: &str) -> String {
+    format!("{}-{event}", P::NAME)
+}
+
+#[tokio::test]
+async fn every_churn_event_has_the_answer_of_its_snapshot() {
+    every_event_of::<Churn>().await;
+}
+
+#[tokio::test]
+async fn every_inventory_event_has_the_answer_of_its_snapshot() {
+    every_event_of::<Inventory>().await;
+}
+
 #[test]
 fn no_snapshot_is_left_of_an_event_that_is_gone() {
-    let events: BTreeSet<String> = shop::events()
-        .into_iter()
-        .map(|(name, _)| format!("{name}.snap"))
+    let of = |(name, _): (String, String)| name;
+    let churn = shop::events::<Churn>().into_iter().map(of);
+    let inventory = shop::events::<Inventory>().into_iter().map(of);
+    let events: BTreeSet<String> = churn
+        .map(|name| snapshot::<Churn>(&name))
+        .chain(inventory.map(|name| snapshot::<Inventory>(&name)))
+        .map(|name| format!("{name}.snap"))
         .collect();
     let folder = root().join("tests/storecast/snapshots");
     let snapshots = std::fs::read_dir(folder)
@@ -45,7 +64,10 @@ fn no_snapshot_is_left_of_an_event_that_is_gone() {
 }
 
 /// What the function answers, as its binary would but for the clock.
-pub(crate) async fn answer(service: &Service<Churn, MemoryStore>, payload: &str) -> Value {
+pub(crate) async fn answer<P: Predictor>(
+    service: &Service<P, MemoryStore>,
+    payload: &str,
+) -> Value {
     match Event::read(payload) {
         Event::Http(request) => {
             over_http(service.handle_http(request, REQUEST_ID, NOW).await.into())

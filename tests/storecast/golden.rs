@@ -67,7 +67,7 @@ fn there_are_rows_of_every_kind() {
 
 #[tokio::test]
 async fn histories_become_the_columns_of_training_in_all_bits() {
-    let model = shop::served().await.model;
+    let model = shop::served::<Churn>().await.model;
     for row in golden().rows.iter().filter(|row| row.entity.is_some()) {
         let case = Churn::golden_case(row).unwrap().expect("a case");
         let mut computed = Matrix::new(model.scorer.columns());

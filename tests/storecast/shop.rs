@@ -1,4 +1,8 @@
-//! A small shop with the committed model: what the request path is tested on.
+//! A small shop with the committed models: what the request path is tested on.
+
+mod skus;
+
+pub(crate) use skus::{DEMAND_THROUGH, FAST, NEW, SLOW, skus};
 
 use crate::workspace::root;
 use bytes::Bytes;
@@ -9,7 +13,7 @@ use features::time::{LocalDay, SECONDS_PER_DAY, Timestamp};
 use offline::model_folder;
 use serde_json::Value;
 use serving::ports::{HistoryStore, MemoryStore};
-use serving::predictor::Served;
+use serving::predictor::{Predictor, Served};
 use serving::registry::{ModelFiles, load_served, publish};
 use serving::service::{HttpRequest, HttpResponse, Service};
 
@@ -31,17 +35,26 @@ pub(crate) const ODD_ID: &str = "ünï/½ 100%";
 pub(crate) const PRIVATE_ID: &str = "customer-jane-doe-4711";
 
 pub(crate) fn model_files() -> ModelFiles {
-    model_folder::read_model(&root().join("models/churn")).expect("the committed model")
+    model_files_of::<Churn>()
 }
 
 pub(crate) fn policy_file() -> Bytes {
-    model_folder::read_policy(&root().join("models/churn")).expect("the committed policy")
+    policy_file_of::<Churn>()
+}
+
+pub(crate) fn model_files_of<P: Predictor>() -> ModelFiles {
+    model_folder::read_model::<P>(&root().join("models").join(P::NAME)).expect("the committed model")
+}
+
+pub(crate) fn policy_file_of<P: Predictor>() -> Bytes {
+    model_folder::read_policy(&root().join("models").join(P::NAME)).expect("the committed policy")
 }
 
 /// The committed model and policy, published and loaded as a function does.
-pub(crate) async fn served() -> Served<Churn> {
+pub(crate) async fn served<P: Predictor>() -> Served<P> {
     let registry = MemoryStore::default();
-    publish::<Churn>(&registry, &registry, model_files(), policy_file(), None)
+    let (files, policy) = (model_files_of::<P>(), policy_file_of::<P>());
+    publish::<P>(&registry, &registry, files, policy, None)
         .await
         .expect("a good model");
     load_served(&registry, &registry, None)
@@ -49,8 +62,8 @@ pub(crate) async fn served() -> Served<Churn> {
         .expect("what was published")
 }
 
-/// The function over the small shop.
-pub(crate) async fn service() -> Service<Churn, MemoryStore> {
+/// A function over the small shop.
+pub(crate) async fn service<P: Predictor>() -> Service<P, MemoryStore> {
     let store = MemoryStore::default();
     fill(&store).await;
     Service::new(store, Ok(served().await))
@@ -67,6 +80,7 @@ pub(crate) async fn fill(store: &impl HistoryStore) {
         .set_complete_through(CUSTOMER, COMPLETE_THROUGH)
         .await
         .expect("room");
+    skus::fill(store).await;
 }
 
 fn histories() -> Vec<(&'static str, CustomerHistory)> {
@@ -148,8 +162,8 @@ impl From<HttpResponse> for Answer {
     }
 }
 
-pub(crate) async fn call<S: HistoryStore>(
-    service: &Service<Churn, S>,
+pub(crate) async fn call<P: Predictor, S: HistoryStore>(
+    service: &Service<P, S>,
     method: &str,
     path: &str,
     body: impl Into<Vec<u8>>,
@@ -174,11 +188,11 @@ pub(crate) async fn post<S: HistoryStore>(
     call(service, "POST", "/v1/churn", body).await
 }
 
-/// Every file of `events/churn`: its name without `.json`, and its text.
-pub(crate) fn events() -> Vec<(String, String)> {
-    let folder = root().join("events/churn");
+/// Every event file of a function: its name without `.json`, and its text.
+pub(crate) fn events<P: Predictor>() -> Vec<(String, String)> {
+    let folder = root().join("events").join(P::NAME);
     let mut events: Vec<_> = std::fs::read_dir(folder)
-        .expect("events/churn")
+        .expect("events of the function")
         .map(|entry| entry.expect("a readable folder").path())
         .map(|path| {
             let name = path

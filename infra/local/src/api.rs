@@ -4,7 +4,7 @@ use crate::stack::Failure;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// Customers of one call.
+/// Customers or SKUs of one call.
 const BATCH: usize = 100;
 
 /// Calls the functions over HTTP.
@@ -25,33 +25,52 @@ impl Api {
         }
     }
 
+    /// Where the functions answer.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     /// `GET /v1/customers/{customer_id}/churn`.
     pub fn churn_of(&self, customer_id: &str) -> Result<Value, Failure> {
-        let mut response = self
-            .agent
-            .get(format!("{}/v1/customers/{customer_id}/churn", self.url))
-            .call()?;
-        let status = response.status().as_u16();
-        checked(status, response.body_mut().read_json()?)
+        self.get(&format!("/v1/customers/{customer_id}/churn"))
+    }
+
+    /// `GET /v1/skus/{sku_id}/inventory`.
+    pub fn inventory_of(&self, sku_id: &str) -> Result<Value, Failure> {
+        self.get(&format!("/v1/skus/{sku_id}/inventory"))
     }
 
     /// `POST /v1/churn` for any number of customers, 100 a call.
     pub fn churn(&self, ids: &[String]) -> Result<Vec<Value>, Failure> {
-        let mut answers = Vec::new();
-        for batch in ids.chunks(BATCH) {
-            let customers: Vec<_> = batch
-                .iter()
-                .map(|id| json!({ "customer_id": id }))
-                .collect();
-            let body = json!({ "customers": customers });
-            let mut response = self
-                .agent
-                .post(format!("{}/v1/churn", self.url))
-                .send_json(body)?;
+        self.post("/v1/churn", "customers", "customer_id", ids)
+    }
+
+    /// `POST /v1/inventory` for any number of SKUs, 100 a call.
+    pub fn inventory(&self, ids: &[String]) -> Result<Vec<Value>, Failure> {
+        self.post("/v1/inventory", "skus", "sku_id", ids)
+    }
+
+    fn get(&self, path: &str) -> Result<Value, Failure> {
+        let mut response = self.agent.get(format!("{}{path}", self.url)).call()?;
+        let status = response.status().as_u16();
+        checked(status, response.body_mut().read_json()?)
+    }
+
+    fn post(
+        &self,
+        path: &str,
+        list: &str,
+        id: &str,
+        ids: &[String],
+    ) -> Result<Vec<Value>, Failure> {
+        let ask = |batch: &[String]| {
+            let named: Vec<_> = batch.iter().map(|value| json!({ id: value })).collect();
+            let request = self.agent.post(format!("{}{path}", self.url));
+            let mut response = request.send_json(json!({ list: named }))?;
             let status = response.status().as_u16();
-            answers.push(checked(status, response.body_mut().read_json()?)?);
-        }
-        Ok(answers)
+            checked(status, response.body_mut().read_json()?)
+        };
+        ids.chunks(BATCH).map(ask).collect()
     }
 }
 

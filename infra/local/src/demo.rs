@@ -2,21 +2,25 @@
 
 #![expect(clippy::print_stdout, reason = "a demo is for people to read")]
 
+mod churn;
 mod draw;
+mod inventory;
 
 use crate::api::Api;
 use crate::servers::Server;
 use crate::stack::{
     Failure, Plan, StoreName, Stores, environment, read_shop, start_functions, start_stores,
 };
-use draw::{bar, money, signed_bar};
+use features::demand::{DemandHistory, day_of};
+use features::time::LocalDay;
+use offline::entity::Entity;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use serving::registry::ModelPointer;
 use std::path::Path;
 use std::time::Instant;
 
-/// Rows of the table of customers worth acting on.
-const SHOWN: usize = 10;
+/// Products that the demo asks about.
+const BUSIEST: usize = 500;
 
 /// Runs the demo and ends.
 pub fn run(plan: &Plan) -> Result<(), Failure> {
@@ -41,9 +45,9 @@ pub fn run(plan: &Plan) -> Result<(), Failure> {
         .build()?;
     let stores = runtime.block_on(start_stores(plan, histories))?;
     steps.done(&format!(
-        "S3 at {}: model {} published and verified",
+        "S3 at {}: published and verified {}",
         stores.s3.url(),
-        stores.model.version
+        versions(&stores)
     ));
     for kind in &stores.loaded {
         steps.done(&format!(
@@ -54,9 +58,12 @@ pub fn run(plan: &Plan) -> Result<(), Failure> {
     }
     let log = plan.work.join("functions.log");
     let functions = start_functions(plan, &stores, &log)?;
-    let ids = customer_ids(&stores)?;
+    let (customers, skus) = (customer_ids(&stores)?, busiest_skus(&stores)?);
     let _rest = runtime.block_on(stop(stores, plan.stop))?;
-    ask(&functions.url(), &ids, &mut steps).map_err(|failure| with_log(&failure, &log))?;
+    let api = Api::new(functions.url());
+    ask_churn(&api, &customers, &mut steps)
+        .and_then(|()| ask_inventory(&api, &skus, &mut steps))
+        .map_err(|failure| with_log(&failure, &log))?;
     println!(
         "What to try next: `make dev` keeps this running and prints calls to try; README says how to use your own shop."
     );
@@ -76,21 +83,41 @@ async fn stop(stores: Stores, which: Option<StoreName>) -> Result<Vec<Server>, F
 }
 
 /// Asks for everybody, then for the customer who is worth most, and shows both.
-fn ask(url: &str, ids: &[String], steps: &mut Steps) -> Result<(), Failure> {
-    let api = Api::new(url.to_owned());
+fn ask_churn(api: &Api, ids: &[String], steps: &mut Steps) -> Result<(), Failure> {
     let first = api.churn(&ids[..1])?;
-    steps.done(&format!(
-        "Lambda function `churn` at {url}: first answer, cold start included"
-    ));
+    steps.done("Lambda function `churn`: first answer, cold start included");
     let answers = api.churn(ids)?;
     steps.done(&format!(
-        "{} customers asked for, 100 a call: POST {url}/v1/churn",
-        ids.len()
+        "{} customers asked for, 100 a call: POST {}/v1/churn",
+        ids.len(),
+        api.url()
     ));
     println!();
-    show_all(&answers, &first[0]);
-    if let Some(customer_id) = most_worthwhile(&answers) {
-        show_one(&api.churn_of(&customer_id)?);
+    churn::show_all(&answers, &first[0]);
+    if let Some(customer_id) = churn::most_worthwhile(&answers) {
+        churn::show_one(&api.churn_of(&customer_id)?);
+    }
+    Ok(())
+}
+
+/// Asks what to order of the busiest products, then why for the one whose order saves most, and shows both.
+fn ask_inventory(api: &Api, ids: &[String], steps: &mut Steps) -> Result<(), Failure> {
+    if ids.is_empty() {
+        println!("The shop's orders name no products, so there is nothing to reorder.\n");
+        return Ok(());
+    }
+    api.inventory(&ids[..1])?;
+    steps.done("Lambda function `inventory`: first answer, cold start included");
+    let answers = api.inventory(ids)?;
+    steps.done(&format!(
+        "the {} busiest products asked for, 100 a call: POST {}/v1/inventory",
+        ids.len(),
+        api.url()
+    ));
+    println!();
+    inventory::show_list(&answers);
+    if let Some(sku_id) = inventory::most_urgent(&answers) {
+        inventory::show_one(&api.inventory_of(&sku_id)?);
     }
     Ok(())
 }
@@ -118,12 +145,15 @@ pub fn dev(plan: &Plan) -> Result<(), Failure> {
     let ids = customer_ids(&stores)?;
     let url = functions.url();
     println!(
-        "{} is up: {} customers, model {}. Ctrl-C ends it.\n",
+        "{} is up: {} customers, {}. Ctrl-C ends it.\n",
         shop.name,
         ids.len(),
-        stores.model.version
+        versions(&stores)
     );
     println!("  curl -s {url}/v1/customers/{}/churn", ids[0]);
+    if let Some(sku) = busiest_skus(&stores)?.first() {
+        println!("  curl -s {url}/v1/skus/{sku}/inventory");
+    }
     println!(
         "  curl -s {url}/v1/churn -d '{{\"customers\": [{{\"customer_id\": \"{}\"}}, {{\"customer_id\": \"{}\"}}]}}'",
         ids[0], ids[1]
@@ -143,12 +173,36 @@ pub fn dev(plan: &Plan) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The served models, for people.
+fn versions(stores: &Stores) -> String {
+    let named = |(name, pointer): &(&str, ModelPointer)| format!("{name} {}", pointer.version);
+    stores
+        .models
+        .iter()
+        .map(named)
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
 fn customer_ids(stores: &Stores) -> Result<Vec<String>, Failure> {
     Ok(stores
         .histories
         .customers()
         .map(|customer| customer.map(|(id, _)| id))
         .collect::<Result<_, _>>()?)
+}
+
+/// The products that sold most in the last four weeks; none where the shop has no products.
+fn busiest_skus(stores: &Stores) -> Result<Vec<String>, Failure> {
+    let until = day_of(DemandHistory::known(&stores.histories).1);
+    let from = LocalDay(until.0 - 28);
+    let mut sold = stores
+        .histories
+        .skus()
+        .map(|sku| sku.map(|(id, history)| (history.units(from, until), id)))
+        .collect::<Result<Vec<_>, _>>()?;
+    sold.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+    Ok(sold.into_iter().take(BUSIEST).map(|(_, id)| id).collect())
 }
 
 /// Says what was done and how long it took.
@@ -165,185 +219,14 @@ impl Steps {
     }
 }
 
-/// All results of all answers.
-fn results(answers: &[Value]) -> impl Iterator<Item = &Value> {
-    answers
-        .iter()
-        .filter_map(|answer| answer["results"].as_array())
-        .flatten()
-}
-
-fn show_all(answers: &[Value], first: &Value) {
-    let horizon = first["horizon_days"].as_f64().unwrap_or_default();
-    let currency = first["currency"].as_str().unwrap_or_default();
-    println!(
-        "WHO IS ABOUT TO LEAVE (no purchase in the {horizon} days after {}, when the orders end)\n",
-        text(&first["complete_through"])
-    );
-    let mut groups: BTreeMap<(u8, String), usize> = BTreeMap::new();
-    for result in results(answers) {
-        *groups.entry(group(result)).or_default() += 1;
-    }
-    let most = groups.values().copied().max().unwrap_or(1);
-    for ((_, name), count) in &groups {
-        println!(
-            "  {name:<22} {count:>6}  {}",
-            bar(*count as f64 / most as f64, 40)
-        );
-    }
-    let (value, cost) = (
-        total(answers, "expected_value_minor"),
-        total(answers, "expected_cost_minor"),
-    );
-    println!(
-        "\nWORTH DOING: expected gain {} {currency} net of {} {currency} cost; the {SHOWN} customers that bring most\n",
-        money(value),
-        money(cost)
-    );
-    println!("{}", table(answers));
-    println!(
-        "Uplifts in the policy are assumptions until the control group has measured them; the answer says so.\n"
-    );
-}
-
-fn group(result: &Value) -> (u8, String) {
-    let band = result["risk_band"].as_str().unwrap_or_default();
-    match result["state"].as_str().unwrap_or_default() {
-        "scored" => match band {
-            "high" => (0, "high risk".to_owned()),
-            "medium" => (1, "medium risk".to_owned()),
-            "low" => (2, "low risk".to_owned()),
-            other => (3, other.to_owned()),
-        },
-        "lapsed" => (4, "lapsed (win back)".to_owned()),
-        other => (5, other.to_owned()),
-    }
-}
-
-fn total(answers: &[Value], field: &str) -> i64 {
-    answers
-        .iter()
-        .filter_map(|answer| answer[field].as_i64())
-        .sum()
-}
-
-/// Scored customers, the highest expected value first.
-fn by_value(answers: &[Value]) -> Vec<&Value> {
-    let mut scored: Vec<&Value> = results(answers)
-        .filter(|result| result["state"] == "scored")
-        .collect();
-    scored.sort_by_key(|result| {
-        let value = result["decision"]["expected_value_minor"]
-            .as_i64()
-            .unwrap_or_default();
-        (
-            std::cmp::Reverse(value),
-            text(&result["customer_id"]).to_owned(),
-        )
-    });
-    scored
-}
-
-fn most_worthwhile(answers: &[Value]) -> Option<String> {
-    by_value(answers)
-        .first()
-        .map(|result| text(&result["customer_id"]).to_owned())
-}
-
-fn table(answers: &[Value]) -> comfy_table::Table {
-    let mut table = comfy_table::Table::new();
-    table.load_style(comfy_table::presets::UTF8_BORDERS_ONLY);
-    table.set_header([
-        "customer",
-        "leaves with",
-        "gain",
-        "cost",
-        "do",
-        "main reason for the risk",
-    ]);
-    for result in by_value(answers).into_iter().take(SHOWN) {
-        let decision = &result["decision"];
-        table.add_row([
-            text(&result["customer_id"]).to_owned(),
-            percent(&result["churn_probability"]),
-            money(
-                decision["expected_value_minor"]
-                    .as_i64()
-                    .unwrap_or_default(),
-            ),
-            money(decision["expected_cost_minor"].as_i64().unwrap_or_default()),
-            text(&decision["title"]).to_owned(),
-            main_reason(result),
-        ]);
-    }
-    table
-}
-
-/// The strongest reason that raises the risk, or the strongest one of all.
-fn main_reason(result: &Value) -> String {
-    let reasons = result["reasons"].as_array().cloned().unwrap_or_default();
-    let raising = reasons.iter().find(|reason| reason["effect"] == "raises");
-    raising
-        .or(reasons.first())
-        .map_or_else(String::new, |reason| text(&reason["sentence"]).to_owned())
-}
-
-fn show_one(answer: &Value) {
-    let result = &answer["results"][0];
-    println!(
-        "WHY, for customer {} ({} to leave, {} risk); reasons add up to the log-odds {:.3}\n",
-        text(&result["customer_id"]),
-        percent(&result["churn_probability"]),
-        text(&result["risk_band"]),
-        result["log_odds"].as_f64().unwrap_or_default()
-    );
-    println!(
-        "  {:>7.3}             the average customer",
-        result["base_log_odds"].as_f64().unwrap_or_default()
-    );
-    for reason in result["reasons"].as_array().into_iter().flatten() {
-        let log_odds = reason["log_odds"].as_f64().unwrap_or_default();
-        println!(
-            "  {log_odds:>+7.3} {} {}",
-            signed_bar(log_odds, 1.5, 5),
-            text(&reason["sentence"])
-        );
-    }
-    println!("\nWHAT EACH OPTION IS WORTH\n");
-    for option in result["decision"]["alternatives"]
-        .as_array()
-        .into_iter()
-        .flatten()
-    {
-        let break_even = match option["break_even_uplift"].as_f64() {
-            Some(uplift) => format!(
-                ", uplift {} ({}), pays above {:.1} %",
-                percent(&option["uplift"]),
-                text(&option["uplift_source"]),
-                uplift * 100.0
-            ),
-            None => String::new(),
-        };
-        println!(
-            "  {:<18} gain {:>8}  cost {:>7}{break_even}",
-            text(&option["intervention"]),
-            money(option["expected_value_minor"].as_i64().unwrap_or_default()),
-            money(option["expected_cost_minor"].as_i64().unwrap_or_default()),
-        );
-    }
-    println!(
-        "\n  chosen: {} ({})\n",
-        text(&result["decision"]["title"]),
-        text(&result["decision"]["because"])
-    );
-}
-
+/// A share as people read it.
 fn percent(value: &Value) -> String {
     value
         .as_f64()
         .map_or_else(|| "-".to_owned(), |p| format!("{:.1} %", p * 100.0))
 }
 
+/// A text of an answer.
 fn text(value: &Value) -> &str {
     value.as_str().unwrap_or("-")
 }

@@ -46,9 +46,9 @@ struct What {
     /// Shop file
     #[arg(long, default_value = "models/shops/completejourney.toml")]
     shop: PathBuf,
-    /// Folder of the churn model
-    #[arg(long, default_value = "models/churn")]
-    model: PathBuf,
+    /// Folder of the models
+    #[arg(long, default_value = "models")]
+    models: PathBuf,
     /// Folder for what is made on the way
     #[arg(long, default_value = ".storecast")]
     work: PathBuf,
@@ -81,7 +81,7 @@ fn plan(what: What, function_port: u16, s3_port: u16, dynamo_port: u16) -> Resul
     Ok(Plan {
         root,
         shop: what.shop,
-        model: what.model,
+        models: what.models,
         work: what.work,
         s3_port,
         dynamo_port,

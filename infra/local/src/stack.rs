@@ -6,14 +6,15 @@ use aws::admin::{ensure_bucket, ensure_table};
 use aws::clients::{Clients, LOCAL_ACCESS_KEY, LOCAL_REGION, LOCAL_SECRET_KEY};
 use aws::dynamo::DynamoStore;
 use aws::s3::S3Artifacts;
-use churn::Churn;
 use offline::histories::Histories;
 use offline::ingest::Options;
-use offline::model_folder;
 use offline::shop::Shop;
 use offline::store::{Loaded, write_all};
+use offline::{for_predictor, functions, model_folder};
+use serving::predictor::Predictor;
 use serving::registry::{self, ModelPointer};
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 
 /// Whatever goes wrong, in words for people.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -30,8 +31,8 @@ pub struct Plan {
     pub root: PathBuf,
     /// The shop whose orders are loaded.
     pub shop: PathBuf,
-    /// Folder of the churn model and its policy.
-    pub model: PathBuf,
+    /// Folder of the models, one folder each.
+    pub models: PathBuf,
     /// Where S3 files and histories are kept.
     pub work: PathBuf,
     /// Port of S3; 0 for any.
@@ -59,8 +60,8 @@ pub struct Stores {
     pub s3: Server,
     /// The DynamoDB server.
     pub dynamo: Server,
-    /// The served churn model.
-    pub model: ModelPointer,
+    /// The served models, by function.
+    pub models: Vec<(&'static str, ModelPointer)>,
     /// What was loaded, by kind.
     pub loaded: Vec<Loaded>,
     /// The shop's histories.
@@ -75,7 +76,7 @@ pub fn read_shop(plan: &Plan) -> Result<(Shop, Histories), Failure> {
     Ok((shop, histories))
 }
 
-/// Starts both servers, makes bucket and table, publishes the model and loads the histories.
+/// Starts both servers, makes bucket and table, publishes the models and loads the histories.
 pub async fn start_stores(plan: &Plan, histories: Histories) -> Result<Stores, Failure> {
     let folder = plan.work.join("s3");
     // What an earlier run left is not this run's: every start is a first start.
@@ -89,18 +90,34 @@ pub async fn start_stores(plan: &Plan, histories: Histories) -> Result<Stores, F
     ensure_table(&clients, TABLE).await?;
     let store = DynamoStore::new(clients.dynamo.clone(), TABLE);
     let artifacts = S3Artifacts::new(clients.s3.clone(), MODEL_BUCKET, "");
-    let (files, policy) = (
-        model_folder::read_model(&plan.model)?,
-        model_folder::read_policy(&plan.model)?,
-    );
-    let model = registry::publish::<Churn>(&artifacts, &store, files, policy, None).await?;
+    let mut models = Vec::new();
+    for name in functions::NAMES {
+        let published = for_predictor!(name, publish::<P>(plan, &artifacts, &store));
+        models.push((name, published.await?));
+    }
     let loaded = write_all(&store, &histories, &|_| ()).await?;
     Ok(Stores {
         s3,
         dynamo,
-        model,
+        models,
         loaded,
         histories,
+    })
+}
+
+/// The future is boxed, because every predictor's is of another type.
+fn publish<'a, P: Predictor>(
+    plan: &Plan,
+    artifacts: &'a S3Artifacts,
+    pointers: &'a DynamoStore,
+) -> Pin<Box<dyn Future<Output = Result<ModelPointer, Failure>> + 'a>> {
+    let folder = plan.models.join(P::NAME);
+    Box::pin(async move {
+        let (files, policy) = (
+            model_folder::read_model::<P>(&folder)?,
+            model_folder::read_policy(&folder)?,
+        );
+        Ok(registry::publish::<P>(artifacts, pointers, files, policy, None).await?)
     })
 }
 

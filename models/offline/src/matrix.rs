@@ -178,6 +178,10 @@ pub fn write<P: Train<History: Entity>>(
     let description = describe::<P>(shop, &cutoffs, parts.finish());
     write_json(&out.join("matrix.json"), &description)?;
     write_json(&out.join("artifacts.json"), &artifacts)?;
+    for (name, bytes) in P::TABLES.iter().zip(P::tables(&artifacts)) {
+        let path = out.join(name);
+        std::fs::write(&path, bytes).map_err(|source| file_error(&path, source))?;
+    }
     write_json(&out.join("golden_histories.json"), &picker.finish())?;
     Ok(Written {
         rows: written,

@@ -3,6 +3,7 @@
 use crate::evaluate::LogisticBaseline;
 use bytes::Bytes;
 use serving::manifest::{ARTIFACTS_FILE, GOLDEN_FILE, MANIFEST_FILE, MODEL_FILE, POLICY_FILE};
+use serving::predictor::Predictor;
 use serving::registry::ModelFiles;
 use std::path::Path;
 
@@ -31,8 +32,10 @@ pub enum FolderError {
 }
 
 /// The files of a model version.
-pub fn read_model(folder: &Path) -> Result<ModelFiles, FolderError> {
+pub fn read_model<P: Predictor>(folder: &Path) -> Result<ModelFiles, FolderError> {
+    let tables = P::TABLES.iter().map(|file| read(folder, file));
     Ok(ModelFiles {
+        tables: tables.collect::<Result<_, _>>()?,
         manifest: read(folder, MANIFEST_FILE)?,
         graph: read(folder, MODEL_FILE)?,
         artifacts: read(folder, ARTIFACTS_FILE)?,

@@ -18,10 +18,12 @@ pub enum CodecError {
     #[error("decode history: no bytes")]
     Empty,
     /// A layout of another version of this code.
-    #[error("decode history: layout version {found}, this code reads {VERSION}")]
+    #[error("decode history: layout version {found}, this code reads {reads}")]
     UnknownVersion {
         /// The version byte found.
         found: u8,
+        /// The version of this code.
+        reads: u8,
     },
     /// Cut short, damaged, or an index beyond its table.
     #[error("decode history: {reason}")]
@@ -92,7 +94,7 @@ pub fn encode(history: &CustomerHistory) -> Vec<u8> {
 pub struct Fitted {
     /// At most as many as asked for.
     pub bytes: Vec<u8>,
-    /// How many of the oldest events (orders here) did not fit.
+    /// How many of the oldest events (orders here, days of a demand history) did not fit.
     pub events_left_out: usize,
 }
 
@@ -129,7 +131,10 @@ pub fn encode_within(history: &CustomerHistory, limit: usize) -> Fitted {
 pub fn decode(bytes: &[u8]) -> Result<CustomerHistory, CodecError> {
     let (&found, body) = bytes.split_first().ok_or(CodecError::Empty)?;
     if found != VERSION {
-        return Err(CodecError::UnknownVersion { found });
+        return Err(CodecError::UnknownVersion {
+            found,
+            reads: VERSION,
+        });
     }
     let damaged = |reason: String| CodecError::Damaged { reason };
     let (stored, rest): (Stored, _) =

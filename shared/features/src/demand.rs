@@ -4,11 +4,14 @@
 //! zero demand nor evidence of anything. Days are the shop's local days; an instant stands for the day it falls on in
 //! UTC, because whoever makes one from a local day takes the UTC midnight of that day ([`day_start`]).
 
+pub mod codec;
 pub mod forecast;
+pub mod view;
 
 use crate::history::History;
 use crate::time::{LocalDay, SECONDS_PER_DAY, Timestamp};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// What was sold on one local day. Returns are no negative demand: they come back as stock, not as fewer wishes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -163,6 +166,29 @@ impl DemandHistory {
     /// The day of the first sale.
     pub fn first_sale(&self) -> Option<LocalDay> {
         self.days.first().map(|day| day.day)
+    }
+}
+
+/// A SKU with its surroundings: demand moves with its category's season.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SkuHistory {
+    /// Its own.
+    pub demand: DemandHistory,
+    /// The sum over all SKUs of its category; `None` where the category is unknown.
+    pub category: Option<Arc<DemandHistory>>,
+}
+
+impl History for SkuHistory {
+    fn known_before(&self, cutoff: Timestamp) -> Self {
+        let category = self.category.as_ref();
+        Self {
+            demand: self.demand.known_before(cutoff),
+            category: category.map(|history| Arc::new(history.known_before(cutoff))),
+        }
+    }
+
+    fn event_count(&self) -> usize {
+        self.demand.event_count()
     }
 }
 

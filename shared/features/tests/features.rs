@@ -182,7 +182,10 @@ fn bytes_of_another_version_are_named() {
     assert_eq!(codec::decode(&[]), Err(CodecError::Empty));
     assert_eq!(
         codec::decode(&[9, 0]),
-        Err(CodecError::UnknownVersion { found: 9 })
+        Err(CodecError::UnknownVersion {
+            found: 9,
+            reads: codec::VERSION
+        })
     );
 }
 

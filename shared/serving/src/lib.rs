@@ -13,6 +13,7 @@
 //! | [`error`] | what can go wrong, split by who must act |
 //! | [`problem`] | RFC 9457; the only place that knows status codes |
 
+pub mod calendar;
 pub mod conformance;
 pub mod error;
 pub mod manifest;

@@ -114,7 +114,7 @@ pub struct Platt {
 }
 
 /// What is fitted after the model on rows it has not seen.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Calibration {
     /// A raw score becomes a probability.
@@ -123,29 +123,46 @@ pub enum Calibration {
     Dispersion(Dispersion),
 }
 
-/// Size of a negative binomial around a mean `mu`, whose variance is `mu + mu^2 / size`:
-/// `ln size = intercept + ln_mean ln mu + ln_horizon ln days + ln_past ln r`, `r` being what was seen before of the
-/// entity itself.
+/// Size `r` of a negative binomial around a mean `mu`, whose variance is `mu + mu^2 / r`:
+/// `ln r = intercept + ln_mean ln mu + sum of coefficient x column`.
 ///
 /// Source: Hilbe (2011), Negative Binomial Regression, 10.4 (heterogeneous negative binomial).
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Dispersion {
     /// Of the logarithm of the size.
     pub intercept: f64,
     /// Per unit of the logarithm of the mean.
     pub ln_mean: f64,
-    /// Per unit of the logarithm of the days that the mean is for.
-    pub ln_horizon: f64,
-    /// Per unit of the logarithm of the entity's own past dispersion.
-    pub ln_past: f64,
+    /// Per unit of a column of the model, by its name.
+    pub columns: BTreeMap<String, f64>,
+}
+
+impl Dispersion {
+    /// Sizes are held within `e^-6` (a few large counts among zeros) and `e^8` (Poisson, for every purpose).
+    const LOG_SIZES: (f64, f64) = (-6.0, 8.0);
+
+    /// The size for a mean above zero; `column` gives the value of a column, and one that is not known counts as 0.
+    ///
+    /// ```
+    /// use serving::manifest::Dispersion;
+    /// let fitted = Dispersion { intercept: 1.0, ln_mean: 0.5, columns: Default::default() };
+    /// assert_eq!(fitted.size(1.0, |_| f64::NAN), 1f64.exp());
+    /// ```
+    pub fn size(&self, mean: f64, column: impl Fn(&str) -> f64) -> f64 {
+        let known = |value: f64| if value.is_finite() { value } else { 0.0 };
+        let terms = self.columns.iter();
+        let terms = terms.map(|(name, coefficient)| coefficient * known(column(name)));
+        let log_size = self.intercept + self.ln_mean * mean.ln() + terms.sum::<f64>();
+        log_size.clamp(Self::LOG_SIZES.0, Self::LOG_SIZES.1).exp()
+    }
 }
 
 impl Platt {
     /// That of a manifest; the identity where it has none.
     pub fn of(manifest: &Manifest) -> Self {
-        match manifest.calibration {
-            Some(Calibration::Platt(platt)) => platt,
+        match &manifest.calibration {
+            Some(Calibration::Platt(platt)) => *platt,
             _ => Self {
                 slope: 1.0,
                 intercept: 0.0,

@@ -4,6 +4,7 @@ use crate::error::Error;
 use crate::manifest::{GoldenRow, Manifest};
 use crate::model::{Contributions, ModelError, Scorer};
 use crate::ports::HistoryStore;
+use bytes::Bytes;
 use features::feature_set::ColumnInfo;
 use features::history::History;
 use features::matrix::Matrix;
@@ -31,6 +32,20 @@ pub trait Predictor: Sized + Send + Sync + 'static {
     type Artifacts: Serialize + DeserializeOwned + Send + Sync + 'static;
     /// What the shop decides: `policy.json`, versioned apart from the model.
     type Policy: DeserializeOwned + Send + Sync + 'static;
+
+    /// Names of the binary files that belong to the artifacts: what would be too large or too slow as JSON.
+    const TABLES: &'static [&'static str] = &[];
+
+    /// Puts the tables, in the order of [`TABLES`](Self::TABLES), into artifacts that were read from JSON; refuses what
+    /// does not belong to them.
+    fn attach_tables(_artifacts: &mut Self::Artifacts, _tables: &[Bytes]) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// The tables of fitted artifacts, as files hold them.
+    fn tables(_artifacts: &Self::Artifacts) -> Vec<Vec<u8>> {
+        Vec::new()
+    }
 
     /// The routes this function answers.
     fn routes() -> &'static [Route<Self::Request>];

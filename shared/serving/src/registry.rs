@@ -17,7 +17,7 @@ use crate::manifest::{
 use crate::ports::{ArtifactStore, PointerStore, StoreError};
 use crate::predictor::{Predictor, Served};
 use bytes::Bytes;
-use futures_util::future::{try_join, try_join4};
+use futures_util::future::{try_join_all, try_join3, try_join4};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -89,8 +89,10 @@ pub async fn load_served<P: Predictor>(
         fetch(artifacts, &fitted),
         fetch(artifacts, &golden),
     );
-    let ((manifest, graph, fitted, golden), policy_file) =
-        try_join(files, fetch(artifacts, &policy_key)).await?;
+    let table_keys: Vec<String> = P::TABLES.iter().map(|file| key(file)).collect();
+    let tables = try_join_all(table_keys.iter().map(|key| fetch(artifacts, key)));
+    let ((manifest, graph, fitted, golden), tables, policy_file) =
+        try_join3(files, tables, fetch(artifacts, &policy_key)).await?;
     same_hash(MANIFEST_FILE, &manifest, &model.manifest_sha256)?;
     same_hash(POLICY_FILE, &policy_file, &policy.sha256)?;
     let files = ModelFiles {
@@ -98,6 +100,7 @@ pub async fn load_served<P: Predictor>(
         graph,
         artifacts: fitted,
         golden,
+        tables,
     };
     with_policy(verify_model(&files, runtime_library)?, &policy_file)
 }
@@ -152,7 +155,9 @@ pub async fn publish<P: Predictor>(
         (ARTIFACTS_FILE, files.artifacts),
         (GOLDEN_FILE, files.golden),
     ];
-    for (file, bytes) in named.into_iter().chain([(MANIFEST_FILE, files.manifest)]) {
+    let tables = P::TABLES.iter().copied().zip(files.tables);
+    let manifest = [(MANIFEST_FILE, files.manifest)];
+    for (file, bytes) in named.into_iter().chain(tables).chain(manifest) {
         put_once(artifacts, &model_key(P::NAME, &version, file), bytes).await?;
     }
     put_once(artifacts, &policy_file, policy).await?;

@@ -277,7 +277,8 @@ pub fn check_id(id: &str, pointer: &str) -> Result<(), CallerError> {
     check_text(id, pointer)
 }
 
-fn check_text(text: &str, pointer: &str) -> Result<(), CallerError> {
+/// Refuses overlong text.
+pub fn check_text(text: &str, pointer: &str) -> Result<(), CallerError> {
     if text.len() > ID_LIMIT_BYTES {
         let reason = format!("{} bytes, at most {ID_LIMIT_BYTES} allowed", text.len());
         return Err(value_error(pointer.to_owned(), reason));

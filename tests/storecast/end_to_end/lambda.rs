@@ -132,12 +132,12 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// Starts the release binary with these settings and no others.
-    pub(super) fn start(lambda: &Lambda, settings: &[(&str, String)]) -> Self {
-        let mut child = Command::new(program("churn"))
+    /// Starts the release binary of a function with these settings and no others.
+    pub(super) fn start(function: &str, lambda: &Lambda, settings: &[(&str, String)]) -> Self {
+        let mut child = Command::new(program(function))
             .env_clear()
             .env("AWS_LAMBDA_RUNTIME_API", &lambda.address)
-            .env("AWS_LAMBDA_FUNCTION_NAME", "churn")
+            .env("AWS_LAMBDA_FUNCTION_NAME", function)
             .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
             .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "512")
             .envs(settings.iter().map(|(name, value)| (name, value)))

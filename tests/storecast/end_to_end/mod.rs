@@ -10,9 +10,11 @@ use aws::dispatch::{Event, GatewayResponse};
 use aws::dynamo::DynamoStore;
 use aws::s3::S3Artifacts;
 use churn::Churn;
+use inventory::Inventory;
 use lambda::{Lambda, Process, Reply};
 use local::servers::{Server, start_dynamo, start_s3};
 use serde_json::{Value, json};
+use serving::predictor::Predictor;
 use serving::registry::publish;
 use tempfile::TempDir;
 
@@ -36,15 +38,8 @@ impl Stack {
         ensure_table(&clients, TABLE).await.expect("a table");
         let store = DynamoStore::new(clients.dynamo, TABLE);
         let artifacts = S3Artifacts::new(clients.s3, BUCKET, "");
-        publish::<Churn>(
-            &artifacts,
-            &store,
-            shop::model_files(),
-            shop::policy_file(),
-            None,
-        )
-        .await
-        .expect("a good model");
+        release::<Churn>(&artifacts, &store).await;
+        release::<Inventory>(&artifacts, &store).await;
         shop::fill(&store).await;
         Self { s3, dynamo, files }
     }
@@ -63,6 +58,13 @@ impl Stack {
             ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
         ]
     }
+}
+
+async fn release<P: Predictor>(artifacts: &S3Artifacts, pointers: &DynamoStore) {
+    let (files, policy) = (shop::model_files_of::<P>(), shop::policy_file_of::<P>());
+    publish::<P>(artifacts, pointers, files, policy, None)
+        .await
+        .expect("a good model");
 }
 
 fn http(method: &str, path: &str, body: &Value) -> String {
@@ -110,12 +112,21 @@ fn lines<'a>(log: &'a [Value], level: &str) -> Vec<&'a Value> {
 }
 
 #[tokio::test]
-async fn the_binary_answers_every_event_as_the_library_does() {
+async fn the_churn_binary_answers_every_event_as_the_library_does() {
+    the_binary_answers_as_the_library::<Churn>().await;
+}
+
+#[tokio::test]
+async fn the_inventory_binary_answers_every_event_as_the_library_does() {
+    the_binary_answers_as_the_library::<Inventory>().await;
+}
+
+async fn the_binary_answers_as_the_library<P: Predictor>() {
     let stack = Stack::start().await;
-    let library = shop::service().await;
+    let library = shop::service::<P>().await;
     let mut lambda = Lambda::start().await;
-    let process = Process::start(&lambda, &stack.settings());
-    for (name, payload) in shop::events() {
+    let process = Process::start(P::NAME, &lambda, &stack.settings());
+    for (name, payload) in shop::events::<P>() {
         let reply = lambda.invoke(&payload).await;
         let expected = match Event::read(&payload) {
             Event::Http(request) => {
@@ -160,7 +171,7 @@ async fn the_binary_answers_every_event_as_the_library_does() {
 async fn a_direct_call_gets_its_problem_as_a_function_error() {
     let stack = Stack::start().await;
     let mut lambda = Lambda::start().await;
-    let process = Process::start(&lambda, &stack.settings());
+    let process = Process::start(Churn::NAME, &lambda, &stack.settings());
     let Reply::Error(error) = lambda.invoke(r#"{"customers": []}"#).await else {
         panic!("expected an error")
     };
@@ -185,7 +196,7 @@ async fn a_direct_call_gets_its_problem_as_a_function_error() {
 async fn logs_and_metrics_hold_no_id_and_no_payload() {
     let stack = Stack::start().await;
     let mut lambda = Lambda::start().await;
-    let process = Process::start(&lambda, &stack.settings());
+    let process = Process::start(Churn::NAME, &lambda, &stack.settings());
     let inline = json!({ "orders": [{ "order_id": "private-order-17", "placed_at": "2017-12-24T10:00:00Z",
         "lines": [{ "product_id": "private-product-23", "category": "private-category", "net_minor": 98_765_432 }] }] });
     let bodies = [
@@ -215,7 +226,7 @@ async fn logs_and_metrics_hold_no_id_and_no_payload() {
         }
     }
     let metrics: Vec<_> = log.iter().filter(|line| line["_aws"].is_object()).collect();
-    let version = shop::served().await.model.manifest.version;
+    let version = shop::served::<Churn>().await.model.manifest.version;
     assert_eq!(metrics.len(), 7, "one line per call");
     assert!(
         metrics
@@ -243,7 +254,7 @@ async fn logs_and_metrics_hold_no_id_and_no_payload() {
 async fn without_dynamodb_it_answers_503_and_the_log_names_the_table() {
     let stack = Stack::start().await;
     let mut lambda = Lambda::start().await;
-    let process = Process::start(&lambda, &stack.settings());
+    let process = Process::start(Churn::NAME, &lambda, &stack.settings());
     let event = http(
         "GET",
         &format!("/v1/customers/{FADING}/churn"),
@@ -287,7 +298,7 @@ async fn without_its_files_the_model_is_refused_and_the_log_says_what_is_missing
     let bucket = stack.files.path().join(BUCKET);
     std::fs::remove_dir_all(bucket.join("models")).expect("models in the bucket");
     let mut lambda = Lambda::start().await;
-    let process = Process::start(&lambda, &stack.settings());
+    let process = Process::start(Churn::NAME, &lambda, &stack.settings());
     let (code, problem) = status(
         &lambda
             .invoke(&http("GET", "/v1/customers/1/churn", &Value::Null))
@@ -321,7 +332,7 @@ async fn without_its_files_the_model_is_refused_and_the_log_says_what_is_missing
 #[tokio::test]
 async fn without_settings_it_ends_and_names_all_of_them() {
     let lambda = Lambda::start().await;
-    let (status, log) = Process::start(&lambda, &[]).ended();
+    let (status, log) = Process::start(Churn::NAME, &lambda, &[]).ended();
     assert!(!status.success());
     let [line] = log.as_slice() else {
         panic!("expected one line, found {log:?}")

@@ -151,6 +151,6 @@ async fn a_new_version_replaces_the_served_one_only_when_it_is_good() {
     let served = load_served::<Churn>(&good, &good, None).await;
     assert_eq!(
         served.map(|served| served.model.manifest.version).ok(),
-        Some(shop::served().await.model.manifest.version)
+        Some(shop::served::<Churn>().await.model.manifest.version)
     );
 }

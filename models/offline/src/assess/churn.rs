@@ -23,7 +23,7 @@ impl Assess for Churn {
         folder: &Path,
         runtime: Option<&Path>,
     ) -> Result<Assessed, Failure> {
-        let model = verify_model::<Self>(&model_folder::read_model(folder)?, runtime)?;
+        let model = verify_model::<Self>(&model_folder::read_model::<Self>(folder)?, runtime)?;
         let rows = TestRows::collect(&model, histories)?;
         let columns = Self::schema().columns;
         let names = columns.iter().map(|column| column.name).collect::<Vec<_>>();

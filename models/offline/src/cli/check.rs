@@ -24,7 +24,7 @@ impl Check {
 #[expect(clippy::print_stdout, reason = "the answer of a command for people")]
 fn check<P: Predictor>(given: &ModelFolder) -> Result<ExitCode, Failure> {
     let (folder, runtime) = (given.of::<P>(), given.onnxruntime.as_deref());
-    let model = verify_model::<P>(&model_folder::read_model(&folder)?, runtime)?;
+    let model = verify_model::<P>(&model_folder::read_model::<P>(&folder)?, runtime)?;
     let served = with_policy(model, &model_folder::read_policy(&folder)?)?;
     let manifest = &served.model.manifest;
     println!("{} {}: accepted", P::NAME, manifest.version);

@@ -42,7 +42,7 @@ impl Invoke {
 fn invoke<P: Predictor>(command: &Invoke) -> Result<ExitCode, Failure> {
     let event = std::fs::read(&command.data_file)?;
     let folder = command.folder.of::<P>();
-    let files = model_folder::read_model(&folder)?;
+    let files = model_folder::read_model::<P>(&folder)?;
     let model = verify_model::<P>(&files, command.folder.onnxruntime.as_deref())?;
     let served = with_policy(model, &model_folder::read_policy(&folder)?)?;
     let (_, histories) = command.data.load()?;

@@ -31,7 +31,7 @@ impl Publish {
 fn publish<P: Predictor>(given: &ModelFolder) -> Result<ExitCode, Failure> {
     let (folder, runtime_library) = (given.of::<P>(), given.onnxruntime.as_deref());
     let (files, policy) = (
-        model_folder::read_model(&folder)?,
+        model_folder::read_model::<P>(&folder)?,
         model_folder::read_policy(&folder)?,
     );
     let settings = Settings::from_environment()?;

@@ -3,20 +3,28 @@
 //! A bucket is `None` when nobody could buy in it: it changes nothing, it is not zero. Every forecast is the demand
 //! expected in each coming bucket, NaN when nothing was observed.
 
-/// Simple exponential smoothing, started at the first observation.
+/// Observations whose mean starts exponential smoothing.
+const START: usize = 4;
+
+/// Simple exponential smoothing, started at the mean of the first four observations.
 ///
 /// Source: Brown (1959), Statistical Forecasting for Inventory Control.
 ///
 /// ```
 /// use features::demand::forecast::ses;
-/// assert_eq!(ses(&[Some(4.0), None, Some(8.0)], 0.5), 6.0);
+/// let steady = [Some(4.0), None, Some(4.0), Some(4.0), Some(4.0), Some(8.0)];
+/// assert_eq!(ses(&steady, 0.5), 6.0);
 /// ```
 pub fn ses(buckets: &[Option<f64>], alpha: f64) -> f64 {
-    let mut observed = buckets.iter().flatten();
-    let Some(&first) = observed.next() else {
+    let observed = || buckets.iter().flatten();
+    let start: Vec<f64> = observed().take(START).copied().collect();
+    if start.is_empty() {
         return f64::NAN;
-    };
-    observed.fold(first, |level, demand| level + alpha * (demand - level))
+    }
+    let level = start.iter().sum::<f64>() / start.len() as f64;
+    observed()
+        .skip(START)
+        .fold(level, |level, demand| level + alpha * (demand - level))
 }
 
 /// Croston's method for intermittent demand: smoothed size over smoothed interval, both moved by sales only. NaN

@@ -22,6 +22,8 @@ pub struct ModelFiles {
     pub artifacts: Bytes,
     /// `golden.json`.
     pub golden: Bytes,
+    /// The predictor's own binary files, in the order of [`Predictor::TABLES`].
+    pub tables: Vec<Bytes>,
 }
 
 /// Checks a model on its own: hashes and sizes, name, columns, order, fingerprint, shapes, and golden rows from raw
@@ -32,14 +34,18 @@ pub fn verify_model<P: Predictor>(
 ) -> Result<Model<P>, Refusal> {
     let manifest: Manifest = parse(MANIFEST_FILE, &files.manifest)?;
     check_manifest::<P>(&manifest)?;
-    for (name, bytes) in [
+    let named = [
         (MODEL_FILE, &files.graph),
         (ARTIFACTS_FILE, &files.artifacts),
         (GOLDEN_FILE, &files.golden),
-    ] {
+    ];
+    let tables = P::TABLES.iter().copied().zip(&files.tables);
+    for (name, bytes) in named.into_iter().chain(tables) {
         check_file(&manifest, name, bytes)?;
     }
-    let artifacts: P::Artifacts = parse(ARTIFACTS_FILE, &files.artifacts)?;
+    let mut artifacts: P::Artifacts = parse(ARTIFACTS_FILE, &files.artifacts)?;
+    P::attach_tables(&mut artifacts, &files.tables)
+        .map_err(|reason| Refusal::unreadable("tables", reason))?;
     let loaded = model::load(&files.graph, runtime_library)?;
     check_graph(&manifest, &loaded)?;
     let model = Model {

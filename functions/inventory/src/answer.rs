@@ -1,0 +1,192 @@
+//! What inventory answers.
+
+use crate::planning::LeadTimeRule;
+use crate::policy::{Constraints, Costs, Plan, Shared, Target};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// Answer to one request.
+#[derive(Debug, Serialize)]
+pub struct Response {
+    /// The model that answered.
+    pub model_version: String,
+    /// The planning policy in force.
+    pub policy_version: String,
+    /// ISO 4217; every `_minor` amount is in its minor units.
+    pub currency: String,
+    /// The first day whose demand is not known; absent when every history came with the request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub complete_through: Option<String>,
+    /// Value of all orders.
+    pub order_value_minor: i64,
+    /// What the budget did, where one was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Shared>,
+    /// What the supplier's minimum did, where one was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub supplier_minimum: Option<Shared>,
+    /// One per SKU, in the order asked.
+    pub results: Vec<SkuResult>,
+}
+
+/// What is said of one SKU.
+#[derive(Debug, Serialize)]
+pub struct SkuResult {
+    /// As asked.
+    pub sku_id: String,
+    /// As asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub location: Option<String>,
+    /// The first day answered for: the one asked for, but not later than the data is complete.
+    pub as_of: String,
+    /// Days between the day asked for and the one answered for: how old the data is.
+    pub data_age_days: i64,
+    /// What is known.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+}
+
+/// A state decides what else is said.
+#[derive(Debug, Serialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum Outcome {
+    /// Forecast, and ordered for.
+    Planned(Box<Planned>),
+    /// Forecast only: nobody said how much there is.
+    ForecastOnly {
+        /// The demand.
+        forecast: Box<ForecastAnswer>,
+        /// What is missing.
+        note: String,
+    },
+    /// Not in the store, and without a history of its own.
+    Unknown {
+        /// What the state means.
+        note: String,
+    },
+}
+
+/// A forecast with the order that follows.
+#[derive(Debug, Serialize)]
+pub struct Planned {
+    /// The demand.
+    pub forecast: ForecastAnswer,
+    /// What was planned with, and where it comes from.
+    pub assumptions: Assumptions,
+    /// Value of the order.
+    pub order_value_minor: i64,
+    /// Change of the expected cost against ordering nothing; negative when the order pays.
+    pub cost_against_no_order_minor: i64,
+    /// The day by which stock is gone without an order, with a probability of one half; absent beyond the forecast.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub runs_out_median: Option<String>,
+    /// The same with a probability of one tenth.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub runs_out_early: Option<String>,
+    /// In one sentence.
+    pub because: String,
+    /// Every number of the decision.
+    pub plan: Plan,
+}
+
+/// What an order was planned with.
+#[derive(Debug, Serialize)]
+pub struct Assumptions {
+    /// Units on the shelf; negative is owed to customers.
+    pub on_hand: i64,
+    /// `request` or `store`.
+    pub stock_from: &'static str,
+    /// From placing an order to its arrival.
+    pub lead_time_days: LeadTimeRule,
+    /// Days to the next chance to order.
+    pub review_period_days: f64,
+    /// What the stock is for.
+    pub target: Target,
+    /// Minor units of money.
+    pub costs: Costs,
+    /// `request`, `price` (shares of the usual price) or `no price` (nothing is known, costs are 0).
+    pub costs_from: &'static str,
+    /// What limits the order.
+    pub constraints: Constraints,
+}
+
+/// Demand over the protection interval, and week by week.
+#[derive(Debug, Clone, Serialize)]
+pub struct ForecastAnswer {
+    /// `model`, or the name of the fallback that answered.
+    pub forecaster: &'static str,
+    /// Why this one.
+    pub because: String,
+    /// Lead time and review period: what an order must last for.
+    pub interval_days: f64,
+    /// Expected units.
+    pub mean: f64,
+    /// Standard deviation, units.
+    pub sd: f64,
+    /// Units that demand stays within with the probability of the name.
+    pub quantiles: Quantiles,
+    /// The coming weeks.
+    pub weeks: Vec<Week>,
+    /// Why the forecast is what it is; absent for a fallback, which has no model to explain.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub explained: Option<Explained>,
+}
+
+/// The model's forecast for the horizon that is nearest to the interval: `log_mean = base_log_mean + all log factors`.
+#[derive(Debug, Clone, Serialize)]
+pub struct Explained {
+    /// Days that were explained.
+    pub horizon_days: u16,
+    /// Natural logarithm of the expected units of these days.
+    pub log_mean: f64,
+    /// The same before any reason: the SKU's level times the days, and the model's average.
+    pub base_log_mean: f64,
+    /// Strongest first.
+    pub reasons: Vec<Reason>,
+}
+
+/// Quantiles of a demand in units.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Quantiles {
+    /// 10 %.
+    pub p10: f64,
+    /// The median.
+    pub p50: f64,
+    /// 80 %.
+    pub p80: f64,
+    /// 90 %.
+    pub p90: f64,
+    /// 95 %.
+    pub p95: f64,
+    /// 97.5 %.
+    pub p975: f64,
+}
+
+/// One coming week.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Week {
+    /// 1 is the week that begins now.
+    pub week: u32,
+    /// Expected units of this week.
+    pub mean: f64,
+    /// Demand from now to the end of this week.
+    pub until_its_end: Quantiles,
+}
+
+/// A business reason of the forecast: the sum of the exact contributions of its columns. It explains the forecast; it
+/// is not a cause.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Reason {
+    /// Name of the group of columns.
+    pub group: &'static str,
+    /// Signed share of the logarithm of the mean.
+    pub log_factor: f64,
+    /// What it multiplies the forecast by.
+    pub factor: f64,
+    /// `raises`, `lowers` or `leaves` the forecast as it is.
+    pub effect: &'static str,
+    /// In plain words.
+    pub sentence: String,
+    /// The columns behind it, by name; absent ones are not known.
+    pub values: BTreeMap<&'static str, f32>,
+}

@@ -1,0 +1,275 @@
+//! What inventory is asked.
+
+use crate::inline::InlineDemand;
+use crate::planning::LeadTimeRule;
+use crate::policy::{Arrival, Constraints, Costs, PolicyError, Stock, Target};
+use features::demand::DemandHistory;
+use features::time::LocalDay;
+use serde::Deserialize;
+use serving::calendar::parse_date;
+use serving::error::{CallerError, Error};
+use serving::wire::{check_id, parse_body, shown, value_error};
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// SKUs of one request.
+pub const SKUS_LIMIT: usize = 100;
+/// Largest budget in minor units.
+const BUDGET_LIMIT_MINOR: i64 = 1_000_000_000_000;
+/// Between a SKU and its location in the id of a record.
+const LOCATION_MARK: char = '@';
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body {
+    skus: Vec<BodySku>,
+    as_of: Option<String>,
+    budget_minor: Option<i64>,
+    supplier_minimum_minor: Option<i64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BodySku {
+    sku_id: String,
+    location: Option<String>,
+    history: Option<InlineDemand>,
+    on_hand: Option<i64>,
+    #[serde(default)]
+    backorders: u64,
+    on_order: Option<Vec<BodyArrival>>,
+    lead_time_days: Option<LeadTimeRule>,
+    review_period_days: Option<f64>,
+    costs: Option<Costs>,
+    target: Option<Target>,
+    constraints: Option<Constraints>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BodyArrival {
+    arrives: String,
+    quantity: u64,
+}
+
+/// `POST /v1/inventory`: up to 100 SKUs.
+#[derive(Debug)]
+pub struct Request {
+    /// What to answer for.
+    pub skus: Vec<Sku>,
+    /// The first day that is not known yet; the handler's day when left out.
+    pub as_of: Option<LocalDay>,
+    /// What the orders may cost together, in minor units; no limit when left out.
+    pub budget_minor: Option<i64>,
+    /// What the orders must cost together if anything is ordered; no limit when left out.
+    pub supplier_minimum_minor: Option<i64>,
+    /// Whether an unknown SKU fails the request (one asked for by its path) or is one result of many.
+    pub must_exist: bool,
+}
+
+/// One SKU of a request; what is left out comes from the store or from the planning policy.
+#[derive(Debug, Clone)]
+pub struct Sku {
+    /// The shop's id.
+    pub sku_id: String,
+    /// The shop's location, where stock is kept by location.
+    pub location: Option<String>,
+    /// Given in the request; read from the store when left out.
+    pub history: Option<Arc<DemandHistory>>,
+    /// Units on the shelf; negative is owed.
+    pub on_hand: Option<i64>,
+    /// Units owed beside a negative `on_hand`.
+    pub backorders: u64,
+    /// Open orders: the day each arrives, and its units.
+    pub on_order: Option<Vec<(LocalDay, u64)>>,
+    /// From placing an order to its arrival.
+    pub lead_time: Option<LeadTimeRule>,
+    /// Days to the next chance to order.
+    pub review_period_days: Option<f64>,
+    /// Minor units of money.
+    pub costs: Option<Costs>,
+    /// What the stock is for.
+    pub target: Option<Target>,
+    /// What limits the order.
+    pub constraints: Option<Constraints>,
+}
+
+impl Sku {
+    /// The id of its record in the store.
+    pub fn record_id(&self) -> String {
+        match &self.location {
+            Some(location) => format!("{}{LOCATION_MARK}{location}", self.sku_id),
+            None => self.sku_id.clone(),
+        }
+    }
+
+    /// The stock that the request names, in days from `as_of` on; what has arrived by then counts as due today.
+    pub fn stock(&self, as_of: LocalDay) -> Option<Stock> {
+        let on_hand = self.on_hand?;
+        let arrivals = self.on_order.iter().flatten();
+        Some(Stock {
+            on_hand,
+            backorders: self.backorders,
+            on_order: arrivals
+                .map(|(day, quantity)| Arrival {
+                    quantity: *quantity,
+                    arrives_in_days: days_until(*day, as_of),
+                })
+                .collect(),
+        })
+    }
+
+    fn named(sku_id: String, location: Option<String>) -> Self {
+        Self {
+            sku_id,
+            location,
+            history: None,
+            on_hand: None,
+            backorders: 0,
+            on_order: None,
+            lead_time: None,
+            review_period_days: None,
+            costs: None,
+            target: None,
+            constraints: None,
+        }
+    }
+}
+
+/// Days from `as_of` to `day`, 0 when it is past.
+pub fn days_until(day: LocalDay, as_of: LocalDay) -> f64 {
+    (f64::from(day.0) - f64::from(as_of.0)).max(0.0)
+}
+
+impl Request {
+    /// Parses a body.
+    pub fn parse(body: &[u8]) -> Result<Self, Error> {
+        let body: Body = parse_body(body)?;
+        if body.skus.is_empty() || body.skus.len() > SKUS_LIMIT {
+            let reason = format!("{} SKUs, 1 to {SKUS_LIMIT} allowed", body.skus.len());
+            return Err(value_error("/skus".into(), reason).into());
+        }
+        amount("budget_minor", body.budget_minor)?;
+        amount("supplier_minimum_minor", body.supplier_minimum_minor)?;
+        let as_of = body.as_of.as_deref();
+        let as_of = as_of.map(|text| parse_date(text, "/as_of")).transpose()?;
+        let mut seen = HashSet::new();
+        let numbered = body.skus.into_iter().enumerate();
+        let skus = numbered.map(|(index, sku)| {
+            let sku = sku.parse(&format!("/skus/{index}"))?;
+            if !seen.insert(sku.record_id()) {
+                let reason = format!("{} stands there twice", shown(&sku.record_id()));
+                return Err(value_error(format!("/skus/{index}/sku_id"), reason));
+            }
+            Ok(sku)
+        });
+        Ok(Self {
+            skus: skus.collect::<Result<_, _>>()?,
+            as_of,
+            budget_minor: body.budget_minor,
+            supplier_minimum_minor: body.supplier_minimum_minor,
+            must_exist: false,
+        })
+    }
+
+    /// One SKU named by a path; the query may hold `as_of` and `location`.
+    pub fn for_sku(sku_id: &str, query: &[(String, String)]) -> Result<Self, Error> {
+        check_id(sku_id, "sku_id")?;
+        let (mut as_of, mut location) = (None, None);
+        for (name, value) in query {
+            match name.as_str() {
+                "as_of" => as_of = Some(parse_date(value, "as_of")?),
+                "location" => {
+                    check_id(value, "location")?;
+                    location = Some(value.clone());
+                }
+                _ => {
+                    let reason = format!(
+                        "{} is not a parameter, allowed: as_of, location",
+                        shown(name)
+                    );
+                    return Err(value_error("query".into(), reason).into());
+                }
+            }
+        }
+        Ok(Self {
+            skus: vec![Sku::named(sku_id.to_owned(), location)],
+            as_of,
+            budget_minor: None,
+            supplier_minimum_minor: None,
+            must_exist: true,
+        })
+    }
+}
+
+fn amount(field: &str, value: Option<i64>) -> Result<(), CallerError> {
+    match value {
+        Some(value) if !(0..=BUDGET_LIMIT_MINOR).contains(&value) => {
+            let reason = format!("{value} is not within 0 and {BUDGET_LIMIT_MINOR}");
+            Err(value_error(format!("/{field}"), reason))
+        }
+        _ => Ok(()),
+    }
+}
+
+impl BodySku {
+    /// The SKU, with every value inside its limits.
+    fn parse(self, pointer: &str) -> Result<Sku, CallerError> {
+        check_id(&self.sku_id, &format!("{pointer}/sku_id"))?;
+        if let Some(location) = &self.location {
+            check_id(location, &format!("{pointer}/location"))?;
+        }
+        let history = self.history.map(|h| h.parse(&format!("{pointer}/history")));
+        let arrivals = self.on_order.map(|orders| {
+            let numbered = orders.iter().enumerate();
+            let arrival = |(index, order): (usize, &BodyArrival)| {
+                let at = format!("{pointer}/on_order/{index}/arrives");
+                Ok((parse_date(&order.arrives, &at)?, order.quantity))
+            };
+            numbered
+                .map(arrival)
+                .collect::<Result<Vec<_>, CallerError>>()
+        });
+        let sku = Sku {
+            history: history.transpose()?.map(Arc::new),
+            on_hand: self.on_hand,
+            backorders: self.backorders,
+            on_order: arrivals.transpose()?,
+            lead_time: self.lead_time_days,
+            review_period_days: self.review_period_days,
+            costs: self.costs,
+            target: self.target,
+            constraints: self.constraints,
+            ..Sku::named(self.sku_id, self.location)
+        };
+        sku.check().map_err(|error| refused(&error, pointer))?;
+        Ok(sku)
+    }
+}
+
+impl Sku {
+    /// What the formulas would refuse later is refused at the door, with its place.
+    fn check(&self) -> Result<(), PolicyError> {
+        if let Some(rule) = &self.lead_time {
+            rule.lead_time()?;
+        }
+        if let Some(target) = self.target {
+            target.checked()?;
+        }
+        if let Some(costs) = &self.costs {
+            costs.checked(self.target.unwrap_or(Target::ServiceLevel(0.0)))?;
+        }
+        if let Some(constraints) = &self.constraints {
+            constraints.checked()?;
+        }
+        if let Some(stock) = self.stock(LocalDay(0)) {
+            stock.checked()?;
+        }
+        Ok(())
+    }
+}
+
+/// A refused number as a problem at its place in the body.
+pub(crate) fn refused(error: &PolicyError, pointer: &str) -> CallerError {
+    value_error(format!("{pointer}/{}", error.field), error.to_string())
+}

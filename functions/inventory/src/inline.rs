@@ -1,0 +1,208 @@
+//! A demand history as it stands in a request or a golden row.
+
+use features::demand::{DaySpan, DemandDay, DemandHistory, Promotion};
+use features::time::LocalDay;
+use serde::{Deserialize, Serialize};
+use serving::calendar::{format_date, parse_date};
+use serving::error::CallerError;
+use serving::wire::{AMOUNT_LIMIT_MINOR, QUANTITY_LIMIT, check_text, value_error};
+
+/// Days of one inline history: thirty years.
+pub const DAYS_LIMIT: usize = 10_958;
+
+/// What a SKU sold, given in the request instead of an id in the store.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InlineDemand {
+    /// The product's category; may be left out.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub category: String,
+    /// Days with a sale, in any order; other days sold nothing. A day that stands twice is summed.
+    pub days: Vec<InlineDay>,
+    /// Days that began without stock: nobody could buy.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stock_outs: Vec<InlineSpan>,
+    /// Promotions, past and planned.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub promotions: Vec<InlinePromotion>,
+}
+
+/// One day with a sale.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InlineDay {
+    /// For example `2026-01-31`.
+    pub date: String,
+    /// Units sold, above zero.
+    pub units: f64,
+    /// Paid for them after discounts, minor units.
+    #[serde(default)]
+    pub net_minor: i64,
+    /// What discounts took off, minor units.
+    #[serde(default)]
+    pub discount_minor: i64,
+}
+
+/// Days `from` to `until`, the latter not among them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InlineSpan {
+    /// The first day.
+    pub from: String,
+    /// The first day after it.
+    pub until: String,
+}
+
+/// A promotion.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InlinePromotion {
+    /// Its first day.
+    pub from: String,
+    /// The first day after it.
+    pub until: String,
+    /// The first day on which it was known; its first day when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known_since: Option<String>,
+}
+
+impl InlineDemand {
+    /// The history, or what is wrong with it; `pointer` is where it stands in the body.
+    pub fn parse(&self, pointer: &str) -> Result<DemandHistory, CallerError> {
+        for (name, count) in [
+            ("days", self.days.len()),
+            ("stock_outs", self.stock_outs.len()),
+            ("promotions", self.promotions.len()),
+        ] {
+            if count > DAYS_LIMIT {
+                let reason = format!("{count} entries, at most {DAYS_LIMIT} allowed");
+                return Err(value_error(format!("{pointer}/{name}"), reason));
+            }
+        }
+        check_text(&self.category, &format!("{pointer}/category"))?;
+        let history = DemandHistory {
+            category: self.category.clone(),
+            days: each(&self.days, |at, day| {
+                day.parse(&format!("{pointer}/days/{at}"))
+            })?,
+            stock_outs: each(&self.stock_outs, |at, span| {
+                span_of(
+                    &span.from,
+                    &span.until,
+                    &format!("{pointer}/stock_outs/{at}"),
+                )
+            })?,
+            promotions: each(&self.promotions, |at, promotion| {
+                promotion.parse(&format!("{pointer}/promotions/{at}"))
+            })?,
+            stock: None,
+        };
+        Ok(history.sorted())
+    }
+
+    /// A history as a request would give it.
+    pub fn from_history(history: &DemandHistory) -> Self {
+        Self {
+            category: history.category.clone(),
+            days: history.days.iter().map(InlineDay::from_day).collect(),
+            stock_outs: history
+                .stock_outs
+                .iter()
+                .map(|span| InlineSpan::from_span(*span))
+                .collect(),
+            promotions: history
+                .promotions
+                .iter()
+                .map(InlinePromotion::from_promotion)
+                .collect(),
+        }
+    }
+}
+
+fn each<T, R>(
+    items: &[T],
+    parse: impl Fn(usize, &T) -> Result<R, CallerError>,
+) -> Result<Vec<R>, CallerError> {
+    let numbered = items.iter().enumerate();
+    numbered.map(|(index, item)| parse(index, item)).collect()
+}
+
+impl InlineDay {
+    fn parse(&self, pointer: &str) -> Result<DemandDay, CallerError> {
+        let refuse =
+            |field: &str, reason: String| Err(value_error(format!("{pointer}/{field}"), reason));
+        if !(self.units > 0.0 && self.units <= QUANTITY_LIMIT) {
+            let reason = format!(
+                "{} is not above 0 and at most {QUANTITY_LIMIT} units",
+                self.units
+            );
+            return refuse("units", reason);
+        }
+        for (field, amount) in [
+            ("net_minor", self.net_minor),
+            ("discount_minor", self.discount_minor),
+        ] {
+            if !(0..=AMOUNT_LIMIT_MINOR).contains(&amount) {
+                let reason = format!("{amount} is not within 0 and {AMOUNT_LIMIT_MINOR}");
+                return refuse(field, reason);
+            }
+        }
+        Ok(DemandDay {
+            day: parse_date(&self.date, &format!("{pointer}/date"))?,
+            units_milli: (self.units * 1000.0).round().max(1.0) as i64,
+            net_minor: self.net_minor,
+            discount_minor: self.discount_minor,
+        })
+    }
+
+    fn from_day(day: &DemandDay) -> Self {
+        Self {
+            date: format_date(day.day),
+            units: day.units_milli as f64 / 1000.0,
+            net_minor: day.net_minor,
+            discount_minor: day.discount_minor,
+        }
+    }
+}
+
+impl InlineSpan {
+    fn from_span(span: DaySpan) -> Self {
+        Self {
+            from: format_date(span.from),
+            until: format_date(span.until),
+        }
+    }
+}
+
+impl InlinePromotion {
+    fn parse(&self, pointer: &str) -> Result<Promotion, CallerError> {
+        let span = span_of(&self.from, &self.until, pointer)?;
+        let known_since = self.known_since.as_deref().map_or(Ok(span.from), |text| {
+            parse_date(text, &format!("{pointer}/known_since"))
+        })?;
+        Ok(Promotion { span, known_since })
+    }
+
+    fn from_promotion(promotion: &Promotion) -> Self {
+        Self {
+            from: format_date(promotion.span.from),
+            until: format_date(promotion.span.until),
+            known_since: Some(format_date(promotion.known_since)),
+        }
+    }
+}
+
+fn span_of(from: &str, until: &str, pointer: &str) -> Result<DaySpan, CallerError> {
+    let day = |text: &str, field: &str| -> Result<LocalDay, CallerError> {
+        parse_date(text, &format!("{pointer}/{field}"))
+    };
+    let span = DaySpan {
+        from: day(from, "from")?,
+        until: day(until, "until")?,
+    };
+    if span.from >= span.until {
+        let reason = format!("{until} is not after from, {from}");
+        return Err(value_error(format!("{pointer}/until"), reason));
+    }
+    Ok(span)
+}

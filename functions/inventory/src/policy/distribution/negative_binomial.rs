@@ -1,0 +1,109 @@
+//! The negative binomial law, by mean and size.
+
+use super::normal::NearlyNormal;
+use super::poisson::sum_below_zero;
+use super::special::{beta_fraction, negative_binomial_pmf, normal_quantile};
+use super::{Law, whole_quantile};
+use libm::sqrt;
+
+/// Variance `mean + mean² / size`. Loss functions: Zipkin, appendix C.2.3.3, with `β = mean / size`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NegativeBinomial {
+    pub(super) mean: f64,
+    pub(super) size: f64,
+}
+
+/// A probability with its complement, each precise where it is small.
+struct Split {
+    cdf: f64,
+    sf: f64,
+}
+
+impl NegativeBinomial {
+    fn nearly_normal(self) -> Option<NearlyNormal> {
+        let variance = self.variance();
+        let skewness = (1.0 + 2.0 * self.mean / self.size) / sqrt(variance);
+        NearlyNormal::when(self.mean, variance, skewness)
+    }
+
+    /// P(D <= k) is the incomplete beta function `I_p(size, k + 1)` with `p = size / (size + mean)`.
+    fn split(self, k: f64) -> Split {
+        self.split_at(k, || self.pmf(k))
+    }
+
+    fn split_at(self, k: f64, pmf: impl Fn() -> f64) -> Split {
+        if let Some(law) = self.nearly_normal() {
+            return Split {
+                cdf: law.cdf(k),
+                sf: law.sf(k),
+            };
+        }
+        let (size, trials) = (self.size, self.size + self.mean);
+        let (stay, go) = (size / trials, self.mean / trials);
+        // P(D = k + 1) (k + 1): the factor before either fraction.
+        let front = pmf() * go * (size + k);
+        if stay < (size + 1.0) / (size + k + 3.0) {
+            let cdf = (front / size * beta_fraction(size, k + 1.0, stay)).min(1.0);
+            return Split { cdf, sf: 1.0 - cdf };
+        }
+        let sf = (front / (k + 1.0) * beta_fraction(k + 1.0, size, go)).min(1.0);
+        Split { cdf: 1.0 - sf, sf }
+    }
+}
+
+impl Law for NegativeBinomial {
+    fn mean(&self) -> f64 {
+        self.mean
+    }
+
+    fn variance(&self) -> f64 {
+        self.mean + self.mean * self.mean / self.size
+    }
+
+    fn is_discrete(&self) -> bool {
+        true
+    }
+
+    fn pmf(&self, k: f64) -> f64 {
+        negative_binomial_pmf(k, self.mean, self.size)
+    }
+
+    fn cdf(&self, k: f64) -> f64 {
+        self.split(k).cdf
+    }
+
+    fn sf(&self, k: f64) -> f64 {
+        self.split(k).sf
+    }
+
+    /// `(m - k) P(D > k) + (k + r) β P(D = k)`.
+    fn loss(&self, k: f64) -> f64 {
+        if let Some(law) = self.nearly_normal() {
+            return law.loss(k);
+        }
+        let beta = self.mean / self.size;
+        let pmf = self.pmf(k);
+        let sf = self.split_at(k, || pmf).sf;
+        (self.mean - k) * sf + (k + self.size) * beta * pmf
+    }
+
+    /// `½ ((r (r + 1) β² - 2 r β k + k (k + 1)) P(D > k) + ((r + 1) β - k) (k + r) β P(D = k))`.
+    fn second_loss(&self, k: f64) -> f64 {
+        if let Some(law) = self.nearly_normal() {
+            return law.second_loss(k);
+        }
+        if k < 0.0 {
+            return sum_below_zero(self, k);
+        }
+        let beta = self.mean / self.size;
+        let tail = (self.size + 1.0) * beta * self.mean - 2.0 * self.mean * k + k * (k + 1.0);
+        let point = ((self.size + 1.0) * beta - k) * (k + self.size) * beta;
+        0.5 * (tail * self.sf(k) + point * self.pmf(k))
+    }
+
+    fn quantile(&self, p: f64) -> f64 {
+        let sd = sqrt(self.variance());
+        let guess = self.mean + sd * normal_quantile(p);
+        whole_quantile(p, guess, 0.1 * sd, |k| self.cdf(k).clamp(0.0, 1.0))
+    }
+}
