@@ -1,27 +1,19 @@
-"""Choose and fit the LightGBM model, with train snapshots only."""
+"""Choose and fit a LightGBM model, with train snapshots only."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import product
-from typing import Any
+from typing import Any, Callable, Mapping, Sequence
 
 import lightgbm
 import numpy as np
 
-from logistic import baseline_log_odds, fit_baseline, log_loss
 from matrix import Description, Rows, instant
 
-# One thread and row-wise histograms in a fixed order: the same rows give the same bytes. No class weights: they would
-# move every probability away from what happens.
-FIXED: dict[str, Any] = {
-    "objective": "binary",
-    "learning_rate": 0.05,
-    "max_bin": 255,
-    "bagging_freq": 1,
-    "bagging_fraction": 0.8,
-    "lambda_l2": 5.0,
+# One thread and row-wise histograms in a fixed order: the same rows give the same bytes.
+REPEATABLE: dict[str, Any] = {
     "seed": 20170101,
     "deterministic": True,
     "force_row_wise": True,
@@ -29,14 +21,23 @@ FIXED: dict[str, Any] = {
     "verbosity": -1,
 }
 # The size of the file and the time of a prediction grow with trees x leaves; 200 x 31 is the most that is worth it.
-GRID = {
-    "num_leaves": (4, 8, 16, 31),
-    "min_data_in_leaf": (50, 200),
-    "feature_fraction": (0.4, 0.8),
-}
 MOST_TREES = 200
 PATIENCE = 25
-LOGISTIC_L2 = (1.0, 10.0, 100.0, 1000.0)
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What a model is fitted for: LightGBM's parameters, a small grid of others, and the loss that chooses in it."""
+
+    fixed: Mapping[str, Any]
+    grid: Mapping[str, Sequence[Any]]
+    metric: str
+    """LightGBM's name of the loss that stops the trees."""
+    loss: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    """Loss per row of raw scores (offset included) and labels."""
+    loss_name: str
+    offset: str | None = None
+    """The extra column that is added to every raw score: what is known before any tree."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,6 @@ class Choice:
 
     parameters: dict[str, Any]
     trees: int
-    logistic_l2: float
     record: dict[str, Any]
 
 
@@ -57,41 +57,54 @@ def validation_split(described: Description) -> tuple[set[str], set[str]]:
         known = {c for c in cutoffs if instant(c) + horizon <= instant(cutoffs[first])}
         if known:
             return known, set(cutoffs[first:])
-    raise AssertionError("checked by refuse_too_little: two train snapshots are a horizon apart")
+    raise AssertionError("checked before: two train snapshots are a horizon apart")
 
 
-def choose(described: Description, train: Rows) -> Choice:
+def validation_rows(described: Description, train: Rows) -> tuple[Rows, Rows]:
+    """The train rows to fit on and those to choose by. No label of the first was still open at the second."""
+    fit_on, judge_on = validation_split(described)
+    return train.at(fit_on).known_by(min(judge_on, key=instant)), train.at(judge_on)
+
+
+def choose(described: Description, objective: Objective, train: Rows) -> Choice:
     """Searches the small grid by time-split validation, and takes the smallest model that is not measurably worse.
 
-    "Measurably" is one standard error of the paired difference in log loss to the best candidate, over customers.
+    "Measurably" is one standard error of the paired difference in loss to the best candidate, over entities.
     """
-    fit_on, judge_on = validation_split(described)
-    fit, judge = train.at(fit_on), train.at(judge_on)
+    fit, judge = validation_rows(described, train)
     candidates = []
-    for values in product(*GRID.values()):
-        parameters = dict(zip(GRID, values))
-        booster, trees = _stopped(described, fit, judge, parameters)
-        losses = log_loss(booster.predict(judge.values, raw_score=True, num_iteration=trees), judge.labels)
-        candidates.append((parameters, trees, losses))
+    for values in product(*objective.grid.values()):
+        parameters = dict(zip(objective.grid, values))
+        booster, trees = _stopped(described, objective, fit, judge, parameters)
+        raw = booster.predict(judge.values, raw_score=True, num_iteration=trees)
+        candidates.append((parameters, trees, objective.loss(raw + offsets(described, objective, judge), judge.labels)))
     best = min(candidates, key=lambda c: c[2].mean())
-    close = [c for c in candidates if _within_one_error(c[2] - best[2], judge.entities)]
+    close = [c for c in candidates if within_one_error(c[2] - best[2], judge.entities)]
     chosen = min(close, key=lambda c: (c[0]["num_leaves"] * c[1], c[2].mean()))
-    logistic = {l2: _logistic_loss(described, fit, judge, l2) for l2 in LOGISTIC_L2}
-    l2 = min(logistic, key=lambda k: logistic[k])
+    fit_on, judge_on = validation_split(described)
     record = {
         "fitted_on": sorted(fit_on),
         "judged_on": sorted(judge_on),
         "candidates": len(candidates),
-        "log_loss_best": round(float(best[2].mean()), 6),
-        "log_loss_chosen": round(float(chosen[2].mean()), 6),
-        "log_loss_logistic": round(logistic[l2], 6),
+        f"{objective.loss_name}_best": round(float(best[2].mean()), 6),
+        f"{objective.loss_name}_chosen": round(float(chosen[2].mean()), 6),
     }
-    return Choice(chosen[0], chosen[1], l2, record)
+    return Choice(chosen[0], chosen[1], record)
 
 
-def fit(described: Description, rows: Rows, parameters: dict[str, Any], trees: int) -> lightgbm.Booster:
+def fit(
+    described: Description, objective: Objective, rows: Rows, parameters: dict[str, Any], trees: int
+) -> lightgbm.Booster:
     """Fits `trees` trees."""
-    return lightgbm.train({**FIXED, **parameters}, _data_set(described, rows), num_boost_round=trees)
+    data = data_set(described.names, rows.values, rows.labels, offsets(described, objective, rows))
+    return lightgbm.train({**objective.fixed, **parameters}, data, num_boost_round=trees)
+
+
+def offsets(described: Description, objective: Objective, rows: Rows) -> np.ndarray | float:
+    """What is added to the raw score of each row."""
+    if objective.offset is None:
+        return 0.0
+    return np.ascontiguousarray(rows.extras[:, described.extras.index(objective.offset)])
 
 
 def size(booster: lightgbm.Booster) -> tuple[int, int]:
@@ -100,39 +113,57 @@ def size(booster: lightgbm.Booster) -> tuple[int, int]:
     return len(trees), sum(tree["num_leaves"] for tree in trees)
 
 
-def _stopped(
-    described: Description, fit_rows: Rows, judge: Rows, parameters: dict[str, Any]
-) -> tuple[lightgbm.Booster, int]:
-    data = _data_set(described, fit_rows)
-    valid = lightgbm.Dataset(judge.values, label=judge.labels, reference=data, free_raw_data=False)
-    booster = lightgbm.train(
-        {**FIXED, **parameters, "metric": "binary_logloss"}, data, num_boost_round=MOST_TREES, valid_sets=[valid],
-        callbacks=[lightgbm.early_stopping(PATIENCE, verbose=False)],
-    )
-    return booster, max(1, booster.best_iteration)
+def importance_by_group(described: Description, booster: lightgbm.Booster, rows: Rows, most: int) -> dict[str, float]:
+    """Mean absolute contribution to the raw score per group of columns; signed values are added up before.
+
+    Over at most `most` rows, taken evenly.
+    """
+    picked = np.linspace(0, len(rows) - 1, min(len(rows), most)).astype(int)
+    contributions = booster.predict(rows.values[picked], pred_contrib=True)[:, :-1]
+    groups: dict[str, np.ndarray] = {}
+    for index, column in enumerate(described.columns):
+        groups[column.group] = groups.get(column.group, 0.0) + contributions[:, index]
+    means = {group: round(float(np.abs(total).mean()), 4) for group, total in groups.items()}
+    return dict(sorted(means.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
-def _data_set(described: Description, rows: Rows) -> lightgbm.Dataset:
+def data_set(
+    names: list[str], values: np.ndarray, labels: np.ndarray, offset: np.ndarray | float = 0.0,
+    weights: np.ndarray | None = None,
+) -> lightgbm.Dataset:
     """The rows, and one of no weight in which every column is missing.
 
     LightGBM reads NaN as 0 in columns that were never missing in training. With the extra row every column knows
     "missing", so that a value that is absent only in service goes the way of the larger side and not the way of zero.
     """
-    values = np.vstack([rows.values, np.full((1, rows.values.shape[1]), np.nan, dtype=np.float32)])
-    labels = np.append(rows.labels, 0.0)
-    weights = np.append(np.ones(len(rows)), 0.0)
-    return lightgbm.Dataset(values, label=labels, weight=weights, feature_name=described.names, free_raw_data=False)
+    values = np.vstack([values, np.full((1, values.shape[1]), np.nan, dtype=np.float32)])
+    weights = np.append(np.ones(len(labels)) if weights is None else weights, 0.0)
+    start = None if np.ndim(offset) == 0 else np.append(offset, 0.0)
+    return lightgbm.Dataset(values, label=np.append(labels, 0.0), weight=weights, init_score=start,
+                            feature_name=names, free_raw_data=False)
 
 
-def _within_one_error(differences: np.ndarray, customers: np.ndarray) -> bool:
-    """Is the mean difference at most one standard error above zero? Rows of one customer count as one draw."""
-    _, owner = np.unique(customers.astype(str), return_inverse=True)
-    centred = np.bincount(owner, weights=differences - differences.mean())
-    error = np.sqrt((centred**2).sum()) / len(differences)
-    return bool(differences.mean() <= error)
+def _stopped(
+    described: Description, objective: Objective, fit_rows: Rows, judge: Rows, parameters: dict[str, Any]
+) -> tuple[lightgbm.Booster, int]:
+    data = data_set(described.names, fit_rows.values, fit_rows.labels, offsets(described, objective, fit_rows))
+    start = offsets(described, objective, judge)
+    valid = lightgbm.Dataset(judge.values, label=judge.labels, init_score=None if np.ndim(start) == 0 else start,
+                             reference=data, free_raw_data=False)
+    booster = lightgbm.train(
+        {**objective.fixed, **parameters, "metric": objective.metric}, data, num_boost_round=MOST_TREES,
+        valid_sets=[valid], callbacks=[lightgbm.early_stopping(PATIENCE, verbose=False)],
+    )
+    return booster, max(1, booster.best_iteration)
 
 
-def _logistic_loss(described: Description, fit_rows: Rows, judge: Rows, l2: float) -> float:
-    baseline = fit_baseline(described.names, fit_rows.values, fit_rows.labels, l2)
-    log_odds = baseline_log_odds(baseline, described.names, judge.values)
-    return float(log_loss(log_odds, judge.labels).mean())
+def within_one_error(differences: np.ndarray, entities: np.ndarray) -> bool:
+    """Is the mean difference at most one standard error above zero? Rows of one entity count as one draw."""
+    return bool(differences.mean() <= clustered_error(differences, entities))
+
+
+def clustered_error(values: np.ndarray, entities: np.ndarray) -> float:
+    """Standard error of the mean; rows of one entity count as one draw."""
+    _, owner = np.unique(entities.astype(str), return_inverse=True)
+    centred = np.bincount(owner, weights=values - values.mean())
+    return float(np.sqrt((centred**2).sum()) / len(values))

@@ -1,77 +1,26 @@
-"""The text of `CARD.md`: what the model is, what it was measured to do, and where it should not be trusted."""
+"""Parts of a model card that every model has: the data, the table of results, the columns."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Collection, Sequence
 
-from manifest import LIFT_FILE, RELIABILITY_FILE
 from matrix import SPLITS, Description
 
-# What each metric means, in the order of the table.
-METRICS = {
-    "auc": "chance that a customer who left is ranked above one who stayed",
-    "average_precision": "mean precision over all cut-offs of the ranking",
-    "lift_at_10pct": "leavers among the first 10 %, relative to chance",
-    "ece": "mean gap between said and seen, ten bins of equal size",
-    "calibration_slope": "1 is right; below 1 is too sure of itself",
-    "accuracy": "share of right yes/no answers at one half",
-    "auc_minus_logistic": "paired difference on the same customers",
-    "auc_minus_bgnbd_p_buy": "paired difference on the same customers",
-}
-BASELINES = {
-    "recency_days": "days since the last purchase",
-    "purchase_days_1h": "purchase days in the last horizon, fewer is worse",
-    "bgnbd_p_buy": "BG/NBD probability of a purchase within the horizon",
-    "logistic": "logistic regression on the same columns",
-    "majority": "always the more frequent answer",
-}
-RIVALS = {"auc_minus_logistic": "logistic regression", "auc_minus_bgnbd_p_buy": "BG/NBD"}
-# An AUC difference below this is called little: it moves about one leaver in two hundred past a customer who stays.
-LITTLE = 0.005
 
+def data_section(described: Description, row: str, entities: str, positives: str) -> str:
+    """Where the data came from, what a row is, and the counts by split.
 
-def text(described: Description, manifest: dict[str, Any], metrics: list[dict[str, Any]]) -> str:
-    """The whole card."""
-    parts = [
-        _head(described, manifest),
-        _data(described),
-        _results(metrics),
-        _calibration(manifest, metrics),
-        _columns(described, manifest),
-        _training(manifest),
-        _limits(described),
-    ]
-    return "\n".join(parts)
-
-
-def _head(described: Description, manifest: dict[str, Any]) -> str:
-    days = f"{described.horizon_days:g}"
-    population = f"{4 * described.horizon_days:g}"
-    return f"""# Model card: churn of {described.shop}
-
-Version `{manifest["version"]}`, trained {manifest["created_at"][:10]}.
-
-**What it predicts.** The probability that a customer makes no purchase in the next {days} days.
-
-**For whom.** Customers of this shop with at least one purchase in the last {population} days. Others get no
-probability: they are lapsed already, or unknown. The model is of this shop; another shop trains its own.
-
-**What for.** To choose whom to contact before they are gone, and to say why. Not for prices, credit, or any decision
-that a customer cannot escape.
-"""
-
-
-def _data(described: Description) -> str:
+    `entities` and `positives` head the columns of distinct entities and of the share of rows with an event.
+    """
     lines = [
         "## Data",
         "",
         described.source,
         "",
-        f"Amounts are in {described.currency}. A row is one customer at one cut-off; its columns use events before the"
-        f" cut-off only, its label the {described.horizon_days:g} days from it. Every label window closes before the"
+        f"Amounts are in {described.currency}. {row} Every label window closes before the"
         " next kind of snapshot begins.",
         "",
-        "| snapshots | cut-offs | rows | customers | left |",
+        f"| snapshots | cut-offs | rows | {entities} | {positives} |",
         "|---|---|--:|--:|--:|",
     ]
     for split in SPLITS:
@@ -82,121 +31,44 @@ def _data(described: Description) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _results(metrics: list[dict[str, Any]]) -> str:
-    names = [name for name in BASELINES if any(name in line["baselines"] for line in metrics)]
+def results_table(
+    metrics: Sequence[dict[str, Any]], baselines: Sequence[str], signed: Collection[str] = ()
+) -> list[str]:
+    """The lines of a table with a row per metric; differences, which are `signed`, show their sign."""
     lines = [
-        "## Results on the test snapshots",
-        "",
-        "In brackets: 95 % intervals from a bootstrap over customers. Training reads no test row: every choice was made"
-        " on earlier snapshots.",
-        "",
-        "| metric | model | bar | " + " | ".join(names) + " |",
-        "|---|---|---|" + "--:|" * len(names),
+        "| metric | model | bar | " + " | ".join(baselines) + " |",
+        "|---|---|---|" + "--:|" * len(baselines),
     ]
-    for line in sorted(metrics, key=_order):
+    for line in metrics:
         verdict = {True: " (met)", False: " (**missed**)", None: ""}[line["pass"]]
-        baselines = [_number(line["baselines"].get(name)) for name in names]
-        lines.append(f"| {line['metric']} | {_with_interval(line)} | {line['bar'] or '-'}{verdict} | "
-                     + " | ".join(baselines) + " |")
-    lines += ["", "Metrics:", ""]
-    shown = {line["metric"] for line in metrics}
-    lines += [f"- `{name}`: {meaning}." for name, meaning in METRICS.items() if name in shown]
-    lines += ["", "Baselines:", ""]
-    lines += [f"- `{name}`: {BASELINES[name]}." for name in names]
-    lines += ["", *(_verdict(line) for line in sorted(metrics, key=_order) if line["metric"] in RIVALS), ""]
-    lines.append(f"![Lift curve]({LIFT_FILE})\n")
-    return "\n".join(lines)
+        beside = [number_text(line["baselines"].get(name)) for name in baselines]
+        value = with_interval(line, line["metric"] in signed)
+        lines.append(f"| {line['metric']} | {value} | {line['bar'] or '-'}{verdict} | " + " | ".join(beside) + " |")
+    return lines
 
 
-def _verdict(line: dict[str, Any]) -> str:
-    """Plain words about a paired difference."""
-    rival, where = RIVALS[line["metric"]], f"{_number(line['value'], signed=True)} AUC, {_interval(line, signed=True)}"
-    if line["interval"] is None:
-        return f"- Whether LightGBM ranks better than {rival} could not be determined."
-    low, high = line["interval"]
-    if low > 0.0 and line["value"] < LITTLE:
-        return f"- LightGBM ranks better than {rival} by so little that few shops would notice ({where})."
-    if low > 0.0:
-        return f"- LightGBM ranks better than {rival} ({where})."
-    if high < 0.0:
-        return f"- **LightGBM ranks worse than {rival}** ({where}): the simpler model is the better choice."
-    return f"- **LightGBM gains nothing measurable over {rival}** ({where}): the interval holds zero."
-
-
-def _calibration(manifest: dict[str, Any], metrics: list[dict[str, Any]]) -> str:
-    slope, intercept = manifest["calibration"]["slope"], manifest["calibration"]["intercept"]
-    ece = next((_with_interval(line) for line in metrics if line["metric"] == "ece"), "-")
-    return f"""## Calibration
-
-Platt scaling, fitted on the calibration snapshots: log-odds = {slope:.4f} x raw {intercept:+.4f}. Expected
-calibration error on the test snapshots: {ece}. No class weights were used: they would move every
-probability.
-
-![Reliability]({RELIABILITY_FILE})
-"""
-
-
-def _columns(described: Description, manifest: dict[str, Any]) -> str:
+def columns_section(described: Description, manifest: dict[str, Any], what: str) -> str:
+    """The columns by group, most important group first; `what` says what importance is."""
     importance: dict[str, float] = manifest["training"]["importance_by_group"]
-    lines = [
-        f"## What it looks at: {len(described.columns)} columns",
-        "",
-        "Importance is the mean absolute contribution of a group to the raw log-odds on the calibration snapshot.",
-    ]
+    lines = [f"## What it looks at: {len(described.columns)} columns", "", what]
     for group, value in importance.items():
         lines += ["", f"**{group}** (importance {value:.3f})", ""]
         lines += [f"- `{c.name}`: {c.doc}" for c in described.columns if c.group == group]
     return "\n".join(lines) + "\n"
 
 
-def _training(manifest: dict[str, Any]) -> str:
-    training = manifest["training"]
-    seen = training["validation"]
-    parameters = training["parameters"]
-    runtime = ", ".join(f"{name} {version}" for name, version in manifest["runtime"].items())
-    return f"""## Training
-
-LightGBM, {training["trees"]} trees with {training["leaves"]} leaves together ({parameters["num_leaves"]} at most per tree,
-at least {parameters["min_data_in_leaf"]} rows per leaf). {seen["candidates"]} settings were fitted on the train snapshots
-whose labels were known by {seen["judged_on"][0][:10]}, and judged by log loss on those from then on:
-
-- best setting {seen["log_loss_best"]:.4f}
-- smallest setting that is not measurably worse, taken: {seen["log_loss_chosen"]:.4f}
-- logistic regression {seen["log_loss_logistic"]:.4f}
-
-Made with {runtime}.
-"""
-
-
-def _limits(described: Description) -> str:
-    return f"""## Limits and ethics
-
-- Reasons are not causes. A contribution says what the model looked at; changing that value need not change what the
-  customer does. Only a control group shows whether an offer keeps anyone.
-- "Left" means no purchase for {described.horizon_days:g} days. Some come back by themselves.
-- The model knows orders only: no complaints, no competitor, no move to another town.
-- The intervals cover other customers of the same months, not another season. When the shop changes, train again, and
-  watch the calibration: it fails first.
-- A probability is for choosing where to spend attention and goodwill. Do not use it to treat a person worse, and keep
-  it out of decisions about price or service level. Customer ids stay inside the shop.
-"""
-
-
-def _order(line: dict[str, Any]) -> tuple[int, str]:
-    names = list(METRICS)
-    return (names.index(line["metric"]) if line["metric"] in names else len(names), line["metric"])
-
-
-def _number(value: float | None, signed: bool = False) -> str:
+def number_text(value: float | None, signed: bool = False) -> str:
+    """Three decimals, or a dash."""
     if value is None:
         return "-"
     return f"{value:+.3f}" if signed else f"{value:.3f}"
 
 
-def _interval(line: dict[str, Any], signed: bool = False) -> str:
-    return "-" if line["interval"] is None else " to ".join(_number(end, signed) for end in line["interval"])
+def interval_text(line: dict[str, Any], signed: bool = False) -> str:
+    """Both ends, or a dash."""
+    return "-" if line["interval"] is None else " to ".join(number_text(end, signed) for end in line["interval"])
 
 
-def _with_interval(line: dict[str, Any]) -> str:
-    signed = line["metric"] in RIVALS
-    return f"**{_number(line['value'], signed)}** [{_interval(line, signed)}]"
+def with_interval(line: dict[str, Any], signed: bool = False) -> str:
+    """The value, and its interval in brackets."""
+    return f"**{number_text(line['value'], signed)}** [{interval_text(line, signed)}]"

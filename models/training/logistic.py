@@ -18,9 +18,9 @@ SEPARATED = 1e-6
 DIGITS = 10
 
 
-def significant(value: float) -> float:
+def significant(value: float, digits: int = DIGITS) -> float:
     """Rounds to the digits that are written."""
-    return float(f"{value:.{DIGITS}g}")
+    return float(f"{value:.{digits}g}")
 
 
 def sigmoid(log_odds: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib.metadata import version as installed
 from pathlib import Path
@@ -20,12 +21,28 @@ ARTIFACTS_FILE = "artifacts.json"
 GOLDEN_FILE = "golden.json"
 BASELINE_FILE = "baseline.json"
 CARD_FILE = "CARD.md"
-RELIABILITY_FILE = "reliability.svg"
-LIFT_FILE = "lift.svg"
-# Written by `finish`, so not there between training and evaluation.
-LATE_FILES = (CARD_FILE, RELIABILITY_FILE, LIFT_FILE)
-FILES = (MODEL_FILE, ARTIFACTS_FILE, GOLDEN_FILE, BASELINE_FILE, *LATE_FILES)
 RUNTIME = ("lightgbm", "numpy", "onnx")
+
+
+@dataclass(frozen=True)
+class Wording:
+    """What a manifest says in words, and the plots of the card."""
+
+    input: str
+    output: str
+    plots: tuple[str, ...]
+
+    @property
+    def late_files(self) -> tuple[str, ...]:
+        """Written by `finish`, so not there between training and evaluation."""
+        return (CARD_FILE, *self.plots)
+
+
+def begin(folder: Path, wording: Wording) -> None:
+    """Makes the folder; what a former `finish` wrote of another model goes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for stale in wording.late_files:
+        (folder / stale).unlink(missing_ok=True)
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -44,7 +61,7 @@ def read(folder: Path) -> dict[str, Any]:
     return json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))
 
 
-def version(shop: str, folder: Path, calibration: dict[str, float]) -> str:
+def version(shop: str, folder: Path, calibration: dict[str, Any]) -> str:
     """The shop and 12 hex digits over everything that changes an answer: graph, artifacts, calibration."""
     digest = hashlib.sha256()
     digest.update((folder / MODEL_FILE).read_bytes())
@@ -53,13 +70,14 @@ def version(shop: str, folder: Path, calibration: dict[str, float]) -> str:
     return f"{shop}-{digest.hexdigest()[:12]}"
 
 
-def write(described: Description, folder: Path, calibration: dict[str, float], training: dict[str, Any], meaning: str,
+def write(described: Description, folder: Path, calibration: dict[str, Any], training: dict[str, Any], wording: Wording,
           metrics: list[dict[str, Any]]) -> dict[str, Any]:
     """Writes the manifest over all files of the folder, and returns it.
 
     A model of the same version keeps its `created_at`: training again writes the same bytes.
     """
     named = version(described.shop, folder, calibration)
+    files = (MODEL_FILE, ARTIFACTS_FILE, GOLDEN_FILE, BASELINE_FILE, *wording.late_files)
     graph = onnx.load(folder / MODEL_FILE).graph
     content = {
         "format": FORMAT,
@@ -67,10 +85,10 @@ def write(described: Description, folder: Path, calibration: dict[str, float], t
         "version": named,
         "created_at": _created_at(folder, named),
         "data_set": {"shop": described.shop, "currency": described.currency, "source": described.source},
-        "files": {name: _entry(folder / name) for name in sorted(FILES) if (folder / name).exists()},
+        "files": {name: _entry(folder / name) for name in sorted(files) if (folder / name).exists()},
         "features": {"fingerprint": described.fingerprint, "names": described.names},
-        "input": _tensor(graph.input[0], "one customer's columns per row, NaN where a value is missing"),
-        "output": _tensor(graph.output[0], meaning),
+        "input": _tensor(graph.input[0], wording.input),
+        "output": _tensor(graph.output[0], wording.output),
         "calibration": calibration,
         "training": training,
         "metrics": metrics,

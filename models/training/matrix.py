@@ -1,4 +1,4 @@
-"""Read what `storecast features` wrote, and refuse what no honest model can be trained on.
+"""Read what `storecast features` wrote, and refuse what is not it.
 
 The folder holds `matrix.parquet` (one row per entity and cut-off), `matrix.json` (columns, cut-offs, counts),
 `artifacts.json` (fitted before the matrix, opaque here) and `golden_histories.json`. No feature is computed here.
@@ -7,28 +7,20 @@ The folder holds `matrix.parquet` (one row per entity and cut-off), `matrix.json
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Sequence
 
 import numpy as np
+import pyarrow
 import pyarrow.parquet as parquet
 
 SPLITS = ("train", "calibration", "test")
 KEYS = ("entity_id", "cutoff", "split", "label")
-
-# How much data is enough. Each is the least count of *each* class (left, stayed) in a split.
-#
-# Train: about ten rows of the rarer class per column that carries weight keeps a regression's coefficients honest
-# (Peduzzi et al. 1996); churn has some thirty columns. Calibration and test: below about a hundred of each class the
-# calibration slope and the AUC are too uncertain to be worth printing (Vergouwe et al. 2005); at 100 of each the
-# 95 % interval of an AUC near .86 is about .05 to either side.
-ENOUGH = {"train": 300, "calibration": 100, "test": 100}
-# The last train snapshot chooses the hyper-parameters, so another one must have closed before it.
-ENOUGH_TRAIN_SNAPSHOTS = 2
-
+# The extra column of models whose rows look ahead by different numbers of days.
+HORIZON = "horizon_days"
+SECONDS_PER_DAY = 86_400.0
 
 class Refused(Exception):
     """The matrix cannot be used; the text says why and what would help."""
@@ -54,6 +46,7 @@ class Description:
     source: str
     horizon_days: float
     fingerprint: str
+    extras: tuple[str, ...]
     columns: tuple[Column, ...]
     cutoffs: dict[str, tuple[str, ...]]
     rows: dict[str, dict[str, int]]
@@ -66,20 +59,34 @@ class Description:
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of one or more splits: `values` is float32 of shape (rows, columns), `labels` is 0.0 or 1.0."""
+    """Rows of one or more splits: `values` is float32 of shape (rows, columns).
+
+    `extras` is float64 of shape (rows, extras), in the order of the description; `closes` is the instant at which the
+    label of each row was known.
+    """
 
     entities: np.ndarray
     cutoffs: np.ndarray
+    closes: np.ndarray
     labels: np.ndarray
+    extras: np.ndarray
     values: np.ndarray
 
     def __len__(self) -> int:
         return len(self.labels)
 
+    def where(self, keep: np.ndarray) -> Rows:
+        """The rows for which `keep` is true."""
+        return Rows(self.entities[keep], self.cutoffs[keep], self.closes[keep], self.labels[keep], self.extras[keep],
+                    self.values[keep])
+
     def at(self, cutoffs: set[str]) -> Rows:
         """The rows of some cut-offs."""
-        keep = np.isin(self.cutoffs, sorted(cutoffs))
-        return Rows(self.entities[keep], self.cutoffs[keep], self.labels[keep], self.values[keep])
+        return self.where(np.isin(self.cutoffs, sorted(cutoffs)))
+
+    def known_by(self, cutoff: str) -> Rows:
+        """The rows whose label was known at an instant."""
+        return self.where(self.closes <= seconds(cutoff))
 
 
 def instant(text: str) -> datetime:
@@ -90,6 +97,11 @@ def instant(text: str) -> datetime:
     return parsed
 
 
+def seconds(text: str) -> float:
+    """Seconds since 1970 of an RFC 3339 instant."""
+    return instant(text).timestamp()
+
+
 def read_description(folder: Path) -> Description:
     """Reads `matrix.json` and checks the order of the snapshots in time."""
     path = folder / "matrix.json"
@@ -97,6 +109,7 @@ def read_description(folder: Path) -> Description:
         raw = json.loads(path.read_text(encoding="utf-8"))
         described = Description(
             folder=folder,
+            extras=tuple(raw.get("extras", ())),
             columns=tuple(Column(c["name"], c["group"], c["doc"]) for c in raw["features"]),
             cutoffs={split: tuple(sorted(raw["cutoffs"][split], key=instant)) for split in SPLITS},
             rows={split: _counts(raw["rows"][split]) for split in SPLITS},
@@ -104,7 +117,7 @@ def read_description(folder: Path) -> Description:
             **{key: str(raw[key]) for key in ("model", "shop", "currency", "source", "fingerprint")},
         )
     except FileNotFoundError:
-        raise Refused(f"{path}: no such file; `storecast features churn --shop ... --out {folder}` writes it") from None
+        raise Refused(f"{path}: no such file; `storecast features MODEL --shop ... --out {folder}` writes it") from None
     except (KeyError, TypeError, ValueError) as error:
         raise Refused(f"{path}: not a description of a matrix: {error!r}") from error
     _check_time(described)
@@ -135,10 +148,10 @@ def read_rows(described: Description, splits: tuple[str, ...]) -> Rows:
     path = described.folder / "matrix.parquet"
     names = described.names
     try:
-        table = parquet.read_table(path, columns=[*KEYS, *names], filters=[("split", "in", list(splits))])
+        table = parquet.read_table(path, columns=[*KEYS, *described.extras, *names], filters=[("split", "in", list(splits))])
     except (OSError, ValueError, KeyError) as error:
         raise Refused(f"{path}: {error}") from error
-    absent = [name for name in (*KEYS, *names) if name not in table.column_names]
+    absent = [name for name in (*KEYS, *described.extras, *names) if name not in table.column_names]
     if absent:
         raise Refused(f"{path}: no column {', '.join(absent)}")
     for name in table.column_names:
@@ -147,47 +160,31 @@ def read_rows(described: Description, splits: tuple[str, ...]) -> Rows:
     found = set(table["split"].to_pylist())
     if not found <= set(splits):
         raise Refused(f"{path}: asked for {splits}, got {sorted(found)}")
-    values = np.empty((table.num_rows, len(names)), dtype=np.float32)
+    cutoffs = np.asarray(table["cutoff"].to_pylist(), dtype=object)
+    extras = _columns(table, described.extras, np.float64)
+    return Rows(
+        entities=np.asarray(table["entity_id"].to_pylist(), dtype=object),
+        cutoffs=cutoffs,
+        closes=_closes(described, cutoffs, extras),
+        labels=table["label"].to_numpy().astype(np.float64),
+        extras=extras,
+        values=_columns(table, names, np.float32),
+    )
+
+
+def _columns(table: pyarrow.Table, names: Sequence[str], kind: type) -> np.ndarray:
+    values = np.empty((table.num_rows, len(names)), dtype=kind)
     for index, name in enumerate(names):
         values[:, index] = table[name].to_numpy()
-    rows = Rows(
-        entities=np.asarray(table["entity_id"].to_pylist(), dtype=object),
-        cutoffs=np.asarray(table["cutoff"].to_pylist(), dtype=object),
-        labels=table["label"].to_numpy().astype(np.float64),
-        values=values,
-    )
-    if not np.isin(rows.labels, (0.0, 1.0)).all():
-        raise Refused(f"{path}: a label is neither 0 nor 1")
-    return rows
+    return values
 
 
-def refuse_too_little(described: Description) -> None:
-    """Refuses data that is too small, naming what there is, what is enough, why, and how much more would do."""
-    counts = described.rows
-    problems, shortest = [], 1.0
-    for split, least in ENOUGH.items():
-        left = counts[split]["positives"]
-        stayed = counts[split]["rows"] - left
-        for what, have in (("left", left), ("stayed", stayed)):
-            if have < least:
-                problems.append(f"{split}: {have} customers who {what}, {least} needed")
-                shortest = min(shortest, have / least)
-    snapshots = closed_snapshots(described)
-    if snapshots < ENOUGH_TRAIN_SNAPSHOTS:
-        problems.append(f"train: {snapshots} snapshots whose {described.horizon_days:g}-day label windows do not "
-                        f"overlap, {ENOUGH_TRAIN_SNAPSHOTS} needed")
-    if not problems:
-        return
-    there = "; ".join(f"{split} {counts[split]['rows']} rows of {counts[split]['entities']} customers in "
-                      f"{len(described.cutoffs[split])} snapshots" for split in SPLITS)
-    more = (f"About {math.ceil(10 / shortest) / 10:g} times as many customers at the same rate of leaving would do. "
-            if 0.0 < shortest < 1.0 else "")
-    raise Refused(
-        "too little data to train on.\n  " + "\n  ".join(problems) + f"\nThere is: {there}.\n{more}"
-        "Why: with fewer than ten leavers per column a model learns noise, and with fewer than a hundred in the "
-        "calibration or test snapshots neither its probabilities nor its error can be known. A longer history gives "
-        "more snapshots; a shorter horizon gives more leavers."
-    )
+def _closes(described: Description, cutoffs: np.ndarray, extras: np.ndarray) -> np.ndarray:
+    """When each label was known: one horizon after its cut-off, the row's own where rows have one."""
+    known = {text: seconds(text) for text in set(cutoffs)}
+    begins = np.array([known[text] for text in cutoffs], dtype=np.float64)
+    own = described.extras.index(HORIZON) if HORIZON in described.extras else None
+    return begins + SECONDS_PER_DAY * (described.horizon_days if own is None else extras[:, own])
 
 
 def closed_snapshots(described: Description) -> int:

@@ -15,6 +15,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 import churn
+import commands
 import matrix
 import synthetic
 from golden import EXTREMES, float32
@@ -31,8 +32,12 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def model(shop: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model trained on it."""
     out = tmp_path_factory.mktemp("model")
-    assert churn.main(["train", "--matrix", str(shop), "--out", str(out)]) == 0
+    assert run(["train", "--matrix", str(shop), "--out", str(out)]) == 0
     return out
+
+
+def run(arguments: list[str]) -> int:
+    return commands.main(churn, arguments)
 
 
 def read(path: Path) -> dict:
@@ -59,7 +64,7 @@ def test_training_again_writes_the_same_bytes_without_reading_test_rows(
     again = tmp_path / "again"
     again.mkdir()
     shutil.copy(model / "manifest.json", again)  # its created_at is kept for an equal version
-    assert churn.main(["train", "--matrix", str(other), "--out", str(again)]) == 0
+    assert run(["train", "--matrix", str(other), "--out", str(again)]) == 0
     assert contents(again) == contents(model)
 
 
@@ -122,9 +127,9 @@ def test_finish_writes_card_and_plots_and_twice_the_same(shop: Path, model: Path
     out = shutil.copytree(model, tmp_path / "finished")
     command = ["finish", "--matrix", str(shop), "--out", str(out), "--metrics", str(tmp_path / "metrics.jsonl"),
                "--curves", str(tmp_path / "curves.json")]
-    assert churn.main(command) == 0
+    assert run(command) == 0
     first = contents(out)
-    assert churn.main(command) == 0
+    assert run(command) == 0
     assert contents(out) == first
 
     card = first["CARD.md"].decode()
@@ -141,7 +146,7 @@ def test_finish_writes_card_and_plots_and_twice_the_same(shop: Path, model: Path
 def test_too_little_data_is_refused_before_training(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = synthetic.write(tmp_path / "small", customers=150)
     (folder / "matrix.parquet").unlink()  # refused from the counts: no row is read
-    assert churn.main(["train", "--matrix", str(folder), "--out", str(tmp_path / "out")]) == 1
+    assert run(["train", "--matrix", str(folder), "--out", str(tmp_path / "out")]) == 1
     said = capsys.readouterr().err
     left = read(folder / "matrix.json")["rows"]["train"]["positives"]
     assert "too little data" in said
@@ -154,7 +159,7 @@ def test_one_train_snapshot_is_refused(tmp_path: Path) -> None:
     close = {**synthetic.CUTOFFS, "train": (210, 217, 224)}  # three, but no two a horizon apart
     folder = synthetic.write(tmp_path / "close", cutoffs=close)
     with pytest.raises(matrix.Refused, match="1 snapshots whose 28-day label windows do not overlap, 2 needed"):
-        matrix.refuse_too_little(matrix.read_description(folder))
+        churn.refuse_too_little(matrix.read_description(folder))
 
 
 @pytest.mark.parametrize("late", [{"train": (196, 225)}, {"calibration": (253,)}])

@@ -37,7 +37,32 @@ pub fn ses(buckets: &[Option<f64>], alpha: f64) -> f64 {
 /// assert_eq!(croston(&[Some(0.0), Some(6.0), Some(0.0)], 0.1), 3.0);
 /// ```
 pub fn croston(buckets: &[Option<f64>], alpha: f64) -> f64 {
-    let mut smoothed: Option<(f64, f64)> = None;
+    croston_from(buckets, alpha, None)
+}
+
+/// What the observations say together: the share of them with a sale, and the mean size of a sale.
+#[derive(Debug, Clone, Copy)]
+struct Average {
+    sale_share: f64,
+    size: f64,
+}
+
+impl Average {
+    /// `None` without a sale.
+    fn of(buckets: &[Option<f64>]) -> Option<Self> {
+        let observed = buckets.iter().flatten().count() as f64;
+        let sales = || buckets.iter().flatten().filter(|demand| **demand > 0.0);
+        let sold = sales().count() as f64;
+        (sold > 0.0).then(|| Self {
+            sale_share: sold / observed,
+            size: sales().sum::<f64>() / sold,
+        })
+    }
+}
+
+/// Croston's method from a given start, or from the first sale.
+fn croston_from(buckets: &[Option<f64>], alpha: f64, start: Option<Average>) -> f64 {
+    let mut smoothed = start.map(|average| (average.size, 1.0 / average.sale_share));
     let mut interval = 0.0;
     for &demand in buckets.iter().flatten() {
         interval += 1.0;
@@ -67,6 +92,19 @@ pub fn sba(buckets: &[Option<f64>], alpha: f64) -> f64 {
     (1.0 - alpha / 2.0) * croston(buckets, alpha)
 }
 
+/// [`sba`] started at the average of all observations. From the first sale a short series forecasts far too much: that
+/// would be no fair baseline.
+///
+/// ```
+/// use features::demand::forecast::{sba, sba_from_average};
+/// let launch = [Some(2.0), Some(0.0), Some(0.0), Some(0.0)];
+/// assert_eq!(sba(&launch, 0.1), 2.0 * 0.95);
+/// assert!(sba_from_average(&launch, 0.1) < 0.7);
+/// ```
+pub fn sba_from_average(buckets: &[Option<f64>], alpha: f64) -> f64 {
+    (1.0 - alpha / 2.0) * croston_from(buckets, alpha, Average::of(buckets))
+}
+
 /// Teunter, Syntetos and Babai: the probability of a sale is updated in every bucket, so a product that stops selling
 /// fades. Size starts at the first sale, probability at zero, or at one when the first bucket has a sale. NaN without a
 /// sale.
@@ -78,12 +116,40 @@ pub fn sba(buckets: &[Option<f64>], alpha: f64) -> f64 {
 /// assert_eq!(tsb(&[Some(2.0), Some(0.0)], 0.5, 0.5), 1.0);
 /// ```
 pub fn tsb(buckets: &[Option<f64>], alpha_size: f64, alpha_probability: f64) -> f64 {
-    let observed = || buckets.iter().flatten().copied();
-    let Some(mut size) = observed().find(|demand| *demand > 0.0) else {
+    let mut observed = buckets.iter().flatten().copied();
+    let size = observed.clone().find(|demand| *demand > 0.0);
+    let begins_with_sale = observed.next().is_some_and(|demand| demand > 0.0);
+    let start = size.map(|size| Average {
+        sale_share: f64::from(begins_with_sale),
+        size,
+    });
+    tsb_from(buckets, alpha_size, alpha_probability, start)
+}
+
+/// [`tsb`] started at the average of all observations, as [`sba_from_average`].
+///
+/// ```
+/// use features::demand::forecast::tsb_from_average;
+/// assert_eq!(tsb_from_average(&[Some(2.0), Some(0.0)], 0.0, 0.0), 1.0);
+/// ```
+pub fn tsb_from_average(buckets: &[Option<f64>], alpha_size: f64, alpha_probability: f64) -> f64 {
+    tsb_from(buckets, alpha_size, alpha_probability, Average::of(buckets))
+}
+
+fn tsb_from(
+    buckets: &[Option<f64>],
+    alpha_size: f64,
+    alpha_probability: f64,
+    start: Option<Average>,
+) -> f64 {
+    let Some(Average {
+        sale_share: mut probability,
+        mut size,
+    }) = start
+    else {
         return f64::NAN;
     };
-    let mut probability = f64::from(observed().next().is_some_and(|demand| demand > 0.0));
-    for demand in observed() {
+    for &demand in buckets.iter().flatten() {
         if demand > 0.0 {
             size += alpha_size * (demand - size);
             probability += alpha_probability * (1.0 - probability);
@@ -96,7 +162,7 @@ pub fn tsb(buckets: &[Option<f64>], alpha_size: f64, alpha_probability: f64) -> 
 
 #[cfg(test)]
 mod tests {
-    use super::{croston, sba, ses, tsb};
+    use super::{croston, sba, sba_from_average, ses, tsb, tsb_from_average};
 
     const Y: [f64; 20] = [
         0., 0., 3., 0., 0., 0., 5., 0., 2., 0., 0., 0., 0., 4., 0., 1., 0., 0., 6., 0.,
@@ -127,5 +193,17 @@ mod tests {
         }
         assert!(ses(&[None, None], 0.1).is_nan() && croston(&[Some(0.0)], 0.1).is_nan());
         assert!(ses(&[], 0.1).is_nan() && tsb(&[Some(0.0), None], 0.1, 0.1).is_nan());
+    }
+
+    #[test]
+    fn a_start_at_the_average_stays_there_while_nothing_changes() {
+        // Sells four units every second bucket: the average is 2 a bucket.
+        let y: Vec<_> = (0..40)
+            .map(|week| Some(f64::from(week % 2) * 4.0))
+            .collect();
+        assert!(near(sba_from_average(&y, 0.1), 2.0 * 0.95));
+        assert!((tsb_from_average(&y, 0.1, 0.1) - 2.0).abs() < 0.11);
+        assert!(sba_from_average(&[Some(0.0), None], 0.1).is_nan());
+        assert!(tsb_from_average(&[None], 0.1, 0.1).is_nan());
     }
 }
