@@ -39,7 +39,12 @@ pub(super) fn build(
     let place = || format!("create a temporary folder in {}", options.work.display());
     let temporary = tempfile::tempdir_in(options.work).map_err(LoadError::io(place()))?;
     let folder = temporary.path();
-    let facts = partitions(&[&inputs.orders, &inputs.stock, &inputs.promotions]);
+    let facts = partitions(&[
+        &inputs.orders,
+        &inputs.stock,
+        &inputs.on_order,
+        &inputs.promotions,
+    ]);
     let mut spills = Spills {
         lines: Spill::create(&folder.join("lines.spill"), partitions(&[&inputs.orders]))?,
         facts: Spill::create(&folder.join("facts.spill"), facts)?,

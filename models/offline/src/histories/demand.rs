@@ -106,15 +106,13 @@ fn sale<'a>(category: &'a str, day: &DemandDay) -> Record<'a> {
 
 /// Groups the bytes of a partition; SKUs come out in the order of their product's hash, then their id.
 pub(super) fn partition(bytes: &[u8], grouping: &Grouping<'_>) -> Result<Block, LoadError> {
-    let all: Vec<Record<'_>> = records(bytes)?;
-    let mut keyed: Vec<(u64, &Record<'_>)> = all
-        .iter()
-        .map(|record| (id_hash(record.product), record))
-        .collect();
+    let mut keyed = records(bytes, |record: Record<'_>| {
+        (id_hash(record.product), record)
+    })?;
     keyed.sort_unstable_by_key(|(hash, record)| (*hash, record.product, record.location));
     let mut block = Block::default();
     for product in keyed.chunk_by(|a, b| a.1.product == b.1.product) {
-        let product: Vec<&Record<'_>> = product.iter().map(|(_, record)| *record).collect();
+        let product: Vec<&Record<'_>> = product.iter().map(|(_, record)| record).collect();
         grouping.product(&product, &mut block)?;
     }
     Ok(block)

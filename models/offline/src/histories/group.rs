@@ -122,13 +122,11 @@ pub(super) fn partition(
 }
 
 fn decode(bytes: &[u8]) -> Result<Vec<Entry<'_>>, LoadError> {
-    let lines: Vec<(u32, Spilled<'_>)> = records(bytes)?;
-    let entries = lines.into_iter().map(|(rank, line)| Entry {
+    records(bytes, |(rank, line): (u32, Spilled<'_>)| Entry {
         customer_hash: id_hash(line.customer),
         rank,
         line,
-    });
-    Ok(entries.collect())
+    })
 }
 
 /// One order from all its lines, sorted by file, then hash; none when its valid version has no line left.

@@ -151,17 +151,18 @@ pub(super) fn partition_of(hash: u64, partitions: usize) -> usize {
     ((u128::from(hash) * partitions as u128) >> 64) as usize
 }
 
-/// The records of a partition.
-pub(super) fn records<'a, T: serde::Deserialize<'a>>(
+/// The records of a partition, each made into what is kept of it.
+pub(super) fn records<'a, T: serde::Deserialize<'a>, R>(
     mut bytes: &'a [u8],
-) -> Result<Vec<T>, LoadError> {
+    make: impl Fn(T) -> R,
+) -> Result<Vec<R>, LoadError> {
     let mut records = Vec::new();
     while !bytes.is_empty() {
         let (record, rest) = postcard::take_from_bytes(bytes).map_err(|error| LoadError::Io {
             place: "read spilled records".to_owned(),
             source: std::io::Error::other(error),
         })?;
-        records.push(record);
+        records.push(make(record));
         bytes = rest;
     }
     Ok(records)
