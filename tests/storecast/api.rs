@@ -70,6 +70,46 @@ async fn what_is_not_json_is_told_the_place() {
 }
 
 #[tokio::test]
+async fn what_no_number_or_text_can_hold_is_a_value_at_its_place() {
+    let service = shop::service().await;
+    let line = |fields: &str| {
+        let lines = format!(r#"[{{"net_minor": 1}}, {{{fields}}}]"#);
+        format!(
+            r#"{{"customers": [{{"customer_id": "x", "history": {{"orders": [
+               {{"order_id": "a", "placed_at": "2017-12-01T00:00:00Z", "lines": {lines}}}]}}}}]}}"#
+        )
+    };
+    let of_line = |field: &str| format!("/customers/0/history/orders/0/lines/1/{field}");
+    for (body, pointer) in [
+        (
+            r#"{"customers": [], "budget_minor": 1e999}"#.to_owned(),
+            "/budget_minor".to_owned(),
+        ),
+        (
+            line(r#""net_minor": 1, "quantity": -1e999"#),
+            of_line("quantity"),
+        ),
+        (
+            line(&format!(r#""net_minor": {}.0"#, "9".repeat(400))),
+            of_line("net_minor"),
+        ),
+        // Half a surrogate pair is JSON, and no text.
+        (
+            line(r#""net_minor": 1, "category": "\ud800""#),
+            of_line("category"),
+        ),
+    ] {
+        let answer = post(&service, body).await;
+        refused(&answer, 422, "invalid-value");
+        assert_eq!(answer.body["pointer"], pointer, "{}", answer.body);
+        assert!(answer.body["detail"].as_str().unwrap().len() < 60);
+    }
+    // Behind it the body must still be JSON.
+    let answer = post(&service, r#"{"customers": [], "budget_minor": 1e999"#).await;
+    refused(&answer, 400, "malformed-body");
+}
+
+#[tokio::test]
 async fn another_shape_or_value_is_named_by_its_pointer() {
     let service = shop::service::<Churn>().await;
     for (pointer, kind, value) in [

@@ -43,7 +43,8 @@ pub(crate) fn policy_file() -> Bytes {
 }
 
 pub(crate) fn model_files_of<P: Predictor>() -> ModelFiles {
-    model_folder::read_model::<P>(&root().join("models").join(P::NAME)).expect("the committed model")
+    model_folder::read_model::<P>(&root().join("models").join(P::NAME))
+        .expect("the committed model")
 }
 
 pub(crate) fn policy_file_of<P: Predictor>() -> Bytes {

@@ -228,7 +228,7 @@ pub struct Decision {
     pub intervention: String,
     /// For people.
     pub title: String,
-    /// Why: best value, control group, budget.
+    /// Why: best expected value, best within the budget, control group, budget.
     pub because: &'static str,
     /// Whether the customer is in the control group, which is left alone so that effects can be measured.
     pub control_group: bool,

@@ -6,6 +6,7 @@
 //! of a probability.
 
 pub mod api;
+mod budget;
 pub mod features;
 pub mod policy;
 pub mod reasons;

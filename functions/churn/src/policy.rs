@@ -10,6 +10,7 @@
 //! by would-be leavers and by those who stay anyway. Doing nothing is worth 0 and is always an option.
 
 use crate::api::{Alternative, Decision};
+use crate::budget;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
@@ -164,26 +165,43 @@ impl ChurnPolicy {
         }
     }
 
-    /// Decides for a batch: the best option of each customer, then, under a budget, the most value per cost first.
-    /// An option that does not fit into what is left gives way to doing nothing.
+    /// Decides for a batch: the best option of each customer or, under a budget, what brings most together by
+    /// [the rule](crate::budget) of most added value per added cost.
     pub fn decide(&self, batch: &[Stakes<'_>], budget_minor: Option<i64>) -> Vec<Decision> {
         let mut decisions: Vec<Decision> = batch.iter().map(|stakes| self.best(*stakes)).collect();
-        let Some(mut left) = budget_minor else {
+        let Some(budget_minor) = budget_minor else {
             return decisions;
         };
-        let mut order: Vec<usize> = (0..decisions.len()).collect();
-        let ratio =
-            |d: &Decision| d.expected_value_minor as f64 / (d.expected_cost_minor.max(1)) as f64;
-        order.sort_by(|&a, &b| ratio(&decisions[b]).total_cmp(&ratio(&decisions[a])));
-        for index in order {
-            let decision = &mut decisions[index];
-            if decision.expected_cost_minor <= left {
-                left -= decision.expected_cost_minor;
-            } else {
-                leave_alone(decision, "budget");
+        let options: Vec<&[Alternative]> = decisions
+            .iter()
+            .map(|d| {
+                if d.control_group {
+                    &[]
+                } else {
+                    &d.alternatives[..]
+                }
+            })
+            .collect();
+        let chosen = budget::choose(&options, budget_minor);
+        for (decision, at) in decisions.iter_mut().zip(chosen) {
+            match at {
+                Some(0) => {}
+                Some(at) => self.settle_for(decision, at),
+                None if decision.intervention == DO_NOTHING => {}
+                None => leave_alone(decision, "budget"),
             }
         }
         decisions
+    }
+
+    /// Takes another option than the best.
+    fn settle_for(&self, decision: &mut Decision, at: usize) {
+        let option = &decision.alternatives[at];
+        decision.title = self.title(&option.intervention);
+        decision.expected_value_minor = option.expected_value_minor;
+        decision.expected_cost_minor = option.expected_cost_minor;
+        option.intervention.clone_into(&mut decision.intervention);
+        decision.because = "best within the budget";
     }
 
     fn best(&self, stakes: Stakes<'_>) -> Decision {

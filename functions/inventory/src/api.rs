@@ -119,7 +119,7 @@ impl Sku {
         })
     }
 
-    fn named(sku_id: String, location: Option<String>) -> Self {
+    pub(crate) fn named(sku_id: String, location: Option<String>) -> Self {
         Self {
             sku_id,
             location,

@@ -108,6 +108,16 @@ impl Said {
     pub fn of(case: &Case, scored: &Scored, model: &Model<Inventory>) -> Option<Self> {
         Some(said(case.known.as_ref()?, scored, model))
     }
+
+    /// The same as a forecast that orders are planned from.
+    pub fn demand(&self) -> Result<Forecast, PolicyError> {
+        let law = |counts: &Counts| {
+            let demand = Demand::negative_binomial(counts.mean, counts.size)?;
+            Ok((f64::from(counts.horizon_days), demand))
+        };
+        let laws = self.counts.iter().map(law);
+        Forecast::new(laws.collect::<Result<_, PolicyError>>()?)
+    }
 }
 
 /// The forecast of one SKU.
@@ -119,17 +129,9 @@ pub(crate) fn forecast(
     let said = said(known, scored, model);
     Ok(SkuForecast {
         forecaster: said.forecaster,
-        demand: laws(&said.counts)?,
+        demand: said.demand()?,
         because: said.because,
     })
-}
-
-fn laws(counts: &[Counts]) -> Result<Forecast, PolicyError> {
-    let law = |counts: &Counts| {
-        let demand = Demand::negative_binomial(counts.mean, counts.size)?;
-        Ok((f64::from(counts.horizon_days), demand))
-    };
-    Forecast::new(counts.iter().map(law).collect::<Result<_, PolicyError>>()?)
 }
 
 /// A steady rate from a simple method.

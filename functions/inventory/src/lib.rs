@@ -14,8 +14,10 @@ pub mod planning;
 pub mod policy;
 mod reasons;
 mod respond;
+mod terms;
 mod training;
 
+pub use terms::{costs_of_price, plan_by_rules};
 pub use training::HORIZONS_DAYS;
 
 use crate::answer::Response;

@@ -5,14 +5,13 @@ use crate::answer::{
 };
 use crate::api::{Request, Sku, days_until, refused};
 use crate::forecast::{SkuForecast, forecast};
-use crate::planning::{CostRules, LeadTimeRule, Rules};
 use crate::policy::{
-    self, Arrival, Costs, Demand, Forecast, Plan, PolicyError, Stock, Target,
-    meet_supplier_minimum, plan, share_budget,
+    Arrival, Demand, Forecast, Plan, PolicyError, Stock, Target, meet_supplier_minimum,
+    share_budget,
 };
 use crate::reasons::reasons;
+use crate::terms::Terms;
 use crate::{Case, Inventory, KnownSku};
-use features::demand::view::Window;
 use features::time::LocalDay;
 use serving::calendar::format_date;
 use serving::error::{CallerError, Error};
@@ -20,7 +19,6 @@ use serving::predictor::{Scored, Served};
 
 /// Weeks ahead that an answer shows.
 const WEEKS: u32 = 6;
-const DAYS_PER_YEAR: f64 = 365.0;
 
 pub(crate) fn respond(
     request: &Request,
@@ -134,41 +132,28 @@ fn decide(
 ) -> Result<Decided, PolicyError> {
     let rules = served.policy.rules(&known.history.demand.category);
     let forecast = forecast(known, scored, &served.model)?;
-    let lead_time = sku.lead_time.as_ref().unwrap_or(&rules.lead_time);
-    let review_period_days = sku.review_period_days.unwrap_or(rules.review_period_days);
+    let terms = Terms::of(sku, known, rules);
+    let lead_time = terms.lead_time.lead_time()?;
     let interval = Interval {
-        days: lead_time.lead_time()?.mean_days() + review_period_days,
-        demand: lead_time
-            .lead_time()?
-            .demand(&forecast.demand, review_period_days)?,
+        days: lead_time.mean_days() + terms.review_period_days,
+        demand: lead_time.demand(&forecast.demand, terms.review_period_days)?,
     };
     let answer = forecast_answer(&forecast, &interval, known, scored, served)?;
     let Some((stock, stock_from)) = stock(sku, case, known) else {
         let note = "nobody said how much is on hand: name `on_hand` to have an order planned";
         return Ok(Decided::Forecast(Box::new(answer), note));
     };
-    let (costs, costs_from) = costs(sku, known, rules);
-    let target = sku.target.unwrap_or(rules.target);
-    let constraints = sku.constraints.unwrap_or(rules.constraints);
+    let (on_hand, plan) = (stock.on_hand, terms.plan(forecast.demand, stock)?);
     let assumptions = Assumptions {
-        on_hand: stock.on_hand,
+        on_hand,
         stock_from,
-        lead_time_days: LeadTimeRule::clone(lead_time),
-        review_period_days,
-        target,
-        costs,
-        costs_from,
-        constraints,
+        lead_time_days: terms.lead_time,
+        review_period_days: terms.review_period_days,
+        target: terms.target,
+        costs: terms.costs,
+        costs_from: terms.costs_from,
+        constraints: terms.constraints,
     };
-    let plan = plan(&policy::Sku {
-        forecast: forecast.demand,
-        stock,
-        lead_time: lead_time.lead_time()?,
-        review_period_days,
-        costs,
-        target,
-        constraints,
-    })?;
     Ok(Decided::Planned(Box::new(Ordered {
         forecast: answer,
         assumptions,
@@ -195,30 +180,6 @@ fn stock(sku: &Sku, case: &Case, known: &KnownSku) -> Option<(Stock, &'static st
         on_order: arrivals.collect(),
     };
     Some((stock, "store"))
-}
-
-/// Costs as the request says, or as shares of the usual price.
-fn costs(sku: &Sku, known: &KnownSku, rules: &Rules) -> (Costs, &'static str) {
-    if let Some(costs) = sku.costs {
-        return (costs, "request");
-    }
-    let price_minor = known.view().window(Window::D112).price_minor();
-    if price_minor.is_finite() {
-        (costs_of_price(price_minor, &rules.costs), "price")
-    } else {
-        (costs_of_price(0.0, &rules.costs), "no price")
-    }
-}
-
-/// The costs that a price and the shop's shares lead to; a missed sale costs its margin.
-pub(crate) fn costs_of_price(price_minor: f64, rules: &CostRules) -> Costs {
-    let unit_cost = price_minor * rules.unit_cost_share;
-    Costs {
-        unit_cost_minor: unit_cost.round() as i64,
-        holding_minor_per_unit_day: unit_cost * rules.holding_share_per_year / DAYS_PER_YEAR,
-        stockout_minor_per_unit: price_minor - unit_cost,
-        ordering_minor: rules.ordering_minor,
-    }
 }
 
 /// Lead time and review period together, and the demand over them.

@@ -4,8 +4,11 @@ use crate::histories::Histories;
 use crate::ingest::LoadError;
 use crate::shop::Shop;
 use features::codec;
+use features::demand::{self, DemandHistory, SkuHistory, day_start};
 use features::history::{CustomerHistory, History};
 use features::time::Timestamp;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Entities of one kind, each with its id.
 pub type Entities<'a, H> = Box<dyn Iterator<Item = Result<(String, H), LoadError>> + 'a>;
@@ -53,4 +56,80 @@ impl Entity for CustomerHistory {
     fn stored(&self, limit: usize) -> codec::Fitted {
         codec::encode_within(self, limit)
     }
+}
+
+impl Entity for DemandHistory {
+    const KIND: &'static str = inventory::SKU;
+
+    fn count(loaded: &Histories) -> u64 {
+        loaded.counts().demand.skus
+    }
+
+    fn all(loaded: &Histories) -> Entities<'_, Self> {
+        Box::new(loaded.skus())
+    }
+
+    fn known(loaded: &Histories) -> (Timestamp, Timestamp) {
+        loaded.known_days()
+    }
+
+    /// Demand is known by local days, which stand as their UTC midnights.
+    fn cutoff(shop: &Shop, at: Timestamp) -> Timestamp {
+        day_start(shop.time.local_day(at))
+    }
+
+    fn stored(&self, limit: usize) -> codec::Fitted {
+        demand::codec::encode_within(self, limit)
+    }
+}
+
+/// A SKU together with the total of its category, which training needs and the store holds once for all its SKUs.
+impl Entity for SkuHistory {
+    const KIND: &'static str = inventory::SKU;
+
+    fn count(loaded: &Histories) -> u64 {
+        DemandHistory::count(loaded)
+    }
+
+    fn all(loaded: &Histories) -> Entities<'_, Self> {
+        with_categories(loaded, loaded.skus())
+    }
+
+    fn known(loaded: &Histories) -> (Timestamp, Timestamp) {
+        DemandHistory::known(loaded)
+    }
+
+    fn cutoff(shop: &Shop, at: Timestamp) -> Timestamp {
+        DemandHistory::cutoff(shop, at)
+    }
+
+    fn stored(&self, limit: usize) -> codec::Fitted {
+        self.demand.stored(limit)
+    }
+}
+
+/// The totals of all categories, by name.
+pub type Categories = BTreeMap<String, Arc<DemandHistory>>;
+
+/// Reads the totals of all categories.
+pub fn categories(loaded: &Histories) -> Result<Categories, LoadError> {
+    let totals = loaded.category_totals();
+    totals
+        .map(|total| total.map(|(name, history)| (name, Arc::new(history))))
+        .collect()
+}
+
+fn with_categories<'a>(
+    loaded: &Histories,
+    skus: impl Iterator<Item = Result<(String, DemandHistory), LoadError>> + 'a,
+) -> Entities<'a, SkuHistory> {
+    let categories = match categories(loaded) {
+        Ok(categories) => categories,
+        Err(error) => return Box::new(std::iter::once(Err(error))),
+    };
+    Box::new(skus.map(move |sku| {
+        let (id, demand) = sku?;
+        let category = categories.get(&demand.category).cloned();
+        Ok((id, SkuHistory { demand, category }))
+    }))
 }

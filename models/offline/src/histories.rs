@@ -1,4 +1,4 @@
-//! Customer histories on disk, grouped from any number of files in bounded memory.
+//! Histories of customers and SKUs on disk, grouped from any number of files in bounded memory.
 //!
 //! Checked lines are spilled to partitions by a hash of the customer, each partition is grouped in memory, and the
 //! histories are written one after the other, in the order of that hash. The result depends on the set of input files
@@ -6,6 +6,9 @@
 //!
 //! An order is known by its customer and its id. When several files hold it, the file whose rows were updated last
 //! (where the shop has such a column), then the one whose name sorts last, replaces the others as a whole.
+//!
+//! What then was bought is spilled a second time, by product, beside what tables say of stock, open orders and
+//! promotions, and becomes the demand for SKUs. Guests count for it even where they are no customers.
 //!
 //! ```no_run
 //! use offline::histories::Histories;
@@ -20,72 +23,33 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod build;
+mod counts;
+mod demand;
 mod group;
+mod records;
+mod sales;
 mod spill;
 mod stamp;
 
-use crate::ingest::{self, Input, LoadError, Options, Progress, Stage, Tally};
-use crate::shop::{Duplicates, Shop};
-use features::codec;
+pub use counts::{Counts, DemandCounts};
+pub use records::Stored;
+
+use crate::ingest::{Inputs, LoadError, Options};
+use crate::shop::{Shop, Stock};
+use features::demand::{DemandHistory, codec as demand_codec, day_start};
 use features::history::CustomerHistory;
-use features::time::Timestamp;
-use group::{Block, Grouped};
-use serde::{Deserialize, Serialize};
-use spill::Spill;
+use features::{codec, time::Timestamp};
 use stamp::Stamp;
-use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{BufReader, BufWriter, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-/// Rows of a partition that is grouped at once: about 60 MB of memory.
-const PARTITION_ROWS: u64 = 200_000;
-/// Partitions at most; each holds a write buffer while files are read.
-const MAX_PARTITIONS: u64 = 4096;
-/// A longer record in the stored histories is damage, not a customer.
-const MAX_STORED_BYTES: u32 = 1 << 30;
-
-/// What became of every row, and what is left.
-///
-/// `rows = kept + all dropped + all rejected`, always.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Counts {
-    /// Rows of all order files, headers aside.
-    pub rows: u64,
-    /// Rows that are a line of a history.
-    pub kept: u64,
-    /// Rows left out on purpose, by reason.
-    pub dropped: BTreeMap<String, u64>,
-    /// Bad rows, by reason; each is in `rejects.csv`.
-    pub rejected: BTreeMap<String, u64>,
-    /// Customers with at least one order.
-    pub customers: u64,
-    /// Orders.
-    pub orders: u64,
-    /// Rows of the product files.
-    pub product_rows: u64,
-    /// Bad rows of the product files.
-    pub product_rejects: u64,
-}
-
-impl Counts {
-    /// Rows left out on purpose.
-    pub fn dropped_rows(&self) -> u64 {
-        self.dropped.values().sum()
-    }
-
-    /// Bad rows.
-    pub fn rejected_rows(&self) -> u64 {
-        self.rejected.values().sum()
-    }
-}
-
-/// The histories of all customers of a shop, on disk; iterate as often as needed.
+/// The histories of all customers and SKUs of a shop, on disk; iterate as often as needed.
 #[derive(Debug, Clone)]
 pub struct Histories {
-    path: PathBuf,
+    work: PathBuf,
     stamp: Stamp,
     reused: bool,
+    simulated: bool,
 }
 
 impl Histories {
@@ -95,44 +59,58 @@ impl Histories {
     pub fn load(shop: &Shop, options: &Options<'_>) -> Result<Self, LoadError> {
         std::fs::create_dir_all(options.work)
             .map_err(LoadError::io(format!("create {}", options.work.display())))?;
-        let root = options.data_root.unwrap_or(&shop.data_root);
-        let orders = ingest::resolve(root, &shop.orders.files, options.fetch)?;
-        let product_files = shop
-            .products
-            .as_ref()
-            .map_or(&[][..], |products| &products.files);
-        let products = ingest::resolve(root, product_files, options.fetch)?;
-        let fingerprint = stamp::fingerprint(shop, &orders, &products);
-        let path = options.work.join("histories.bin");
-        if let Some(stamp) =
-            Stamp::read(options.work).filter(|stamp| stamp.fits(&fingerprint, &path))
-        {
-            return Ok(Self {
-                path,
-                stamp,
-                reused: true,
-            });
-        }
-        Stamp::remove(options.work)?;
-        let mut stamp = build(shop, &orders, &products, &path, options)?;
-        stamp.fingerprint = fingerprint;
-        stamp.write(options.work)?;
+        let inputs = Inputs::of(shop, options)?;
+        let fingerprint = stamp::fingerprint(shop, &inputs);
+        let found =
+            Stamp::read(options.work).filter(|stamp| stamp.fits(&fingerprint, options.work));
+        let reused = found.is_some();
+        let stamp = if let Some(stamp) = found {
+            stamp
+        } else {
+            Stamp::remove(options.work)?;
+            let mut stamp = build::build(shop, &inputs, options)?;
+            stamp.fingerprint = fingerprint;
+            stamp.write(options.work)?;
+            stamp
+        };
         Ok(Self {
-            path,
+            work: options.work.to_owned(),
             stamp,
-            reused: false,
+            reused,
+            simulated: matches!(shop.stock, Some(Stock::Simulated(_))),
         })
     }
 
     /// Every customer with an order, in an order that depends on their ids only.
     ///
     /// One history is in memory at a time.
-    pub fn customers(&self) -> Customers {
-        Customers {
-            path: self.path.clone(),
-            reader: None,
-            left: self.stamp.counts.customers,
-        }
+    pub fn customers(&self) -> Stored<CustomerHistory> {
+        let path = self.work.join(build::CUSTOMERS);
+        Stored::open(path, self.stamp.counts.customers, codec::decode)
+    }
+
+    /// Every SKU, in an order that depends on their ids only: what was sold, and when it could not be.
+    ///
+    /// The id is the product's, or `product@location` where the shop tells locations apart.
+    pub fn skus(&self) -> Stored<DemandHistory> {
+        self.demand(build::SKUS, self.stamp.counts.demand.skus)
+    }
+
+    /// The demand behind [`skus`](Self::skus) where their stock is simulated, in the same order; `None` elsewhere.
+    ///
+    /// For evaluation only: a model that saw it would know what no shop knows.
+    pub fn true_skus(&self) -> Option<Stored<DemandHistory>> {
+        let skus = self.stamp.counts.demand.skus;
+        self.simulated.then(|| self.demand(build::TRUTH, skus))
+    }
+
+    /// What was sold of each category and, as `*`, of everything: sums over [`skus`](Self::skus), without stock.
+    pub fn category_totals(&self) -> Stored<DemandHistory> {
+        self.demand(build::TOTALS, self.stamp.counts.demand.totals)
+    }
+
+    fn demand(&self, file: &str, count: u64) -> Stored<DemandHistory> {
+        Stored::open(self.work.join(file), count, demand_codec::decode)
     }
 
     /// What became of every row.
@@ -145,14 +123,24 @@ impl Histories {
         &self.stamp.notes
     }
 
-    /// The instant of the first order.
+    /// The instant of the first order of a customer.
     pub fn first_order(&self) -> Timestamp {
         self.stamp.first_order
     }
 
-    /// The second after the last order: up to here, exclusive, orders are known.
+    /// The second after the last order of a customer: up to here, exclusive, orders are known.
     pub fn complete_through(&self) -> Timestamp {
         Timestamp(self.stamp.last_order.0 + 1)
+    }
+
+    /// The days of which the demand is known, as UTC midnights: the first, and the first that is not.
+    ///
+    /// The day of the last order may be partial, so it is not known yet.
+    pub fn known_days(&self) -> (Timestamp, Timestamp) {
+        (
+            day_start(self.stamp.first_day),
+            day_start(self.stamp.last_day),
+        )
     }
 
     /// Whether an earlier load was found and no file was read.
@@ -160,206 +148,13 @@ impl Histories {
         self.reused
     }
 
+    /// Whether the stock is made up.
+    pub fn is_stock_simulated(&self) -> bool {
+        self.simulated
+    }
+
     /// A name of this content: equal for equal files and an equal `shop.toml`.
     pub fn fingerprint(&self) -> &str {
         &self.stamp.fingerprint
     }
-}
-
-fn build(
-    shop: &Shop,
-    orders: &[Input],
-    products: &[Input],
-    path: &Path,
-    options: &Options<'_>,
-) -> Result<Stamp, LoadError> {
-    let place = || format!("create a temporary folder in {}", options.work.display());
-    let temporary = tempfile::tempdir_in(options.work).map_err(LoadError::io(place()))?;
-    let mut spill = Spill::create(temporary.path(), partitions(orders))?;
-    let tally = ingest::read_orders(
-        shop,
-        orders,
-        products,
-        temporary.path(),
-        options,
-        &mut |line, rank| spill.write(line, rank),
-    )?;
-    spill.flush()?;
-    let unfinished = temporary.path().join("histories.bin");
-    let grouped = write_histories(&spill, shop, &unfinished, tally.rows, options)?;
-    std::fs::rename(&unfinished, path)
-        .map_err(LoadError::io(format!("replace {}", path.display())))?;
-    stamp_of(tally, &grouped, path)
-}
-
-fn stamp_of(tally: Tally, grouped: &Grouped, path: &Path) -> Result<Stamp, LoadError> {
-    let mut dropped = tally.dropped;
-    for (reason, count) in [
-        ("replaced by a later file", grouped.replaced),
-        ("duplicate row", grouped.duplicates),
-    ] {
-        if count > 0 {
-            dropped.insert(reason.to_owned(), count);
-        }
-    }
-    let Some((first_order, last_order)) = grouped.range else {
-        return Err(LoadError::NoOrders {
-            rows: tally.rows,
-            dropped: dropped.values().sum(),
-        });
-    };
-    let size = std::fs::metadata(path)
-        .map_err(LoadError::io(format!("look at {}", path.display())))?
-        .len();
-    Ok(Stamp {
-        fingerprint: String::new(),
-        size,
-        first_order,
-        last_order,
-        counts: Counts {
-            rows: tally.rows,
-            kept: grouped.kept,
-            dropped,
-            rejected: tally.rejected,
-            customers: grouped.customers,
-            orders: grouped.orders,
-            product_rows: tally.product_rows,
-            product_rejects: tally.product_rejects,
-        },
-        notes: tally.notes,
-    })
-}
-
-/// Enough partitions for each to fit into memory, told from the bytes a row takes at least in each format.
-fn partitions(orders: &[Input]) -> usize {
-    let rows = |input: &Input| {
-        if ingest::is_packed(&input.name) {
-            input.size / 8
-        } else {
-            input.size / 32
-        }
-    };
-    let rows: u64 = orders.iter().map(rows).sum();
-    (rows / PARTITION_ROWS + 1).min(MAX_PARTITIONS) as usize
-}
-
-/// Groups as many partitions at a time as there are cores, and writes them in order.
-fn write_histories(
-    spill: &Spill,
-    shop: &Shop,
-    path: &Path,
-    rows: u64,
-    options: &Options<'_>,
-) -> Result<Grouped, LoadError> {
-    let drop_duplicates = shop.orders.duplicates == Duplicates::Drop;
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut out = BufWriter::new(
-        File::create(path).map_err(LoadError::io(format!("create {}", path.display())))?,
-    );
-    let mut total = Grouped::default();
-    let all: Vec<usize> = (0..spill.partitions()).collect();
-    for some in all.chunks(cores) {
-        for block in group_blocks(spill, some, drop_duplicates) {
-            let block = block?;
-            out.write_all(&block.bytes)
-                .map_err(LoadError::io("write histories"))?;
-            total.add(&block.grouped);
-        }
-        let (done, total_bytes) = (spill.bytes_until(some[some.len() - 1]), spill.bytes());
-        (options.progress)(&Progress {
-            stage: Stage::Grouping,
-            file: "",
-            rows,
-            bytes: done,
-            total_bytes,
-        });
-    }
-    out.flush().map_err(LoadError::io("write histories"))?;
-    Ok(total)
-}
-
-fn group_blocks(
-    spill: &Spill,
-    partitions: &[usize],
-    drop_duplicates: bool,
-) -> Vec<Result<Block, LoadError>> {
-    std::thread::scope(|scope| {
-        let group =
-            |partition: usize| move || group::partition(&spill.read(partition)?, drop_duplicates);
-        let threads: Vec<_> = partitions
-            .iter()
-            .map(|&partition| scope.spawn(group(partition)))
-            .collect();
-        let joined = threads.into_iter().map(std::thread::ScopedJoinHandle::join);
-        joined
-            .map(|result| result.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            .collect()
-    })
-}
-
-/// Reads stored histories one by one.
-#[derive(Debug)]
-pub struct Customers {
-    path: PathBuf,
-    reader: Option<BufReader<File>>,
-    left: u64,
-}
-
-impl Iterator for Customers {
-    type Item = Result<(String, CustomerHistory), LoadError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.left == 0 {
-            return None;
-        }
-        let customer = self.read();
-        self.left = if customer.is_ok() { self.left - 1 } else { 0 };
-        Some(customer)
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        (0, usize::try_from(self.left).ok())
-    }
-}
-
-impl Customers {
-    fn read(&mut self) -> Result<(String, CustomerHistory), LoadError> {
-        let damaged = |reason: String| LoadError::Damaged {
-            path: self.path.clone(),
-            reason,
-        };
-        if self.reader.is_none() {
-            let file = File::open(&self.path)
-                .map_err(LoadError::io(format!("open {}", self.path.display())))?;
-            self.reader = Some(BufReader::with_capacity(1 << 18, file));
-        }
-        let Some(reader) = &mut self.reader else {
-            return Err(damaged("is not open".to_owned()));
-        };
-        let id = block(reader)
-            .and_then(|bytes| String::from_utf8(bytes).map_err(|e| e.to_string()))
-            .map_err(&damaged)?;
-        let bytes = block(reader).map_err(&damaged)?;
-        let history = codec::decode(&bytes).map_err(|error| damaged(error.to_string()))?;
-        Ok((id, history))
-    }
-}
-
-/// A length in four bytes, little end first, and that many bytes.
-fn block(reader: &mut impl Read) -> Result<Vec<u8>, String> {
-    let mut length = [0; 4];
-    reader
-        .read_exact(&mut length)
-        .map_err(|error| error.to_string())?;
-    let length = u32::from_le_bytes(length);
-    if length > MAX_STORED_BYTES {
-        return Err(format!(
-            "a record of {length} bytes, at most {MAX_STORED_BYTES} expected"
-        ));
-    }
-    let mut bytes = vec![0; length as usize];
-    reader
-        .read_exact(&mut bytes)
-        .map_err(|error| error.to_string())?;
-    Ok(bytes)
 }

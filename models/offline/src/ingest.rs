@@ -4,9 +4,11 @@
 //! |---|---|
 //! | `source`, `rows` | expands patterns, fetches what is remote, opens and unpacks |
 //! | `delimited`, `columnar` | cut rows out of CSV, blank-separated text and Parquet |
-//! | `cell`, `number`, `dates` | what one value means |
+//! | `cell`, `number`, `dates`, `formats` | what one value means |
+//! | `fact` | what is known of a product |
 //! | `line` | what one row means to the shop: a line, a drop with its reason, or a reject |
 //! | `products` | the product file that order rows are joined with |
+//! | `supply` | stock levels, open orders and promotions |
 //! | `rejects` | the file of bad rows |
 //!
 //! Rules that a shop owner should know:
@@ -24,6 +26,8 @@ mod columnar;
 mod dates;
 mod delimited;
 mod error;
+mod fact;
+mod formats;
 mod line;
 mod number;
 mod products;
@@ -31,14 +35,17 @@ mod read;
 mod rejects;
 mod rows;
 mod source;
+mod supply;
 
 pub use error::LoadError;
 pub use source::{Fetch, LocalFiles, RemoteFile};
+pub use supply::TableCounts;
 
+pub(crate) use fact::{Fact, Record, sku_id};
 pub(crate) use line::Line;
-pub(crate) use read::{Tally, read_orders};
+pub(crate) use read::{Take, Tally, read_all};
 pub(crate) use rows::is_packed;
-pub(crate) use source::{Input, resolve};
+pub(crate) use source::{Input, Inputs};
 
 use std::path::PathBuf;
 

@@ -4,8 +4,9 @@
 //! |---|---|
 //! | [`shop`] | `shop.toml`: what a shop's exports look like |
 //! | [`ingest`] | files to checked lines, row by row; bad rows to `rejects.csv` |
-//! | [`histories`] | lines to customer histories on disk, in bounded memory |
-//! | [`entity`] | the kinds of entity: customers
+//! | [`histories`] | lines to histories of customers and SKUs on disk, in bounded memory |
+//! | [`entity`] | the kinds of entity: customers, SKUs |
+//! | [`simulate`] | stock for shops that tell none: (s,S) over the real demand |
 //! | [`store`] | histories into a feature store |
 //! | [`cutoffs`], [`snapshots`] | when a model is trained, calibrated and tested; the rows it sees then |
 //! | [`matrix`], [`matrix_file`] | what training reads |
@@ -28,5 +29,6 @@ pub mod matrix_file;
 pub mod messy;
 pub mod model_folder;
 pub mod shop;
+pub mod simulate;
 pub mod snapshots;
 pub mod store;

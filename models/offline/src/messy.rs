@@ -3,7 +3,8 @@
 //! Tests, and whoever wants to see what a difficult export looks like, write it into a folder and load it: decimal
 //! commas, `dd.mm.yyyy`, semicolons, cancellation invoices, returns, guests, postage and fees among the products,
 //! free-text codes with quotes and umlauts, a week without orders, orders in the hours that clock changes repeat or
-//! skip, duplicate rows, two exports that overlap and disagree, one of them gzipped, and some rows that are plainly bad.
+//! skip, duplicate rows, two exports that overlap and disagree, one of them gzipped, stock levels that contradict each
+//! other, and some rows that are plainly bad.
 //!
 //! ```
 //! use offline::messy::{self, Size};
@@ -14,13 +15,14 @@
 //! ```
 
 mod random;
+mod supply;
 mod trade;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use jiff::tz::TimeZone;
 use random::Random;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Write as _};
@@ -65,6 +67,19 @@ pub struct Written {
     pub replaced: u64,
     /// Cents that customers paid, returns taken off: the sum over all rows that count.
     pub net_minor: i64,
+    /// Rows of `stock`, `on_order` and `promotions`.
+    pub tables: BTreeMap<&'static str, TableRows>,
+}
+
+/// What was written into the files of a table.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TableRows {
+    /// All rows.
+    pub rows: u64,
+    /// Rows that no loader may accept.
+    pub bad: u64,
+    /// Rows that say nothing of a SKU, or say it again.
+    pub left_out: u64,
 }
 
 /// 2023-12-15T00:00:00+01:00: from here on the second export repeats the first.
@@ -131,9 +146,48 @@ category = "Warengruppe"
 [drop]
 product_ids = ["GUTSCHEIN"]
 product_prefixes = ["VERSAND", "GEBÜHR"]
+
+[stock]
+files = ["bestand.csv"]
+dates = ["%d.%m.%Y"]
+
+[stock.layout]
+delimiter = ";"
+decimal = "1.234,50"
+
+[stock.columns]
+product_id = "Artikel"
+date = "Tag"
+on_hand = "Bestand"
+
+[on_order]
+files = ["bestellt.csv"]
+dates = ["%d.%m.%Y"]
+
+[on_order.layout]
+delimiter = ";"
+decimal = "1.234,50"
+
+[on_order.columns]
+product_id = "Artikel"
+arrives = "kommt"
+quantity = "Menge"
+
+[promotions]
+files = ["aktionen.csv"]
+dates = ["%d.%m.%Y"]
+
+[promotions.layout]
+delimiter = ";"
+
+[promotions.columns]
+product_id = "Artikel"
+from = "von"
+until = "bis"
+known_since = "bekannt"
 "#;
 
-/// Writes `shop.toml`, `artikel.csv` and two order exports into an existing folder.
+/// Writes `shop.toml`, `artikel.csv`, two order exports, stock, open orders and promotions into an existing folder.
 pub fn write(folder: &Path, size: Size) -> io::Result<Written> {
     let mut random = Random::new(size.seed);
     let range = trade::range(&mut random);
@@ -152,6 +206,11 @@ pub fn write(folder: &Path, size: Size) -> io::Result<Written> {
     shop.written.shop_file = folder.join("shop.toml");
     fs::write(&shop.written.shop_file, SHOP)?;
     fs::write(folder.join("artikel.csv"), products(&range))?;
+    let supply = supply::write(size.seed, &range);
+    for (name, text) in &supply.files {
+        fs::write(folder.join(name), text)?;
+    }
+    shop.written.tables = supply.tables;
     fs::write(folder.join("bestellungen-2023.csv"), first)?;
     let mut packed = GzEncoder::new(
         fs::File::create(folder.join("bestellungen-2024.csv.gz"))?,

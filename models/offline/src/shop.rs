@@ -38,6 +38,7 @@
 mod check;
 mod currency;
 mod sections;
+mod supply;
 mod training;
 
 pub use currency::Currency;
@@ -45,6 +46,9 @@ pub use sections::{
     AmountIs, DecimalStyle, Discounts, Drops, Duplicates, FileFormat, Guests, Layout, OrderColumns,
     Orders, ProductColumns, Products, Returns,
 };
+
+pub(crate) use supply::Columns;
+pub use supply::{OnOrderColumns, PromotionColumns, Stock, StockColumns, Table};
 
 use crate::cutoffs::Cutoffs;
 use features::time::{LocalDay, Timestamp};
@@ -75,6 +79,12 @@ pub struct Shop {
     pub orders: Orders,
     /// The product files, when the shop has any.
     pub products: Option<Products>,
+    /// Where stock levels come from, when the shop says so.
+    pub stock: Option<Stock>,
+    /// Orders to suppliers that are under way.
+    pub on_order: Option<Table<OnOrderColumns>>,
+    /// Promotions, past and planned.
+    pub promotions: Option<Table<PromotionColumns>>,
     /// Lines that are left out, and counted.
     pub drop: Drops,
     /// Horizon and snapshots.

@@ -1,11 +1,13 @@
 //! Histories into a feature store: the store is a view of the files and ends equal to them.
 
-use crate::entity::Entity;
+use crate::entity::{Entities, Entity};
 use crate::histories::Histories;
 use crate::ingest::LoadError;
 use bytes::Bytes;
 use features::codec::Fitted;
+use features::demand::DemandHistory;
 use features::history::CustomerHistory;
+use features::time::Timestamp;
 use serving::ports::{HistoryStore, StoreError};
 use std::collections::HashSet;
 
@@ -72,26 +74,40 @@ pub async fn write_all(
     histories: &Histories,
     progress: &dyn Fn(u64),
 ) -> Result<Vec<Loaded>, WriteError> {
-    Ok(vec![
-        write_histories::<CustomerHistory>(store, histories, progress).await?,
-    ])
+    let totals = DemandHistory::known(histories).1;
+    let totals = (inventory::CATEGORY, totals, histories.category_totals());
+    let kinds = [
+        write::<CustomerHistory>(store, of_kind(histories), progress).await?,
+        write::<DemandHistory>(store, totals, progress).await?,
+        write::<DemandHistory>(store, of_kind(histories), progress).await?,
+    ];
+    // A shop without products has nothing to say of them.
+    let any = |kind: &Loaded| kind.entities > 0 || kind.removed > 0;
+    Ok(kinds.into_iter().filter(any).collect())
+}
+
+/// A kind, the instant up to which its events are known, and its histories.
+type Kind<E> = (&'static str, Timestamp, E);
+
+fn of_kind<H: Entity>(histories: &Histories) -> Kind<Entities<'_, H>> {
+    (H::KIND, H::known(histories).1, H::all(histories))
 }
 
 /// Writes every history of a kind, removes the others, and stamps the instant up to which events are known.
 ///
 /// The stamp comes last: until then answers speak for the older instant, never for events that are half there.
-async fn write_histories<H: Entity>(
+async fn write<H: Entity>(
     store: &impl HistoryStore,
-    histories: &Histories,
+    (kind, known, entities): Kind<impl Iterator<Item = Result<(String, H), LoadError>>>,
     progress: &dyn Fn(u64),
 ) -> Result<Loaded, WriteError> {
     let mut loaded = Loaded {
-        kind: H::KIND,
+        kind,
         ..Loaded::default()
     };
     let mut ids = HashSet::new();
     let mut batch = Vec::with_capacity(BATCH);
-    for entity in H::all(histories) {
+    for entity in entities {
         let (id, history) = entity?;
         let Fitted {
             bytes,
@@ -101,18 +117,14 @@ async fn write_histories<H: Entity>(
         ids.insert(id.clone());
         batch.push((id, Bytes::from(bytes)));
         if batch.len() == BATCH {
-            store.put_histories(H::KIND, &batch).await?;
+            store.put_histories(kind, &batch).await?;
             batch.clear();
             progress(loaded.entities);
         }
     }
-    store.put_histories(H::KIND, &batch).await?;
-    loaded.removed = store
-        .retain_histories(H::KIND, &|id| ids.contains(id))
-        .await?;
-    store
-        .set_complete_through(H::KIND, H::known(histories).1)
-        .await?;
+    store.put_histories(kind, &batch).await?;
+    loaded.removed = store.retain_histories(kind, &|id| ids.contains(id)).await?;
+    store.set_complete_through(kind, known).await?;
     Ok(loaded)
 }
 

@@ -121,7 +121,8 @@ proptest! {
     fn a_day_is_either_exposed_or_masked(history in any_history(), from in -30i32..50, days in 0i32..60) {
         let history = history.sorted();
         let (from, until) = (LocalDay(from), LocalDay((from + days).min(50)));
-        let expected = masked(&history.stock_outs).range(from.0..until.0.max(from.0)).count() as i64;
+        let inside = masked(&history.stock_outs).range(from.0..until.0.max(from.0)).count();
+        let expected = i64::try_from(inside).unwrap();
         prop_assert_eq!(history.stock_out_days(from, until), expected);
         let exposed = history.exposed_days(from, until);
         prop_assert_eq!(exposed + expected, i64::from((until.0 - from.0).max(0)));

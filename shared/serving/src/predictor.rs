@@ -203,27 +203,50 @@ pub struct Served<P: Predictor> {
 impl<P: Predictor> Model<P> {
     /// Features and scores of all cases in one matrix and one call of the model.
     pub fn score(&self, cases: &[P::Case]) -> Result<Vec<Scored>, ModelError> {
+        let (rows, ranges) = self.rows(cases);
+        let mut scored = self.score_rows(&rows, &ranges)?;
+        if let Some(contributions) = self.scorer.explain(&rows).transpose()? {
+            let mut contributions = contributions.into_iter();
+            for (of_case, range) in scored.iter_mut().zip(ranges) {
+                of_case.contributions = contributions.by_ref().take(range.len()).collect();
+            }
+        }
+        Ok(scored)
+    }
+
+    /// The same scores without contributions, which take most of the time and which nobody reads in a simulation.
+    pub fn score_unexplained(&self, cases: &[P::Case]) -> Result<Vec<Scored>, ModelError> {
+        let (rows, ranges) = self.rows(cases);
+        self.score_rows(&rows, &ranges)
+    }
+
+    /// The rows of all cases, and which of them are each case's.
+    fn rows(&self, cases: &[P::Case]) -> (Matrix, Vec<Range<usize>>) {
         let mut rows = Matrix::new(self.scorer.columns());
-        let ranges: Vec<Range<usize>> = cases
-            .iter()
-            .map(|case| {
-                let first = rows.row_count();
-                P::features(case, &self.artifacts, &mut rows);
-                first..rows.row_count()
-            })
-            .collect();
+        let of_case = |case| {
+            let first = rows.row_count();
+            P::features(case, &self.artifacts, &mut rows);
+            first..rows.row_count()
+        };
+        let ranges = cases.iter().map(of_case).collect();
+        (rows, ranges)
+    }
+
+    fn score_rows(
+        &self,
+        rows: &Matrix,
+        ranges: &[Range<usize>],
+    ) -> Result<Vec<Scored>, ModelError> {
         let mut raw = Vec::with_capacity(rows.row_count());
-        self.scorer.score(&rows, &mut raw)?;
-        let mut contributions = self.scorer.explain(&rows).transpose()?.map(Vec::into_iter);
-        Ok(ranges
-            .into_iter()
-            .map(|range| Scored {
-                raw: raw[range.clone()].to_vec(),
-                contributions: contributions
-                    .as_mut()
-                    .map_or_else(Vec::new, |c| c.take(range.len()).collect()),
-                rows: range.map(|index| rows.row(index).to_vec()).collect(),
-            })
-            .collect())
+        self.scorer.score(rows, &mut raw)?;
+        let of_case = |range: &Range<usize>| Scored {
+            raw: raw[range.clone()].to_vec(),
+            contributions: Vec::new(),
+            rows: range
+                .clone()
+                .map(|index| rows.row(index).to_vec())
+                .collect(),
+        };
+        Ok(ranges.iter().map(of_case).collect())
     }
 }

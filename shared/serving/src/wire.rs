@@ -179,20 +179,36 @@ impl InlineLine {
     }
 }
 
-/// Parses a body; errors name the position (not JSON) or the place (JSON of another shape).
+/// Parses a body; errors name the position (not JSON) or the place (JSON of another shape, or with a value that no
+/// number or text can hold).
+///
+/// ```
+/// use serving::wire::parse_body;
+/// let pointer = |body: &str| match parse_body::<Vec<f64>>(body.as_bytes()).unwrap_err() {
+///     serving::error::Error::Caller(serving::error::CallerError::Value { pointer, .. }) => pointer,
+///     other => panic!("{other:?}"),
+/// };
+/// assert_eq!(pointer("[1, 1e999]"), "/1");
+/// ```
 pub fn parse_body<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
     let mut reader = serde_json::Deserializer::from_slice(body);
     let parsed = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let pointer = pointer_of(error.path());
-        body_error(error.inner(), pointer)
+        body_error(body, error.inner(), pointer)
     })?;
     reader
         .end()
-        .map_err(|error| body_error(&error, String::new()))?;
+        .map_err(|error| body_error(body, &error, String::new()))?;
     Ok(parsed)
 }
 
-fn body_error(error: &serde_json::Error, pointer: String) -> Error {
+/// Whether a body keeps JSON's grammar. Nothing is made of its values, so that none can be too large.
+fn is_json(body: &[u8]) -> bool {
+    std::str::from_utf8(body)
+        .is_ok_and(|text| serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok())
+}
+
+fn body_error(body: &[u8], error: &serde_json::Error, pointer: String) -> Error {
     // serde_json ends its text with the position, which has fields of its own here.
     let text = error.to_string();
     let reason = text
@@ -206,6 +222,8 @@ fn body_error(error: &serde_json::Error, pointer: String) -> Error {
             reason: cut(&reason, 200),
         }
         .into(),
+        // serde_json counts a number beyond every double (1e999) among faults of syntax, and tells no kinds apart.
+        _ if is_json(body) => value_error(pointer, reason).into(),
         _ => CallerError::Malformed {
             reason,
             line: error.line(),

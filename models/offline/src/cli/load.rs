@@ -9,6 +9,7 @@ use aws::clients::Clients;
 use aws::config::Settings;
 use aws::dynamo::DynamoStore;
 use clap::Args;
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 #[derive(Args)]
@@ -28,6 +29,9 @@ impl Load {
     pub(super) fn run(&self) -> Result<ExitCode, Failure> {
         let (shop, histories) = self.data.load()?;
         eprintln!("{}: {}", shop.name, described(histories.counts()));
+        for line in demand(&histories) {
+            eprintln!("{line}");
+        }
         for note in histories.notes() {
             eprintln!("note: {note}");
         }
@@ -44,7 +48,11 @@ impl Load {
 async fn write(histories: &Histories) -> Result<(), Failure> {
     let settings = Settings::from_environment()?;
     let clients = Clients::from_environment().await;
-    let bar = counter("writing histories", histories.counts().customers);
+    let counts = histories.counts();
+    let bar = counter(
+        "writing histories",
+        counts.customers.max(counts.demand.skus),
+    );
     let store = DynamoStore::new(clients.dynamo, settings.table);
     let loaded = store::write_all(&store, histories, &|done| bar.set_position(done)).await?;
     bar.finish_and_clear();
@@ -52,6 +60,41 @@ async fn write(histories: &Histories) -> Result<(), Failure> {
         eprintln!("{}", kind.described());
     }
     Ok(())
+}
+
+/// What is known of demand, and what became of the rows of tables.
+fn demand(histories: &Histories) -> Vec<String> {
+    let counts = histories.counts();
+    let tables = counts.tables.iter().map(|(name, table)| {
+        let lost = |reasons: &BTreeMap<String, u64>| reasons.values().sum::<u64>();
+        format!(
+            "{name}: {} rows = {} kept + {} left out + {} rejected",
+            table.rows,
+            table.kept,
+            lost(&table.dropped),
+            lost(&table.rejected)
+        )
+    });
+    let mut lines: Vec<String> = tables.collect();
+    if counts.demand.skus > 0 {
+        let made_up = histories.is_stock_simulated();
+        let stock = format!(
+            "; {:.1} % of the days of active ones began without stock{}",
+            100.0 * counts.demand.stock_out_share(),
+            if made_up { " (simulated)" } else { "" }
+        );
+        lines.push(format!(
+            "{} SKUs with {} days of sale{}",
+            counts.demand.skus,
+            counts.demand.sale_days,
+            if counts.demand.stock_out_days > 0 {
+                stock.as_str()
+            } else {
+                ""
+            }
+        ));
+    }
+    lines
 }
 
 fn described(counts: &Counts) -> String {

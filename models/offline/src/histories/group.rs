@@ -1,7 +1,9 @@
 //! From the lines of a partition to histories.
 
-use super::spill::customer_hash;
-use crate::ingest::LoadError;
+use super::records::store;
+use super::sales::Sales;
+use super::spill::{id_hash, records};
+use crate::ingest::{Fact, LoadError, Record};
 use features::codec;
 use features::history::{CustomerHistory, Order, OrderLine};
 use features::time::{LocalDay, Timestamp};
@@ -15,6 +17,7 @@ struct Spilled<'a> {
     placed_at: i64,
     local_day: i32,
     product: &'a str,
+    location: &'a str,
     category: &'a str,
     quantity_milli: i64,
     net_minor: i64,
@@ -22,6 +25,7 @@ struct Spilled<'a> {
     updated_at: i64,
     hash: u64,
     dropped: bool,
+    guest: bool,
 }
 
 struct Entry<'a> {
@@ -42,10 +46,11 @@ pub(super) struct Grouped {
     pub(super) range: Option<(Timestamp, Timestamp)>,
 }
 
-/// The histories of a partition as they are stored.
-#[derive(Debug, Default)]
+/// The histories of a partition as they are stored, and what was sold.
+#[derive(Debug)]
 pub(super) struct Block {
     pub(super) bytes: Vec<u8>,
+    pub(super) sales: Sales,
     pub(super) grouped: Grouped,
 }
 
@@ -69,7 +74,13 @@ impl Grouped {
 }
 
 /// Groups the bytes of a partition; customers come out in the order of their hash, then their id.
-pub(super) fn partition(bytes: &[u8], drop_duplicates: bool) -> Result<Block, LoadError> {
+///
+/// A guest's orders are weighed like those of a customer, and then count for demand only.
+pub(super) fn partition(
+    bytes: &[u8],
+    drop_duplicates: bool,
+    mut sales: Sales,
+) -> Result<Block, LoadError> {
     let entries = decode(bytes)?;
     let mut sorted: Vec<&Entry<'_>> = entries.iter().collect();
     sorted.sort_unstable_by(|a, b| {
@@ -77,62 +88,56 @@ pub(super) fn partition(bytes: &[u8], drop_duplicates: bool) -> Result<Block, Lo
         let (a_key, b_key) = (key(a), key(b));
         (a_key.0.cmp(&b_key.0))
             .then_with(|| a.line.customer.cmp(b.line.customer))
+            .then_with(|| a.line.guest.cmp(&b.line.guest))
             .then_with(|| a.line.order.cmp(b.line.order))
             .then_with(|| (a_key.1, a_key.2).cmp(&(b_key.1, b_key.2)))
     });
-    let mut block = Block::default();
-    for customer in sorted.chunk_by(|a, b| a.line.customer == b.line.customer) {
+    let (mut bytes, mut grouped) = (Vec::new(), Grouped::default());
+    let same = |a: &&Entry<'_>, b: &&Entry<'_>| {
+        a.line.customer == b.line.customer && a.line.guest == b.line.guest
+    };
+    for customer in sorted.chunk_by(same) {
+        let mut seen = Grouped::default();
         let orders: Vec<Order> = customer
             .chunk_by(|a, b| a.line.order == b.line.order)
-            .filter_map(|order| order_of(order, drop_duplicates, &mut block.grouped))
+            .filter_map(|order| order_of(order, drop_duplicates, &mut seen, &mut sales))
             .collect();
-        if !orders.is_empty() {
-            block.grouped.customers += 1;
-            block.grouped.orders += orders.len() as u64;
-            store(customer[0].line.customer.as_bytes(), &mut block.bytes)?;
-            store(
-                &codec::encode(&CustomerHistory::new(orders)),
-                &mut block.bytes,
-            )?;
+        let Entry { line, .. } = customer[0];
+        if line.guest {
+            continue;
         }
+        if !orders.is_empty() {
+            seen.customers = 1;
+            seen.orders = orders.len() as u64;
+            let history = codec::encode(&CustomerHistory::new(orders));
+            store(line.customer, &history, &mut bytes)?;
+        }
+        grouped.add(&seen);
     }
-    Ok(block)
+    Ok(Block {
+        bytes,
+        sales,
+        grouped,
+    })
 }
 
-fn decode(mut bytes: &[u8]) -> Result<Vec<Entry<'_>>, LoadError> {
-    let mut entries = Vec::new();
-    while !bytes.is_empty() {
-        let ((rank, line), rest): ((u32, Spilled<'_>), _) = postcard::take_from_bytes(bytes)
-            .map_err(|error| LoadError::Io {
-                place: "read spilled lines".to_owned(),
-                source: std::io::Error::other(error),
-            })?;
-        entries.push(Entry {
-            customer_hash: customer_hash(line.customer),
-            rank,
-            line,
-        });
-        bytes = rest;
-    }
-    Ok(entries)
-}
-
-fn store(bytes: &[u8], into: &mut Vec<u8>) -> Result<(), LoadError> {
-    let length = u32::try_from(bytes.len()).map_err(|_| LoadError::Io {
-        place: "store a history".to_owned(),
-        source: std::io::Error::other(format!(
-            "{} bytes, at most {} allowed",
-            bytes.len(),
-            u32::MAX
-        )),
-    })?;
-    into.extend_from_slice(&length.to_le_bytes());
-    into.extend_from_slice(bytes);
-    Ok(())
+fn decode(bytes: &[u8]) -> Result<Vec<Entry<'_>>, LoadError> {
+    let lines: Vec<(u32, Spilled<'_>)> = records(bytes)?;
+    let entries = lines.into_iter().map(|(rank, line)| Entry {
+        customer_hash: id_hash(line.customer),
+        rank,
+        line,
+    });
+    Ok(entries.collect())
 }
 
 /// One order from all its lines, sorted by file, then hash; none when its valid version has no line left.
-fn order_of(entries: &[&Entry<'_>], drop_duplicates: bool, grouped: &mut Grouped) -> Option<Order> {
+fn order_of(
+    entries: &[&Entry<'_>],
+    drop_duplicates: bool,
+    grouped: &mut Grouped,
+    sales: &mut Sales,
+) -> Option<Order> {
     let version =
         |file: &&[&Entry<'_>]| (file.iter().map(|e| e.line.updated_at).max(), file[0].rank);
     let valid = entries
@@ -160,7 +165,27 @@ fn order_of(entries: &[&Entry<'_>], drop_duplicates: bool, grouped: &mut Grouped
         lines: kept.iter().map(|line| order_line(line)).collect(),
     };
     grouped.saw(order.placed_at);
+    sales.saw(order.local_day);
+    for line in kept {
+        sales.add(&sold(line, order.local_day));
+    }
     Some(order)
+}
+
+/// The line as demand on the day of its order.
+fn sold<'a>(line: &Spilled<'a>, day: LocalDay) -> Record<'a> {
+    Record {
+        product: line.product,
+        location: line.location,
+        category: line.category,
+        known: true,
+        fact: Fact::Sale {
+            day: day.0,
+            units_milli: line.quantity_milli,
+            net_minor: line.net_minor,
+            discount_minor: line.discount_minor,
+        },
+    }
 }
 
 fn order_line(line: &Spilled<'_>) -> OrderLine {

@@ -1,6 +1,7 @@
-//! Lines on disk, apart by a hash of their customer.
+//! Records on disk, apart by a hash: of their customer, their product, or their category.
 
-use crate::ingest::{Line, LoadError};
+use crate::ingest::LoadError;
+use serde::Serialize;
 use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::FileExt;
@@ -8,8 +9,8 @@ use std::path::Path;
 
 /// Bytes a partition gathers before they are appended to the file.
 const CHUNK_BYTES: usize = 32 << 10;
-/// Longer than any line: its texts are at most 256 bytes each.
-const LINE_BYTES: usize = 4096;
+/// Longer than any record: its texts are at most 256 bytes each.
+const RECORD_BYTES: usize = 4096;
 
 /// One file of chunks, each of one partition; where they are is kept in memory.
 ///
@@ -28,13 +29,13 @@ struct Partition {
 }
 
 impl Spill {
-    pub(super) fn create(folder: &Path, partitions: usize) -> Result<Self, LoadError> {
-        let path = folder.join("lines.bin");
+    /// A file that must not be there yet.
+    pub(super) fn create(path: &Path, partitions: usize) -> Result<Self, LoadError> {
         let options = File::options()
             .read(true)
             .write(true)
             .create_new(true)
-            .open(&path);
+            .open(path);
         let file = options.map_err(LoadError::io(format!("create {}", path.display())))?;
         Ok(Self {
             file,
@@ -49,21 +50,48 @@ impl Spill {
         self.partitions.len()
     }
 
-    /// Adds a line of the file with this rank.
-    pub(super) fn write(&mut self, line: &Line, rank: u32) -> Result<(), LoadError> {
-        let hash = customer_hash(&line.customer);
-        // Ranges of the hash: the order of customers is then the same for every number of partitions.
-        let index = (u128::from(hash) * self.partitions.len() as u128) >> 64;
-        let mut bytes = [0; LINE_BYTES];
-        let bytes =
-            postcard::to_slice(&(rank, line), &mut bytes).map_err(|error| LoadError::Io {
-                place: "spill a line".to_owned(),
-                source: std::io::Error::other(error),
-            })?;
-        let partition = &mut self.partitions[index as usize];
+    /// Adds a record to the partition of a hash.
+    pub(super) fn write(&mut self, hash: u64, record: &impl Serialize) -> Result<(), LoadError> {
+        let mut bytes = [0; RECORD_BYTES];
+        let bytes = postcard::to_slice(record, &mut bytes).map_err(|error| LoadError::Io {
+            place: "spill a record".to_owned(),
+            source: std::io::Error::other(error),
+        })?;
+        self.append(partition_of(hash, self.partitions.len()), bytes)
+    }
+
+    /// Adds whole records, as bytes, to a partition.
+    pub(super) fn append(&mut self, partition: usize, bytes: &[u8]) -> Result<(), LoadError> {
+        let partition = &mut self.partitions[partition];
         partition.buffer.extend_from_slice(bytes);
         if partition.buffer.len() >= CHUNK_BYTES {
             self.end = partition.append(&mut self.file, self.end)?;
+        }
+        Ok(())
+    }
+
+    /// Works on as many partitions at a time as there are cores, and takes the results in order; `take` is also told
+    /// how many bytes are done then.
+    pub(super) fn in_order<B: Send>(
+        &self,
+        work: impl Fn(&[u8]) -> Result<B, LoadError> + Sync,
+        mut take: impl FnMut(B, u64) -> Result<(), LoadError>,
+    ) -> Result<(), LoadError> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let all: Vec<usize> = (0..self.partitions()).collect();
+        for some in all.chunks(cores) {
+            let blocks = std::thread::scope(|scope| {
+                let work = &work;
+                let spawn = |&index: &usize| scope.spawn(move || work(&self.read(index)?));
+                let threads: Vec<_> = some.iter().map(spawn).collect();
+                let joined = threads.into_iter().map(std::thread::ScopedJoinHandle::join);
+                joined
+                    .map(|result| result.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+                    .collect::<Vec<_>>()
+            });
+            for (block, &index) in blocks.into_iter().zip(some) {
+                take(block?, self.bytes_until(index))?;
+            }
         }
         Ok(())
     }
@@ -77,7 +105,7 @@ impl Spill {
     }
 
     /// All bytes of a partition.
-    pub(super) fn read(&self, partition: usize) -> Result<Vec<u8>, LoadError> {
+    fn read(&self, partition: usize) -> Result<Vec<u8>, LoadError> {
         let chunks = &self.partitions[partition].chunks;
         let mut bytes = vec![0; chunks.iter().map(|(_, length)| length).sum()];
         let mut rest = bytes.as_mut_slice();
@@ -85,7 +113,7 @@ impl Spill {
             let (here, after) = rest.split_at_mut(length);
             self.file
                 .read_exact_at(here, offset)
-                .map_err(LoadError::io("read spilled lines"))?;
+                .map_err(LoadError::io("read spilled records"))?;
             rest = after;
         }
         Ok(bytes)
@@ -96,7 +124,7 @@ impl Spill {
     }
 
     /// Bytes of all partitions up to this one.
-    pub(super) fn bytes_until(&self, partition: usize) -> u64 {
+    fn bytes_until(&self, partition: usize) -> u64 {
         let chunks = self.partitions[..=partition]
             .iter()
             .flat_map(|partition| &partition.chunks);
@@ -110,7 +138,7 @@ impl Partition {
             return Ok(end);
         }
         file.write_all(&self.buffer)
-            .map_err(LoadError::io("spill lines"))?;
+            .map_err(LoadError::io("spill records"))?;
         self.chunks.push((end, self.buffer.len()));
         let end = end + self.buffer.len() as u64;
         self.buffer.clear();
@@ -118,8 +146,29 @@ impl Partition {
     }
 }
 
+/// The partition of a hash. Partitions are ranges of it: the order of entities is then the same for every number of them.
+pub(super) fn partition_of(hash: u64, partitions: usize) -> usize {
+    ((u128::from(hash) * partitions as u128) >> 64) as usize
+}
+
+/// The records of a partition.
+pub(super) fn records<'a, T: serde::Deserialize<'a>>(
+    mut bytes: &'a [u8],
+) -> Result<Vec<T>, LoadError> {
+    let mut records = Vec::new();
+    while !bytes.is_empty() {
+        let (record, rest) = postcard::take_from_bytes(bytes).map_err(|error| LoadError::Io {
+            place: "read spilled records".to_owned(),
+            source: std::io::Error::other(error),
+        })?;
+        records.push(record);
+        bytes = rest;
+    }
+    Ok(records)
+}
+
 /// FNV-1a, then the finaliser of `MurmurHash3`: stable for ever, unlike the standard library's.
-pub(super) fn customer_hash(id: &str) -> u64 {
+pub(super) fn id_hash(id: &str) -> u64 {
     let fnv = id.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
     });

@@ -1,25 +1,30 @@
 //! What a load left behind, and whether it can be used again.
 
 use super::Counts;
-use crate::ingest::{Input, LoadError};
+use crate::ingest::{Inputs, LoadError};
 use crate::shop::Shop;
-use features::codec;
-use features::time::Timestamp;
+use crate::simulate;
+use features::time::{LocalDay, Timestamp};
+use features::{codec, demand};
 use serde::{Deserialize, Serialize};
 use serving::manifest::sha256_hex;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Raised when equal files lead to other histories than before.
-const LAYOUT: u32 = 1;
+const LAYOUT: u32 = 2;
 
 /// `stamp.json`, written last: without it the other files of a work folder count for nothing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Stamp {
     pub(super) fingerprint: String,
-    /// Bytes of the stored histories.
-    pub(super) size: u64,
+    /// Bytes of each file of histories.
+    pub(super) sizes: BTreeMap<String, u64>,
     pub(super) first_order: Timestamp,
     pub(super) last_order: Timestamp,
+    /// Days of the first and the last order, those of guests among them.
+    pub(super) first_day: LocalDay,
+    pub(super) last_day: LocalDay,
     pub(super) counts: Counts,
     pub(super) notes: Vec<String>,
 }
@@ -30,9 +35,11 @@ impl Stamp {
         serde_json::from_slice(&std::fs::read(path(work)).ok()?).ok()
     }
 
-    pub(super) fn fits(&self, fingerprint: &str, histories: &Path) -> bool {
-        let size = std::fs::metadata(histories).map(|metadata| metadata.len());
-        self.fingerprint == fingerprint && size.is_ok_and(|size| size == self.size)
+    pub(super) fn fits(&self, fingerprint: &str, work: &Path) -> bool {
+        let whole = |(name, size): (&String, &u64)| {
+            std::fs::metadata(work.join(name)).is_ok_and(|found| found.len() == *size)
+        };
+        self.fingerprint == fingerprint && self.sizes.iter().all(whole)
     }
 
     pub(super) fn remove(work: &Path) -> Result<(), LoadError> {
@@ -58,12 +65,14 @@ fn path(work: &Path) -> PathBuf {
 }
 
 /// A hash of all that decides the histories: this code's layout, the shop, and the files by name, size and time.
-pub(super) fn fingerprint(shop: &Shop, orders: &[Input], products: &[Input]) -> String {
-    let all = format!(
-        "{LAYOUT} {} {}\n{}\n{orders:?}\n{products:?}",
-        codec::VERSION,
-        env!("CARGO_PKG_VERSION"),
-        shop.text
-    );
+pub(super) fn fingerprint(shop: &Shop, inputs: &Inputs) -> String {
+    let layouts = [
+        LAYOUT,
+        codec::VERSION.into(),
+        demand::codec::VERSION.into(),
+        simulate::VERSION,
+    ];
+    let version = env!("CARGO_PKG_VERSION");
+    let all = format!("{layouts:?} {version}\n{}\n{inputs:?}", shop.text);
     sha256_hex(all.as_bytes())
 }

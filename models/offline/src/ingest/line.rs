@@ -2,8 +2,9 @@
 
 use super::cell::Cell;
 use super::dates::Dates;
+use super::fact;
 use super::number::Decimal;
-use super::products::ProductTable;
+use super::products::{ProductTable, no_product};
 use super::rejects::Reject;
 use crate::shop::{AmountIs, Discounts, Guests, Returns, Shop};
 use serde::Serialize;
@@ -24,6 +25,8 @@ pub(crate) struct Line {
     pub(crate) placed_at: i64,
     pub(crate) local_day: i32,
     pub(crate) product: String,
+    /// Empty where the shop tells no locations apart.
+    pub(crate) location: String,
     pub(crate) category: String,
     pub(crate) quantity_milli: i64,
     pub(crate) net_minor: i64,
@@ -34,7 +37,12 @@ pub(crate) struct Line {
     pub(crate) hash: u64,
     /// Whether a rule leaves the line out.
     pub(crate) dropped: bool,
+    /// Whether its order is a guest's and guests are no customers: it counts for demand only.
+    pub(crate) guest: bool,
 }
+
+/// Why a guest's line is left out of the customers' histories.
+const GUEST: &str = "no customer (guest)";
 
 /// What becomes of a row that is not bad.
 pub(super) enum Verdict<'l> {
@@ -62,6 +70,7 @@ struct Roles {
     customer_id: usize,
     placed_at: usize,
     product_id: Option<usize>,
+    location: Option<usize>,
     category: Option<usize>,
     quantity: Option<usize>,
     amount: usize,
@@ -88,6 +97,7 @@ impl<'s> LineReader<'s> {
             amount: role(&names.amount),
             order_id: names.order_id.as_deref().map(&mut role),
             product_id: names.product_id.as_deref().map(&mut role),
+            location: names.location.as_deref().map(&mut role),
             category: names.category.as_deref().map(&mut role),
             quantity: names.quantity.as_deref().map(&mut role),
             updated_at: names.updated_at.as_deref().map(&mut role),
@@ -126,24 +136,31 @@ impl<'s> LineReader<'s> {
     /// The line of a row.
     pub(super) fn read(&mut self, cells: &[Cell<'_>], hash: u64) -> Result<Verdict<'_>, Reject> {
         self.line.hash = hash;
-        self.line.dropped = true;
         if !self.identify(cells)? {
-            return Ok(Verdict::Dropped("no customer (guest)", None));
+            return Ok(Verdict::Dropped(GUEST, None));
         }
+        let reason = self.judge(cells)?;
+        self.line.dropped = reason.is_some();
+        // A guest is counted as one, whatever was bought.
+        let reason = if self.line.guest { Some(GUEST) } else { reason };
+        let line = &self.line;
+        Ok(reason.map_or(Verdict::Kept(line), |reason| {
+            Verdict::Dropped(reason, Some(line))
+        }))
+    }
+
+    /// Fills in what was bought; the reason when a rule leaves it out.
+    fn judge(&mut self, cells: &[Cell<'_>]) -> Result<Option<&'static str>, Reject> {
         if let Some(reason) = self.product(cells)? {
-            return Ok(Verdict::Dropped(reason, Some(&self.line)));
+            return Ok(Some(reason));
         }
         let quantity = self.quantity(cells)?;
         let milli = quantity.map_or(1000, |quantity| quantity.to_units(3));
         if milli.abs() < self.quantities.0 || milli.abs() > self.quantities.1 {
-            return Ok(Verdict::Dropped(
-                "quantity outside the shop's limits",
-                Some(&self.line),
-            ));
+            return Ok(Some("quantity outside the shop's limits"));
         }
         self.money(cells, quantity, milli)?;
-        self.line.dropped = false;
-        Ok(Verdict::Kept(&self.line))
+        Ok(None)
     }
 
     fn at(&self, index: usize, cells: &[Cell<'_>], reject: Reject) -> Reject {
@@ -156,7 +173,7 @@ impl<'s> LineReader<'s> {
             .map_err(|reject| self.at(index, cells, reject))
     }
 
-    /// Customer, order and instant; `false` for a guest whose rows are left out.
+    /// Customer, order and instant; `false` for a guest whose rows nobody needs: no customer and no product.
     fn identify(&mut self, cells: &[Cell<'_>]) -> Result<bool, Reject> {
         let Roles {
             order_id,
@@ -166,10 +183,12 @@ impl<'s> LineReader<'s> {
             ..
         } = self.roles;
         let guest = cells[customer_id].is_missing();
-        if guest && self.shop.orders.guests == Guests::Drop {
+        let dropped = guest && self.shop.orders.guests == Guests::Drop;
+        if dropped && self.roles.product_id.is_none() {
             return Ok(false);
         }
         let mut line = std::mem::take(&mut self.line);
+        line.guest = dropped;
         let moment = self
             .placed
             .moment(cells[placed_at])
@@ -188,7 +207,10 @@ impl<'s> LineReader<'s> {
         }
         if guest {
             line.customer.clear();
-            let _ = write!(line.customer, "guest:{}", line.order);
+            let _ = match order_id {
+                Some(_) => write!(line.customer, "guest:{}", line.order),
+                None => write!(line.customer, "guest:{}", line.placed_at),
+            };
         } else {
             self.fill(customer_id, cells, &mut line.customer)?;
         }
@@ -200,7 +222,7 @@ impl<'s> LineReader<'s> {
         Ok(true)
     }
 
-    /// Product and category; the reason when the product is none.
+    /// Product, location and category; the reason when the product is none.
     fn product(&mut self, cells: &[Cell<'_>]) -> Result<Option<&'static str>, Reject> {
         let mut line = std::mem::take(&mut self.line);
         line.category.clear();
@@ -211,6 +233,15 @@ impl<'s> LineReader<'s> {
         {
             self.fill(index, cells, &mut line.category)?;
         }
+        line.location.clear();
+        if let Some(index) = self
+            .roles
+            .location
+            .filter(|&index| !cells[index].is_missing())
+        {
+            self.fill(index, cells, &mut line.location)?;
+            fact::location(&line.location).map_err(|reject| self.at(index, cells, reject))?;
+        }
         let mut known = None;
         if let Some(index) = self.roles.product_id {
             self.fill(index, cells, &mut line.product)?;
@@ -219,21 +250,7 @@ impl<'s> LineReader<'s> {
         if let Some(product) = known.filter(|_| line.category.is_empty()) {
             line.category.push_str(&product.category);
         }
-        let drop = &self.shop.drop;
-        let reason = if drop.product_ids.contains(&line.product)
-            || drop
-                .product_prefixes
-                .iter()
-                .any(|prefix| line.product.starts_with(prefix))
-        {
-            Some("code is no product")
-        } else if known.is_some_and(|product| product.dropped) {
-            Some("department is no product")
-        } else if drop.categories.contains(&line.category) {
-            Some("category is no product")
-        } else {
-            None
-        };
+        let reason = no_product(&self.shop.drop, &line.product, known, &line.category);
         self.line = line;
         Ok(reason)
     }

@@ -4,7 +4,7 @@ use super::cell::Cell;
 use super::rejects::{Reject, Rejects};
 use super::rows::{Opened, RowSink};
 use super::{Fetch, Input, LoadError};
-use crate::shop::Shop;
+use crate::shop::{Drops, Shop};
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
@@ -28,6 +28,25 @@ pub(super) struct Product {
 impl ProductTable {
     pub(super) fn get(&self, product_id: &str) -> Option<&Product> {
         self.products.get(product_id)
+    }
+}
+
+/// Why a code stands for no product, where a rule of the shop says so.
+pub(super) fn no_product(
+    drop: &Drops,
+    id: &str,
+    known: Option<&Product>,
+    category: &str,
+) -> Option<&'static str> {
+    let prefixed = || drop.product_prefixes.iter().any(|p| id.starts_with(p));
+    if drop.product_ids.contains(id) || prefixed() {
+        Some("code is no product")
+    } else if known.is_some_and(|product| product.dropped) {
+        Some("department is no product")
+    } else if drop.categories.contains(category) {
+        Some("category is no product")
+    } else {
+        None
     }
 }
 

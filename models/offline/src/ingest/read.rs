@@ -1,12 +1,13 @@
 //! All files of a shop, one after the other, sorted by name.
 
 use super::cell::Cell;
-use super::dates::{Dates, fits};
+use super::dates::Dates;
 use super::line::{LineReader, Verdict};
 use super::products::{ProductTable, read_products};
 use super::rejects::{Reject, Rejects};
 use super::rows::{Opened, Position, RowSink};
-use super::{Input, Line, LoadError, Options, Progress, Stage};
+use super::supply::{self, Reading, TableCounts};
+use super::{Input, Inputs, Line, LoadError, Options, Progress, Record, Stage, formats};
 use crate::shop::{Duplicates, Shop};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -27,36 +28,67 @@ pub(crate) struct Tally {
     pub(crate) product_rows: u64,
     /// Bad rows of the product files.
     pub(crate) product_rejects: u64,
+    /// What became of the rows of the other tables, by table.
+    pub(crate) tables: BTreeMap<String, TableCounts>,
     /// What a person should know and need not act on.
     pub(crate) notes: Vec<String>,
 }
 
-/// Takes each line with the rank of its file.
-pub(crate) type Emit<'e> = dyn FnMut(&Line, u32) -> Result<(), LoadError> + 'e;
+/// Takes what is read.
+pub(crate) trait Take {
+    /// A line with the rank of its file, kept or dropped by a rule.
+    ///
+    /// A dropped line is passed on because an order of which only such lines are left still replaces an earlier version.
+    fn line(&mut self, line: &Line, rank: u32) -> Result<(), LoadError>;
 
-/// Reads every row; `emit` gets each line, kept or dropped by a rule.
+    /// What a row of a table says of a product.
+    fn record(&mut self, record: &Record<'_>) -> Result<(), LoadError>;
+}
+
+/// Reads every row of every file of a shop.
 ///
-/// A dropped line is passed on because an order of which only such lines are left still replaces an earlier version.
 /// Files that are fetched are kept in the folder `temporary` while they are read.
-pub(crate) fn read_orders(
+pub(crate) fn read_all(
     shop: &Shop,
-    orders: &[Input],
-    products: &[Input],
+    inputs: &Inputs,
     temporary: &Path,
     options: &Options<'_>,
-    emit: &mut Emit<'_>,
+    take: &mut dyn Take,
 ) -> Result<Tally, LoadError> {
     let rejects_path = options.rejects_path();
     let mut rejects = Rejects::create(&rejects_path)?;
-    let table = read_products(shop, products, temporary, options.fetch, &mut rejects)?;
+    let orders = &inputs.orders;
+    let table = read_products(
+        shop,
+        &inputs.products,
+        temporary,
+        options.fetch,
+        &mut rejects,
+    )?;
     let product_rejects = rejects.take_counts();
     within_limit(shop, table.rows, &product_rejects, &rejects_path)?;
+    let mut notes = Vec::new();
+    let mut reading = Reading {
+        shop,
+        products: &table,
+        temporary,
+        options,
+        rejects: &mut rejects,
+        notes: &mut notes,
+        take,
+    };
+    let tables = supply::read_tables(&mut reading, inputs)?;
+    for counts in tables.values() {
+        within_limit(shop, counts.rows, &counts.rejected, &rejects_path)?;
+    }
     let mut load = Load {
         shop,
         table: &table,
         options,
-        emit,
+        take,
         tally: Tally {
+            tables,
+            notes,
             product_rows: table.rows,
             product_rejects: product_rejects.values().sum(),
             ..Tally::default()
@@ -110,21 +142,26 @@ fn within_limit(
 }
 
 /// What stays the same from file to file.
-struct Load<'a, 'e> {
+struct Load<'a> {
     shop: &'a Shop,
     table: &'a ProductTable,
     options: &'a Options<'a>,
-    emit: &'a mut Emit<'e>,
+    take: &'a mut dyn Take,
     tally: Tally,
     rejects: &'a mut Rejects,
     done_bytes: u64,
     total_bytes: u64,
 }
 
-impl Load<'_, '_> {
+impl Load<'_> {
     fn file(&mut self, input: &Input, rank: u32, path: &Path) -> Result<(), LoadError> {
         let orders = &self.shop.orders;
-        let (placed, updated) = self.date_formats(input, path)?;
+        let columns: Vec<&str> = std::iter::once(orders.columns.placed_at.as_str())
+            .chain(orders.columns.updated_at.as_deref())
+            .collect();
+        let rows = (&orders.layout, &orders.dates[..]);
+        let formats = formats::choose(rows, &columns, &input.name, path, &mut self.tally.notes)?;
+        let (placed, updated) = (formats[0], formats.get(1).copied().unwrap_or(0));
         let lines = LineReader::new(
             self.shop,
             self.table,
@@ -159,81 +196,11 @@ impl Load<'_, '_> {
         self.done_bytes += input.size;
         Ok(())
     }
-
-    /// Which format the dates of a file are in: the one that fits most of them, the first listed among equals.
-    fn date_formats(&mut self, input: &Input, path: &Path) -> Result<(usize, usize), LoadError> {
-        let orders = &self.shop.orders;
-        if orders.dates.len() < 2 {
-            return Ok((0, 0));
-        }
-        let wanted: Vec<&str> = std::iter::once(orders.columns.placed_at.as_str())
-            .chain(orders.columns.updated_at.as_deref())
-            .collect();
-        let mut sink = DateSink {
-            formats: &orders.dates,
-            counts: vec![vec![0; orders.dates.len()]; wanted.len()],
-        };
-        Opened::open(path, &input.name, &orders.layout)?.read(
-            &input.name,
-            &orders.layout,
-            &wanted,
-            false,
-            &mut sink,
-        )?;
-        for (column, counts) in wanted.iter().zip(&sink.counts) {
-            let best = most(counts);
-            let equal = |(index, count): (usize, &u64)| {
-                (index != best && *count == counts[best] && *count > 0).then_some(index)
-            };
-            if let Some(other) = counts.iter().enumerate().find_map(equal) {
-                let (best, other) = (&orders.dates[best], &orders.dates[other]);
-                self.tally.notes.push(format!(
-                    "{}: column {column} fits {best} and {other}; read as {best}",
-                    input.name
-                ));
-            }
-        }
-        Ok((
-            most(&sink.counts[0]),
-            sink.counts.get(1).map_or(0, |counts| most(counts)),
-        ))
-    }
-}
-
-fn most(counts: &[u64]) -> usize {
-    let best = counts.iter().max().copied().unwrap_or(0);
-    counts.iter().position(|&count| count == best).unwrap_or(0)
-}
-
-/// Counts the formats that fit.
-struct DateSink<'a> {
-    formats: &'a [String],
-    counts: Vec<Vec<u64>>,
-}
-
-impl RowSink for DateSink<'_> {
-    fn row(&mut self, _row: u64, cells: &[Cell<'_>], _hash: u64) -> Result<(), LoadError> {
-        for (cell, counts) in cells.iter().zip(&mut self.counts) {
-            let bits = match cell {
-                Cell::Text(text) => fits(self.formats, text),
-                Cell::Int(value) => fits(self.formats, &value.to_string()),
-                _ => 0,
-            };
-            for (index, count) in counts.iter_mut().enumerate() {
-                *count += u64::from(bits >> index & 1);
-            }
-        }
-        Ok(())
-    }
-
-    fn bad(&mut self, _row: u64, _reject: &Reject) -> Result<(), LoadError> {
-        Ok(())
-    }
 }
 
 /// Turns rows into lines, counts, and writes the bad ones down.
-struct OrderSink<'l, 'a, 'e> {
-    load: &'l mut Load<'a, 'e>,
+struct OrderSink<'l, 'a> {
+    load: &'l mut Load<'a>,
     lines: LineReader<'a>,
     input: &'l Input,
     rank: u32,
@@ -241,7 +208,7 @@ struct OrderSink<'l, 'a, 'e> {
     position: Position,
 }
 
-impl OrderSink<'_, '_, '_> {
+impl OrderSink<'_, '_> {
     fn count(&mut self) {
         self.rows += 1;
         self.load.tally.rows += 1;
@@ -261,17 +228,17 @@ impl OrderSink<'_, '_, '_> {
     }
 }
 
-impl RowSink for OrderSink<'_, '_, '_> {
+impl RowSink for OrderSink<'_, '_> {
     fn row(&mut self, row: u64, cells: &[Cell<'_>], hash: u64) -> Result<(), LoadError> {
         self.count();
         match self.lines.read(cells, hash) {
-            Ok(Verdict::Kept(line)) => (self.load.emit)(line, self.rank),
+            Ok(Verdict::Kept(line)) => self.load.take.line(line, self.rank),
             Ok(Verdict::Dropped(reason, line)) => {
                 match self.load.tally.dropped.get_mut(reason) {
                     Some(count) => *count += 1,
                     None => drop(self.load.tally.dropped.insert(reason.to_owned(), 1)),
                 }
-                line.map_or(Ok(()), |line| (self.load.emit)(line, self.rank))
+                line.map_or(Ok(()), |line| self.load.take.line(line, self.rank))
             }
             Err(reject) => self.load.rejects.write(&self.input.name, row, &reject),
         }

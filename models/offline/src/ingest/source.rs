@@ -1,6 +1,7 @@
 //! Which files there are, and how their bytes are reached.
 
-use super::LoadError;
+use super::{LoadError, Options};
+use crate::shop::{Shop, Stock};
 use flate2::read::MultiGzDecoder;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -77,12 +78,37 @@ impl Input {
     }
 }
 
+/// All files of a shop, each list sorted by name.
+#[derive(Debug)]
+pub(crate) struct Inputs {
+    pub(crate) orders: Vec<Input>,
+    pub(crate) products: Vec<Input>,
+    pub(crate) stock: Vec<Input>,
+    pub(crate) on_order: Vec<Input>,
+    pub(crate) promotions: Vec<Input>,
+}
+
+impl Inputs {
+    /// Looks for them.
+    pub(crate) fn of(shop: &Shop, options: &Options<'_>) -> Result<Self, LoadError> {
+        let root = options.data_root.unwrap_or(&shop.data_root);
+        let stock = match &shop.stock {
+            Some(Stock::Levels(table)) => &table.files[..],
+            Some(Stock::Simulated(_)) | None => &[],
+        };
+        let resolve = |patterns: &[String]| resolve(root, patterns, options.fetch);
+        Ok(Self {
+            orders: resolve(&shop.orders.files)?,
+            products: resolve(shop.products.as_ref().map_or(&[], |table| &table.files))?,
+            stock: resolve(stock)?,
+            on_order: resolve(shop.on_order.as_ref().map_or(&[], |table| &table.files))?,
+            promotions: resolve(shop.promotions.as_ref().map_or(&[], |table| &table.files))?,
+        })
+    }
+}
+
 /// All files that the patterns name, sorted by name, each once.
-pub(crate) fn resolve(
-    root: &Path,
-    patterns: &[String],
-    fetch: &dyn Fetch,
-) -> Result<Vec<Input>, LoadError> {
+fn resolve(root: &Path, patterns: &[String], fetch: &dyn Fetch) -> Result<Vec<Input>, LoadError> {
     let mut inputs = Vec::new();
     for pattern in patterns {
         let before = inputs.len();

@@ -1,7 +1,7 @@
 //! From the text's tables to a checked [`Shop`].
 
 use super::sections::{Layout, Orders, Products, ShopFile, TimeFile};
-use super::{Currency, Drops, FORMAT, Shop, ShopError, Zones, training};
+use super::{Currency, Drops, FORMAT, Shop, ShopError, Zones, supply, training};
 use jiff::tz::TimeZone;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -51,6 +51,7 @@ fn checked(file: ShopFile, text: &str, path: &Path) -> Result<Shop, Wrong> {
         product_files(products)?;
     }
     drops(&file.drop, file.products.as_ref(), &file.orders)?;
+    let supply = supply::supply(file.stock, file.on_order, file.promotions, &file.orders)?;
     let training = training::training(file.training, &time.days)?;
     Ok(Shop {
         path: path.to_owned(),
@@ -62,6 +63,9 @@ fn checked(file: ShopFile, text: &str, path: &Path) -> Result<Shop, Wrong> {
         time,
         orders: file.orders,
         products: file.products,
+        stock: supply.stock,
+        on_order: supply.on_order,
+        promotions: supply.promotions,
         drop: file.drop,
         training,
         text: text.to_owned(),
@@ -109,6 +113,7 @@ fn orders(orders: &Orders, products: Option<&Products>) -> Result<(), Wrong> {
         ("customer_id", Some(columns.customer_id.as_str())),
         ("placed_at", Some(columns.placed_at.as_str())),
         ("product_id", columns.product_id.as_deref()),
+        ("location", columns.location.as_deref()),
         ("category", columns.category.as_deref()),
         ("quantity", columns.quantity.as_deref()),
         ("amount", Some(columns.amount.as_str())),
@@ -124,16 +129,7 @@ fn orders(orders: &Orders, products: Option<&Products>) -> Result<(), Wrong> {
     )
     .collect();
     layout("orders", &orders.layout, &named)?;
-    if orders.dates.len() > MAX_DATE_FORMATS {
-        return Err(wrong(
-            "orders.dates",
-            &orders.dates,
-            format!("at most {MAX_DATE_FORMATS} formats"),
-        ));
-    }
-    for (index, format) in orders.dates.iter().enumerate() {
-        date_format(&format!("orders.dates[{index}]"), format)?;
-    }
+    date_formats("orders.dates", &orders.dates)?;
     if !(0.0..=1.0).contains(&orders.max_reject_share) {
         return Err(wrong(
             "orders.max_reject_share",
@@ -142,6 +138,13 @@ fn orders(orders: &Orders, products: Option<&Products>) -> Result<(), Wrong> {
         ));
     }
     needs_order_id(orders)?;
+    if columns.location.is_some() && columns.product_id.is_none() {
+        return Err(wrong(
+            "orders.columns.location",
+            &columns.location,
+            "none, unless orders.columns.product_id names a column",
+        ));
+    }
     if products.is_some() && columns.product_id.is_none() {
         return Err(wrong(
             "orders.columns.product_id",
@@ -188,7 +191,7 @@ fn product_files(products: &Products) -> Result<(), Wrong> {
     layout("products", &products.layout, &named)
 }
 
-fn patterns(key: &str, patterns: &[String]) -> Result<(), Wrong> {
+pub(super) fn patterns(key: &str, patterns: &[String]) -> Result<(), Wrong> {
     if patterns.is_empty() {
         return Err(wrong(
             key,
@@ -207,7 +210,7 @@ fn patterns(key: &str, patterns: &[String]) -> Result<(), Wrong> {
     }
 }
 
-fn layout(table: &str, layout: &Layout, columns: &[(&str, &str)]) -> Result<(), Wrong> {
+pub(super) fn layout(table: &str, layout: &Layout, columns: &[(&str, &str)]) -> Result<(), Wrong> {
     if !layout.delimiter.is_ascii() || matches!(layout.delimiter, '"' | '\r' | '\n') {
         return Err(wrong(
             format!("{table}.layout.delimiter"),
@@ -252,6 +255,15 @@ fn layout(table: &str, layout: &Layout, columns: &[(&str, &str)]) -> Result<(), 
         )),
         None => Ok(()),
     }
+}
+
+pub(super) fn date_formats(key: &str, formats: &[String]) -> Result<(), Wrong> {
+    if formats.len() > MAX_DATE_FORMATS {
+        let allowed = format!("at most {MAX_DATE_FORMATS} formats");
+        return Err(wrong(key, formats, allowed));
+    }
+    let mut all = formats.iter().enumerate();
+    all.try_for_each(|(index, format)| date_format(&format!("{key}[{index}]"), format))
 }
 
 /// Tries the format on a known instant, there and back, so that a typo is found before the first row is.

@@ -1,5 +1,6 @@
 //! The tables of `shop.toml` as they are written.
 
+use super::supply::{OnOrderColumns, PromotionColumns, StockFile, Table};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 
@@ -15,6 +16,9 @@ pub(super) struct ShopFile {
     pub(super) time: TimeFile,
     pub(super) orders: Orders,
     pub(super) products: Option<Products>,
+    pub(super) stock: Option<StockFile>,
+    pub(super) on_order: Option<Table<OnOrderColumns>>,
+    pub(super) promotions: Option<Table<PromotionColumns>>,
     #[serde(default)]
     pub(super) drop: Drops,
     #[serde(default)]
@@ -198,6 +202,8 @@ pub struct OrderColumns {
     pub placed_at: String,
     /// The shop's product code.
     pub product_id: Option<String>,
+    /// Where it was sold, for shops that order for each place: a SKU is then a product at a location.
+    pub location: Option<String>,
     /// The product's category; a product file may give it instead.
     pub category: Option<String>,
     /// Units; 1 without it.

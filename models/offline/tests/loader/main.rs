@@ -4,11 +4,16 @@
     reason = "a test that cannot go on should stop there"
 )]
 
+mod demand;
 mod formats;
 mod outcomes;
 mod properties;
 mod shops;
+mod simulated;
+mod stored;
+mod supply;
 
+use features::demand::DemandHistory;
 use features::history::CustomerHistory;
 use offline::histories::Histories;
 use offline::ingest::{LoadError, Options};
@@ -109,9 +114,22 @@ fn by_customer(histories: &Histories) -> BTreeMap<String, CustomerHistory> {
     all
 }
 
+fn by_sku(histories: &Histories) -> BTreeMap<String, DemandHistory> {
+    let all: BTreeMap<_, _> = histories.skus().map(Result::unwrap).collect();
+    let counts = &histories.counts().demand;
+    assert_eq!(all.len() as u64, counts.skus, "an id came twice");
+    let days = all.values().map(|sku| sku.days.len() as u64);
+    assert_eq!(days.sum::<u64>(), counts.sale_days);
+    all
+}
+
 /// Every row has become exactly one thing, and what is stored is what was counted.
 fn reconcile(histories: &Histories) {
     let counts = histories.counts();
+    for (name, table) in &counts.tables {
+        let lost = table.dropped.values().chain(table.rejected.values());
+        assert_eq!(table.rows, table.kept + lost.sum::<u64>(), "{name}");
+    }
     assert_eq!(
         counts.rows,
         counts.kept + counts.dropped_rows() + counts.rejected_rows(),

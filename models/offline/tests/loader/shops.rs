@@ -1,12 +1,15 @@
 //! Whole shops: the made-up one in full, and the two real ones where their packages are installed.
 
-use super::{by_customer, reconcile};
+use super::demand::{equals_what_customers_bought, totals_add_up};
+use super::{by_customer, by_sku, reconcile};
+use features::demand::DemandHistory;
 use features::history::CustomerHistory;
+use features::time::LocalDay;
 use offline::histories::Histories;
 use offline::ingest::Options;
 use offline::messy::{self, Size};
 use offline::shop::Shop;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::Path;
 
@@ -42,6 +45,34 @@ fn the_messy_shop_loads_to_what_its_generator_says() {
         written.net_minor
     );
     assert!(lines().all(|line| !line.category.is_empty()));
+    for (name, written) in &written.tables {
+        let table = &counts.tables[*name];
+        let (left_out, rejected): (u64, u64) =
+            (table.dropped.values().sum(), table.rejected.values().sum());
+        assert_eq!(
+            (table.rows, left_out, rejected),
+            (written.rows, written.left_out, written.bad),
+            "{name}: {table:?}"
+        );
+        assert!(written.bad > 1 && written.left_out > 0 && table.kept > 40);
+    }
+    let skus = by_sku(&histories);
+    totals_add_up(&histories, &skus);
+    assert!((200..=240).contains(&skus.len()), "{}", skus.len());
+    // Guests count too.
+    let units = |skus: &BTreeMap<String, DemandHistory>| -> i64 {
+        skus.values()
+            .flat_map(|sku| &sku.days)
+            .map(|day| day.units_milli)
+            .sum()
+    };
+    let bought: i64 = lines().map(|line| line.quantity_milli.max(0)).sum();
+    assert!(units(&skus) > bought, "{} {bought}", units(&skus));
+    assert!(counts.demand.stock_out_share() > 0.01);
+    assert!(
+        skus.values()
+            .all(|sku| sku.stock.is_some() && !sku.category.is_empty())
+    );
     // The broken till: 2023-08-14 to 2023-08-20 are the days 19,583 to 19,589.
     let in_outage =
         |order: &&features::history::Order| (19_583..=19_589).contains(&order.local_day.0);
@@ -80,11 +111,9 @@ fn the_messy_shop_backwards_and_unpacked_is_the_same_shop() {
         .read_to_string(&mut second)
         .unwrap();
     std::fs::write(shuffled.path().join("bestellungen-2024.csv"), second).unwrap();
-    std::fs::copy(
-        folder.path().join("artikel.csv"),
-        shuffled.path().join("artikel.csv"),
-    )
-    .unwrap();
+    for name in ["artikel.csv", "bestand.csv", "bestellt.csv", "aktionen.csv"] {
+        std::fs::copy(folder.path().join(name), shuffled.path().join(name)).unwrap();
+    }
     let work = shuffled.path().join("work");
     let options = Options {
         data_root: Some(shuffled.path()),
@@ -98,6 +127,8 @@ fn the_messy_shop_backwards_and_unpacked_is_the_same_shop() {
             .collect::<Vec<_>>()
     };
     assert_eq!(in_order(&again), in_order(&histories));
+    let skus = |histories: &Histories| histories.skus().map(Result::unwrap).collect::<Vec<_>>();
+    assert_eq!(skus(&again), skus(&histories));
 }
 
 /// Loads a shop of `models/shops`, or `None` where its data is not installed.
@@ -158,6 +189,29 @@ fn completejourney_reaches_its_known_clean_counts() {
     assert_eq!(products.len(), 67_854);
     // The sums of the columns over the clean rows, each rounded to cents.
     assert_eq!((net, discount), (418_689_743, 80_346_526));
+    let truth: BTreeMap<_, _> = histories.true_skus().unwrap().map(Result::unwrap).collect();
+    equals_what_customers_bought(&histories, &truth);
+    let skus = by_sku(&histories);
+    assert!(skus.keys().eq(truth.keys()));
+    totals_add_up(&histories, &skus);
+    censored(&skus, &truth);
+    // Real shops miss 4 to 5 % of the days.
+    let out = counts.demand.stock_out_share();
+    assert!((0.04..=0.05).contains(&out), "{out}");
     let share = moved as f64 / counts.kept as f64;
     assert!((share - 0.171).abs() < 0.001, "{share}");
+}
+
+/// What is seen is at most what was wanted, and nothing on a day that began without stock.
+fn censored(skus: &BTreeMap<String, DemandHistory>, truth: &BTreeMap<String, DemandHistory>) {
+    for (id, seen) in skus {
+        let wanted: BTreeMap<_, _> = truth[id].days.iter().map(|day| (day.day, day)).collect();
+        for day in &seen.days {
+            let next = LocalDay(day.day.0 + 1);
+            assert!(day.units_milli <= wanted[&day.day].units_milli, "{id}");
+            assert_eq!(seen.stock_out_days(day.day, next), 0, "{id}");
+        }
+        assert_eq!(seen.category, truth[id].category);
+        assert!(seen.stock.is_some() && truth[id].stock.is_none());
+    }
 }

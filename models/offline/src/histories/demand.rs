@@ -1,0 +1,322 @@
+//! From what is known of the products of a partition to demand histories.
+
+use super::counts::DemandCounts;
+use super::records::store;
+use super::spill::{Spill, id_hash, records};
+use crate::ingest::{Fact, LoadError, Record, sku_id};
+use crate::simulate::Simulator;
+use features::demand::{DaySpan, DemandDay, DemandHistory, OnOrder, Promotion, Stock, codec};
+use features::time::LocalDay;
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+/// A SKU is active this many days after a sale, once this many have passed since its first.
+const ACTIVE_DAYS: i32 = 112;
+const SETTLED_DAYS: i32 = 56;
+
+/// What decides how facts become histories.
+#[derive(Debug)]
+pub(super) struct Grouping<'s> {
+    pub(super) has_locations: bool,
+    /// Makes up the stock, where the shop says none.
+    pub(super) simulator: Option<&'s Simulator>,
+    /// The first day that is not known.
+    pub(super) until: LocalDay,
+}
+
+/// The SKUs of a partition as they are stored, and what they add up to.
+#[derive(Debug, Default)]
+pub(super) struct Block {
+    pub(super) skus: Vec<u8>,
+    /// The same before a simulator took away what was not in stock; empty without one.
+    pub(super) truth: Vec<u8>,
+    pub(super) totals: Totals,
+    pub(super) counts: DemandCounts,
+    /// Rows of tables left out: table, reason, rows.
+    pub(super) dropped: BTreeMap<(&'static str, &'static str), u64>,
+}
+
+/// What was sold of each category on each day.
+#[derive(Debug, Default)]
+pub(super) struct Totals(BTreeMap<String, BTreeMap<LocalDay, DemandDay>>);
+
+impl Totals {
+    fn add<'d>(&mut self, category: &str, days: impl IntoIterator<Item = &'d DemandDay>) {
+        if !self.0.contains_key(category) {
+            self.0.insert(category.to_owned(), BTreeMap::new());
+        }
+        let Some(totals) = self.0.get_mut(category) else {
+            return;
+        };
+        for day in days {
+            let none = DemandDay {
+                units_milli: 0,
+                net_minor: 0,
+                discount_minor: 0,
+                ..*day
+            };
+            let total = totals.entry(day.day).or_insert(none);
+            total.units_milli = total.units_milli.saturating_add(day.units_milli);
+            total.net_minor = total.net_minor.saturating_add(day.net_minor);
+            total.discount_minor = total.discount_minor.saturating_add(day.discount_minor);
+        }
+    }
+
+    /// Hands the sales of categories over to a spill by category, and adds all of them to the days of the whole shop.
+    pub(super) fn spill(&self, spill: &mut Spill, shop: &mut Totals) -> Result<(), LoadError> {
+        for (category, days) in &self.0 {
+            shop.add("", days.values());
+            let hash = id_hash(category);
+            for day in days.values().filter(|_| !category.is_empty()) {
+                spill.write(hash, &sale(category, day))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// All of it as one history.
+    pub(super) fn into_history(self) -> DemandHistory {
+        DemandHistory {
+            days: self
+                .0
+                .into_values()
+                .flat_map(BTreeMap::into_values)
+                .collect(),
+            ..DemandHistory::default()
+        }
+        .sorted()
+    }
+}
+
+/// A category's sales, as if it were a product.
+fn sale<'a>(category: &'a str, day: &DemandDay) -> Record<'a> {
+    Record {
+        product: category,
+        location: "",
+        category,
+        known: true,
+        fact: Fact::Sale {
+            day: day.day.0,
+            units_milli: day.units_milli,
+            net_minor: day.net_minor,
+            discount_minor: day.discount_minor,
+        },
+    }
+}
+
+/// Groups the bytes of a partition; SKUs come out in the order of their product's hash, then their id.
+pub(super) fn partition(bytes: &[u8], grouping: &Grouping<'_>) -> Result<Block, LoadError> {
+    let all: Vec<Record<'_>> = records(bytes)?;
+    let mut keyed: Vec<(u64, &Record<'_>)> = all
+        .iter()
+        .map(|record| (id_hash(record.product), record))
+        .collect();
+    keyed.sort_unstable_by_key(|(hash, record)| (*hash, record.product, record.location));
+    let mut block = Block::default();
+    for product in keyed.chunk_by(|a, b| a.1.product == b.1.product) {
+        let product: Vec<&Record<'_>> = product.iter().map(|(_, record)| *record).collect();
+        grouping.product(&product, &mut block)?;
+    }
+    Ok(block)
+}
+
+impl Grouping<'_> {
+    fn product(&self, records: &[&Record<'_>], block: &mut Block) -> Result<(), LoadError> {
+        if !records.iter().any(|record| record.known) {
+            for record in records {
+                block.left_out(&record.fact, "never sold, and in no product file");
+            }
+            return Ok(());
+        }
+        let categories = records.iter().map(|record| record.category);
+        let category = categories.filter(|name| !name.is_empty()).min();
+        let is_promotion = |record: &&Record<'_>| matches!(record.fact, Fact::Promotion { .. });
+        let (promotions, placed): (Vec<&Record<'_>>, Vec<&Record<'_>>) =
+            records.iter().copied().partition(is_promotion);
+        // A promotion runs everywhere, so it makes no SKU where SKUs are told apart by their location.
+        let by_location = placed.chunk_by(|a, b| a.location == b.location);
+        let mut skus: Vec<(&str, &[&Record<'_>])> = by_location
+            .map(|facts| (facts[0].location, facts))
+            .collect();
+        if skus.is_empty() && self.has_locations {
+            for record in &promotions {
+                block.left_out(&record.fact, "at no location");
+            }
+        } else if skus.is_empty() {
+            skus.push(("", &[]));
+        }
+        let promotions = block.promotions(&promotions);
+        for (location, facts) in skus {
+            let history = DemandHistory {
+                category: category.unwrap_or("").to_owned(),
+                days: facts.iter().filter_map(|r| sold(&r.fact)).collect(),
+                promotions: promotions.clone(),
+                ..block.supply(facts)
+            };
+            let id = sku_id(records[0].product, location, self.has_locations);
+            self.store(&id, history.sorted(), block)?;
+        }
+        Ok(())
+    }
+
+    /// Stores what is seen of a SKU and, where stock is made up, the demand behind it.
+    fn store(&self, id: &str, truth: DemandHistory, block: &mut Block) -> Result<(), LoadError> {
+        let seen = match self.simulator {
+            Some(simulator) => {
+                store(id, &codec::encode(&truth), &mut block.truth)?;
+                simulator.censored(id, &truth, self.until)
+            }
+            None => truth,
+        };
+        store(id, &codec::encode(&seen), &mut block.skus)?;
+        block.counts.skus += 1;
+        block.counts.sale_days += seen.days.len() as u64;
+        let (active, out) = active_days(&seen, self.until);
+        block.counts.active_days += active;
+        block.counts.stock_out_days += out;
+        block.totals.add(&seen.category, &seen.days);
+        Ok(())
+    }
+}
+
+impl Block {
+    fn left_out(&mut self, fact: &Fact, reason: &'static str) {
+        let table = match fact {
+            // Sold products are known, so no sale is ever left out.
+            Fact::Sale { .. } => return,
+            Fact::Level { .. } => "stock",
+            Fact::OnOrder { .. } => "on_order",
+            Fact::Promotion { .. } => "promotions",
+        };
+        self.drop_row(table, reason);
+    }
+
+    fn drop_row(&mut self, table: &'static str, reason: &'static str) {
+        *self.dropped.entry((table, reason)).or_default() += 1;
+    }
+
+    /// Promotions, each once.
+    fn promotions(&mut self, records: &[&Record<'_>]) -> Vec<Promotion> {
+        let mut facts: Vec<&Fact> = records.iter().map(|record| &record.fact).collect();
+        facts.sort();
+        facts.dedup_by(|again, fact| {
+            let same = again == fact;
+            if same {
+                self.left_out(again, "duplicate row");
+            }
+            same
+        });
+        facts.into_iter().filter_map(planned).collect()
+    }
+
+    /// Stock-outs and stock of a SKU, and nothing else.
+    fn supply(&mut self, records: &[&Record<'_>]) -> DemandHistory {
+        let mut levels: Vec<(i32, Reverse<u32>, i64)> =
+            records.iter().filter_map(|r| level(&r.fact)).collect();
+        levels.sort_unstable();
+        let rows = levels.len();
+        // Of several levels of a day the last file's counts, and in it the lowest: the order of rows must not matter.
+        levels.dedup_by_key(|(day, ..)| *day);
+        for _ in levels.len()..rows {
+            self.drop_row("stock", "another level of the same day");
+        }
+        let on_order: Vec<OnOrder> = records.iter().filter_map(|r| open(&r.fact)).collect();
+        let last = levels.last().map(|(_, _, milli)| *milli);
+        let empty = levels.iter().filter(|(_, _, milli)| *milli <= 0);
+        DemandHistory {
+            stock_outs: empty.map(|(day, ..)| one_day(*day)).collect(),
+            // What is on order comes on top of nothing where no level is named.
+            stock: last
+                .or((!on_order.is_empty()).then_some(0))
+                .map(|on_hand_milli| Stock {
+                    on_hand_milli,
+                    on_order,
+                }),
+            ..DemandHistory::default()
+        }
+    }
+}
+
+fn one_day(day: i32) -> DaySpan {
+    DaySpan {
+        from: LocalDay(day),
+        until: LocalDay(day + 1),
+    }
+}
+
+fn sold(fact: &Fact) -> Option<DemandDay> {
+    match *fact {
+        Fact::Sale {
+            day,
+            units_milli,
+            net_minor,
+            discount_minor,
+        } => Some(DemandDay {
+            day: LocalDay(day),
+            units_milli,
+            net_minor,
+            discount_minor,
+        }),
+        _ => None,
+    }
+}
+
+fn level(fact: &Fact) -> Option<(i32, Reverse<u32>, i64)> {
+    match *fact {
+        Fact::Level {
+            day,
+            rank,
+            units_milli,
+        } => Some((day, Reverse(rank), units_milli)),
+        _ => None,
+    }
+}
+
+fn open(fact: &Fact) -> Option<OnOrder> {
+    match *fact {
+        Fact::OnOrder {
+            arrives,
+            units_milli,
+        } => Some(OnOrder {
+            arrives: LocalDay(arrives),
+            units_milli,
+        }),
+        _ => None,
+    }
+}
+
+fn planned(fact: &Fact) -> Option<Promotion> {
+    match *fact {
+        Fact::Promotion {
+            from,
+            until,
+            known_since,
+        } => Some(Promotion {
+            span: DaySpan {
+                from: LocalDay(from),
+                until: LocalDay(until),
+            },
+            known_since: LocalDay(known_since),
+        }),
+        _ => None,
+    }
+}
+
+/// Days before `until` on which a SKU was active, and those of them that began without stock.
+fn active_days(history: &DemandHistory, until: LocalDay) -> (u64, u64) {
+    let Some(first) = history.first_sale() else {
+        return (0, 0);
+    };
+    let settled = first.0.saturating_add(SETTLED_DAYS);
+    let next = history.days.iter().skip(1).map(|day| day.day.0);
+    let (mut active, mut out) = (0, 0);
+    for (sale, next) in history.days.iter().zip(next.chain([i32::MAX])) {
+        let from = LocalDay(settled.max(sale.day.0.saturating_add(1)));
+        let end = next.saturating_add(1);
+        let end = end.min(sale.day.0.saturating_add(ACTIVE_DAYS + 1));
+        let end = LocalDay(end.min(until.0));
+        active += i64::from((end.0 - from.0).max(0));
+        out += history.stock_out_days(from, end.max(from));
+    }
+    (active.unsigned_abs(), out.unsigned_abs())
+}
