@@ -3,6 +3,7 @@
 //! What is measured depends on what a model answers, so each predictor has its own measures.
 
 mod churn;
+mod inventory;
 
 use crate::cutoffs::Cutoffs;
 use crate::entity::Entity;
