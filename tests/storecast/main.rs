@@ -10,6 +10,7 @@ mod demo;
 mod end_to_end;
 mod events;
 mod golden;
+mod inventory;
 mod parity;
 mod readme;
 mod registry;

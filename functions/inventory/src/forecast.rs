@@ -3,7 +3,7 @@
 use crate::features::{Artifacts, COLUMNS, in_trained_population};
 use crate::policy::{Demand, Forecast, PolicyError};
 use crate::{Case, Inventory, KnownSku};
-use features::demand::forecast::{sba, ses, tsb};
+use features::demand::forecast::{sba_from_average, ses, tsb_from_average};
 use features::demand::view::{DemandView, RECORD_DAYS, weekly_units};
 use features::time::LocalDay;
 use serving::manifest::{Calibration, Manifest};
@@ -158,7 +158,7 @@ impl Fallback {
         if view.age_days >= crate::features::LEAST_AGE_DAYS {
             return Self::weekly(
                 "tsb",
-                tsb(&weeks, ALPHA, ALPHA),
+                tsb_from_average(&weeks, ALPHA, ALPHA),
                 format!(
                     "sold on {} days of the last {RECORD_DAYS}, too rarely for the model",
                     known.view().windows[5].sale_days
@@ -167,7 +167,7 @@ impl Fallback {
         }
         let because = format!("sold for {} days only, the model needs 56", view.age_days);
         if observed / sold > INTERMITTENT_ABOVE_WEEKS {
-            return Self::weekly("sba", sba(&weeks, ALPHA), because);
+            return Self::weekly("sba", sba_from_average(&weeks, ALPHA), because);
         }
         Self::weekly("ses", ses(&weeks, ALPHA), because)
     }

@@ -2,7 +2,7 @@
 
 use super::{Folder, HEADER, by_customer, by_sku};
 use features::demand::{DemandHistory, codec};
-use offline::entity::{CATEGORY, SKU};
+use inventory::{CATEGORY, SKU};
 use offline::histories::Histories;
 use offline::store::{Loaded, write_all};
 use serving::ports::{HistoryStore, MemoryStore};

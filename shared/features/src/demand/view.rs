@@ -17,6 +17,8 @@ const HALF_LIFE_DAYS: f64 = 56.0;
 const PRIOR_UNITS: f64 = 0.5;
 /// Days that the prior weighs.
 const PRIOR_DAYS: f64 = 14.0;
+/// Days of a week on which somebody must have been able to buy for the week to count.
+const LEAST_EXPOSED_DAYS: i64 = 4;
 /// Smoothing of the weekly series.
 const ALPHA: f64 = 0.1;
 /// Added to variances and means of weeks before their ratio is taken, so that it exists for everyone.
@@ -277,15 +279,15 @@ impl Record<'_> {
     }
 }
 
-/// Units a week, oldest first, in weeks that end at `as_of`, as far back as `from`; a week in which nobody could buy is
-/// `None`, and one that was exposed in part is scaled up.
+/// Units a week, oldest first, in weeks that end at `as_of`, as far back as `from`; a week in which somebody could buy on
+/// some days only is scaled up, and one with fewer than four such days is `None`: a single sale would count many times.
 pub fn weekly_units(history: &DemandHistory, from: LocalDay, as_of: LocalDay) -> Vec<Option<f64>> {
     let count = (days_between(from, as_of) / 7.0).ceil() as i32;
     let week = |index: i32| {
         let until = back(as_of, 7 * index);
         let start = from.max(back(until, 7));
-        let exposed = history.exposed_days(start, until) as f64;
-        (exposed > 0.0).then(|| history.units(start, until) / exposed * 7.0)
+        let exposed = history.exposed_days(start, until);
+        (exposed >= LEAST_EXPOSED_DAYS).then(|| history.units(start, until) / exposed as f64 * 7.0)
     };
     (0..count.max(0)).rev().map(week).collect()
 }
