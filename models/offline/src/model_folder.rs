@@ -1,13 +1,13 @@
 //! A model's folder on disk, as training writes it.
 
-use crate::evaluate::LogisticBaseline;
 use bytes::Bytes;
+use serde::de::DeserializeOwned;
 use serving::manifest::{ARTIFACTS_FILE, GOLDEN_FILE, MANIFEST_FILE, MODEL_FILE, POLICY_FILE};
 use serving::predictor::Predictor;
 use serving::registry::ModelFiles;
 use std::path::Path;
 
-/// Name of the logistic-regression baseline in a model's folder.
+/// Name of the fitted baselines in a model's folder.
 pub const BASELINE_FILE: &str = "baseline.json";
 
 /// Why a file of the folder cannot be read.
@@ -48,8 +48,8 @@ pub fn read_policy(folder: &Path) -> Result<Bytes, FolderError> {
     read(folder, POLICY_FILE)
 }
 
-/// The logistic-regression baseline beside the model.
-pub fn read_baseline(folder: &Path) -> Result<LogisticBaseline, FolderError> {
+/// The fitted baselines beside the model.
+pub fn read_baseline<B: DeserializeOwned>(folder: &Path) -> Result<B, FolderError> {
     let bytes = read(folder, BASELINE_FILE)?;
     let path = folder.join(BASELINE_FILE).display().to_string();
     serde_json::from_slice(&bytes).map_err(|source| FolderError::Parse { path, source })

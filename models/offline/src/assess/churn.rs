@@ -2,7 +2,8 @@
 
 use super::{Assess, Assessed, BAR_SHOP, Failure, test_cutoffs};
 use crate::evaluate::{
-    BaselineScores, Bootstrap, BoundBaseline, CHURN_BARS, EvaluationRows, curves, evaluate,
+    BaselineScores, Bootstrap, BoundBaseline, CHURN_BARS, EvaluationRows, LogisticBaseline, curves,
+    evaluate,
 };
 use crate::histories::Histories;
 use crate::model_folder;
@@ -27,7 +28,7 @@ impl Assess for Churn {
         let rows = TestRows::collect(&model, histories)?;
         let columns = Self::schema().columns;
         let names = columns.iter().map(|column| column.name).collect::<Vec<_>>();
-        let baseline = model_folder::read_baseline(folder)?;
+        let baseline: LogisticBaseline = model_folder::read_baseline(folder)?;
         let scores = rows.score(&model, &names, &baseline.bind(&names)?)?;
         let bars = if shop.name == BAR_SHOP {
             &CHURN_BARS[..]

@@ -11,6 +11,10 @@ pub enum Limit {
     Between(f64, f64),
     /// The lower end of the interval is this or more.
     LowerEndAtLeast(f64),
+    /// The lower end of the interval is more than this.
+    LowerEndAbove(f64),
+    /// The value is less than this.
+    Below(f64),
 }
 
 /// A limit on one metric.
@@ -47,6 +51,27 @@ pub const CHURN_BARS: [Bar; 5] = [
     },
 ];
 
+const fn bar(metric: &'static str, limit: Limit) -> Bar {
+    Bar { metric, limit }
+}
+
+/// The bars of the demand model on the default shop: trained on censored sales, scored on the true demand of all test
+/// origins. The last two are those of the simulated policy.
+pub const INVENTORY_BARS: [Bar; 8] = [
+    bar("coverage_80", Limit::Between(0.77, 0.83)),
+    bar("coverage_90", Limit::Between(0.87, 0.93)),
+    bar("coverage_95", Limit::Between(0.92, 0.98)),
+    bar("pinball_vs_poisson", Limit::AtLeast(0.1)),
+    bar("pinball_vs_negbin_ses", Limit::LowerEndAbove(0.0)),
+    bar("bias", Limit::Between(-0.02, 0.02)),
+    bar("fill_rate_gap", Limit::Between(-0.01, 0.01)),
+    bar("cost_vs_ses_normal", Limit::Below(0.0)),
+];
+
+/// Those of them that must hold at every origin by itself.
+pub const INVENTORY_ORIGIN_BARS: [Bar; 3] =
+    [INVENTORY_BARS[0], INVENTORY_BARS[1], INVENTORY_BARS[2]];
+
 impl Limit {
     /// Is it reached? A metric without a value reaches nothing.
     pub fn is_met(self, value: Option<f64>, interval: Option<[f64; 2]>) -> bool {
@@ -55,6 +80,8 @@ impl Limit {
             Self::AtMost(most) => value.is_some_and(|v| v <= most),
             Self::Between(least, most) => value.is_some_and(|v| (least..=most).contains(&v)),
             Self::LowerEndAtLeast(least) => interval.is_some_and(|[low, _]| low >= least),
+            Self::LowerEndAbove(limit) => interval.is_some_and(|[low, _]| low > limit),
+            Self::Below(limit) => value.is_some_and(|v| v < limit),
         }
     }
 }
@@ -66,6 +93,8 @@ impl std::fmt::Display for Limit {
             Self::AtMost(most) => write!(f, "<= {most}"),
             Self::Between(least, most) => write!(f, "{least} to {most}"),
             Self::LowerEndAtLeast(least) => write!(f, "lower end >= {least}"),
+            Self::LowerEndAbove(limit) => write!(f, "lower end > {limit}"),
+            Self::Below(limit) => write!(f, "< {limit}"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Bootstrap over customers: how far a metric would move with other customers of the same months.
+//! Bootstrap over customers or products: how far a metric would move with others of the same months.
 
 /// How to resample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,8 +1,9 @@
 //! The curves behind a model card's plots.
 
+use super::EvaluationRows;
 use super::calibration::{BINS, equal_count_bins};
+use super::line::round;
 use super::ranking::{Ranking, lift};
-use super::{EvaluationRows, round};
 use serde::Serialize;
 
 /// Reliability and lift of a model and its baselines; the model comes first. Plain data for any plotting tool.

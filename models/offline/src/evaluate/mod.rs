@@ -1,20 +1,23 @@
 //! Evaluation: is a model good enough to ship, and is it better than something simple?
 //!
 //! Pure functions over slices; reading the matrix and scoring it happen elsewhere. Every figure comes with a 95 %
-//! interval from a bootstrap over customers and stands beside its baselines.
+//! interval from a bootstrap over customers or products and stands beside its baselines.
 
 mod bar;
 mod bootstrap;
 pub mod calibration;
 mod curves;
+pub mod forecast;
+mod line;
 mod logistic;
 pub mod ranking;
 #[cfg(test)]
 mod tests;
 
-pub use bar::{Bar, CHURN_BARS, Limit};
+pub use bar::{Bar, CHURN_BARS, INVENTORY_BARS, INVENTORY_ORIGIN_BARS, Limit};
 pub use bootstrap::{Bootstrap, SplitMix64};
 pub use curves::{Curves, Lift, LiftPoint, Reliability, ReliabilityBin};
+pub use line::{Measured, MetricLine};
 pub use logistic::{BaselineError, BoundBaseline, LogisticBaseline};
 
 use bootstrap::{draw, interval};
@@ -22,8 +25,6 @@ use calibration::{
     accuracy, calibration_slope, expected_calibration_error, log_odds, majority_accuracy,
 };
 use ranking::{Ranking, auc, average_precision, lift};
-use serde::Serialize;
-use std::collections::BTreeMap;
 
 /// Baselines whose paired AUC difference to the model is a metric of its own, `auc_minus_<name>`.
 const RIVALS: [&str; 2] = ["logistic", "bgnbd_p_buy"];
@@ -52,25 +53,6 @@ pub struct BaselineScores<'a> {
     pub scores: &'a [f64],
     /// Are the scores probabilities of the event? Only then are they judged as such.
     pub is_probability: bool,
-}
-
-/// One line of `storecast evaluate --json`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct MetricLine {
-    /// The model's name.
-    pub model: String,
-    /// The metric's name.
-    pub metric: String,
-    /// On the test rows; `null` where it has none, such as the AUC of one class.
-    pub value: Option<f64>,
-    /// 95 %, by bootstrap over customers.
-    pub interval: Option<[f64; 2]>,
-    /// The limit in words, if there is one.
-    pub bar: Option<String>,
-    /// The same metric of each baseline that has it.
-    pub baselines: BTreeMap<String, Option<f64>>,
-    /// Is the bar met? `null` without a bar.
-    pub pass: Option<bool>,
 }
 
 /// Why rows cannot be evaluated.
@@ -140,19 +122,15 @@ pub fn evaluate(
                 .iter()
                 .find(|bar| bar.metric == metric)
                 .map(|bar| bar.limit);
-            let beside = baselines.iter().filter_map(|(name, metrics)| {
-                let value = metrics.iter().find(|(other, _)| *other == metric)?.1;
-                Some(((*name).to_owned(), value.map(round)))
-            });
-            MetricLine {
-                model: model.to_owned(),
-                value: value.map(round),
-                interval: interval.map(|ends| ends.map(round)),
-                bar: limit.map(|limit| limit.to_string()),
-                baselines: beside.collect(),
-                pass: limit.map(|limit| limit.is_met(value, interval)),
-                metric,
-            }
+            let beside: Vec<_> = baselines
+                .iter()
+                .filter_map(|(name, metrics)| {
+                    let value = metrics.iter().find(|(other, _)| *other == metric)?.1;
+                    Some(((*name).to_owned(), value))
+                })
+                .collect();
+            let measured = Measured { value, interval };
+            MetricLine::judged(model, metric, measured, limit, beside)
         });
     Ok(lines.collect())
 }
@@ -161,11 +139,6 @@ pub fn evaluate(
 pub fn curves(model: &str, rows: &EvaluationRows<'_>) -> Result<Curves, EvaluationError> {
     rows.check()?;
     Ok(curves::curves(model, rows))
-}
-
-/// Six decimals: more would only be noise of the last bits of another host.
-fn round(value: f64) -> f64 {
-    (value * 1e6).round() / 1e6
 }
 
 impl EvaluationRows<'_> {

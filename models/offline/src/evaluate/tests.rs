@@ -4,6 +4,7 @@ mod curves;
 
 use super::*;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 
 /// Made by `models/training/tests/make_metric_fixture.py`.
 const FIXTURE: &str = include_str!("fixture.json");
