@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`shop`] | `shop.toml`: what a shop's exports look like |
 //! | [`ingest`] | files to checked lines, row by row; bad rows to `rejects.csv` |
+//! | [`remote`] | `s3://` files for it |
 //! | [`histories`] | lines to customer histories on disk, in bounded memory |
 //! | [`entity`] | the kinds of entity: customers
 //! | [`store`] | histories into a feature store |
@@ -27,6 +28,7 @@ pub mod matrix;
 pub mod matrix_file;
 pub mod messy;
 pub mod model_folder;
+pub mod remote;
 pub mod shop;
 pub mod snapshots;
 pub mod store;
