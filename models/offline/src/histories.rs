@@ -42,6 +42,8 @@ use std::path::{Path, PathBuf};
 const PARTITION_ROWS: u64 = 200_000;
 /// Partitions at most; each holds a write buffer while files are read.
 const MAX_PARTITIONS: u64 = 4096;
+/// Bytes of one stored history at most. A `DynamoDB` item ends at 400 KB; the rest is left for its key and attributes.
+pub const RECORD_LIMIT_BYTES: usize = 390_000;
 /// A longer record in the stored histories is damage, not a customer.
 const MAX_STORED_BYTES: u32 = 1 << 30;
 
@@ -62,6 +64,10 @@ pub struct Counts {
     pub customers: u64,
     /// Orders.
     pub orders: u64,
+    /// Customers with more orders than a stored history holds; their oldest are left out.
+    pub shortened: u64,
+    /// Orders left out so.
+    pub orders_left_out: u64,
     /// Rows of the product files.
     pub product_rows: u64,
     /// Bad rows of the product files.
@@ -197,6 +203,7 @@ fn stamp_of(tally: Tally, grouped: &Grouped, path: &Path) -> Result<Stamp, LoadE
     for (reason, count) in [
         ("replaced by a later file", grouped.replaced),
         ("duplicate row", grouped.duplicates),
+        ("too old for the size of a history", grouped.too_old),
     ] {
         if count > 0 {
             dropped.insert(reason.to_owned(), count);
@@ -208,6 +215,8 @@ fn stamp_of(tally: Tally, grouped: &Grouped, path: &Path) -> Result<Stamp, LoadE
             dropped: dropped.values().sum(),
         });
     };
+    let mut notes = tally.notes;
+    notes.extend(shortened(grouped));
     let size = std::fs::metadata(path)
         .map_err(LoadError::io(format!("look at {}", path.display())))?
         .len();
@@ -223,10 +232,22 @@ fn stamp_of(tally: Tally, grouped: &Grouped, path: &Path) -> Result<Stamp, LoadE
             rejected: tally.rejected,
             customers: grouped.customers,
             orders: grouped.orders,
+            shortened: grouped.shortened,
+            orders_left_out: grouped.orders_left_out,
             product_rows: tally.product_rows,
             product_rejects: tally.product_rejects,
         },
-        notes: tally.notes,
+        notes,
+    })
+}
+
+fn shortened(grouped: &Grouped) -> Option<String> {
+    (grouped.shortened > 0).then(|| {
+        format!(
+            "{} customers have more orders than the {RECORD_LIMIT_BYTES} bytes of a history hold: their {} oldest orders are \
+             left out, in training as in serving",
+            grouped.shortened, grouped.orders_left_out
+        )
     })
 }
 

@@ -10,7 +10,7 @@ use serving::manifest::sha256_hex;
 use std::path::{Path, PathBuf};
 
 /// Raised when equal files lead to other histories than before.
-const LAYOUT: u32 = 1;
+const LAYOUT: u32 = 2;
 
 /// `stamp.json`, written last: without it the other files of a work folder count for nothing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -5,6 +5,7 @@
 )]
 
 mod formats;
+mod giant;
 mod outcomes;
 mod properties;
 mod shops;
