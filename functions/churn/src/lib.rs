@@ -26,7 +26,7 @@ use serving::ports::HistoryStore;
 use serving::predictor::{Predictor, Route, Schema, Scored, Served};
 use serving::service::store_failed;
 use serving::wire::{InlineHistory, format_instant, parse_instant};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// The kind of entity this function reads.
 pub const CUSTOMER: &str = "customer";
@@ -47,6 +47,8 @@ pub struct Case {
     asked: Timestamp,
     /// Of the store; `None` for an inline history.
     complete_through: Option<Timestamp>,
+    /// What columns and answer are made of.
+    view: OnceLock<ChurnView>,
 }
 
 impl Case {
@@ -63,13 +65,17 @@ impl Case {
             as_of,
             asked: as_of,
             complete_through: None,
+            view: OnceLock::new(),
         }
     }
 
-    fn view(&self, artifacts: &Artifacts) -> Option<ChurnView> {
-        self.history
-            .as_ref()
-            .map(|history| ChurnView::new(history, self.as_of, artifacts))
+    /// Made when first asked for, and once: a case is answered by one model, so the artifacts are always the same.
+    fn view(&self, artifacts: &Artifacts) -> Option<&ChurnView> {
+        let history = self.history.as_ref()?;
+        Some(
+            self.view
+                .get_or_init(|| ChurnView::new(history, self.as_of, artifacts)),
+        )
     }
 }
 
@@ -149,16 +155,17 @@ impl Predictor for Churn {
                 as_of,
                 asked,
                 complete_through,
+                view: OnceLock::new(),
             })
         });
         cases.collect()
     }
 
     fn features(case: &Case, artifacts: &Artifacts, rows: &mut Matrix) {
-        let known =
-            |history: &&Arc<CustomerHistory>| in_trained_population(history, case.as_of, artifacts);
-        if let Some(history) = case.history.as_ref().filter(known) {
-            rows.push_row(COLUMNS.row(&ChurnView::new(history, case.as_of, artifacts)));
+        let history = case.history.as_ref();
+        let is_known = history.is_some_and(|h| in_trained_population(h, case.as_of, artifacts));
+        if is_known && let Some(view) = case.view(artifacts) {
+            rows.push_row(COLUMNS.row(view));
         }
     }
 
@@ -211,7 +218,7 @@ impl Predictor for Churn {
 /// A case with what the model says of it, before anything is decided.
 struct Assessed<'a> {
     case: &'a Case,
-    view: Option<ChurnView>,
+    view: Option<&'a ChurnView>,
     score: Option<Score<'a>>,
 }
 
@@ -225,7 +232,7 @@ struct Score<'a> {
 impl<'a> Assessed<'a> {
     fn new(case: &'a Case, scored: &'a Scored, served: &Served<Churn>) -> Result<Self, Error> {
         let view = case.view(&served.model.artifacts);
-        let score = match (&view, scored.raw.first()) {
+        let score = match (view, scored.raw.first()) {
             (Some(view), Some(&raw)) => Some(Score::new(view, raw, scored, served)?),
             _ => None,
         };
@@ -243,7 +250,7 @@ impl<'a> Assessed<'a> {
 
     /// What is known of a customer who was not scored.
     fn state(&self, horizon_days: f64) -> Outcome {
-        match &self.view {
+        match self.view {
             Some(view) if view.customer().occasions > 0.0 => Outcome::Lapsed {
                 recency_days: view.customer().recency_days,
                 note: format!(

@@ -8,7 +8,6 @@ mod invoke;
 mod load;
 mod progress;
 mod publish;
-mod remote;
 mod shop_data;
 
 use crate::functions::NAMES;

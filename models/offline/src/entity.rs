@@ -30,8 +30,9 @@ pub trait Entity: History {
     /// The instant at which this kind is looked at when a shop names `at`.
     fn cutoff(shop: &Shop, at: Timestamp) -> Timestamp;
 
-    /// The bytes that are stored, at most `limit`, and how many of the oldest events did not fit.
-    fn stored(&self, limit: usize) -> codec::Fitted;
+    /// The bytes that are stored, within [`RECORD_LIMIT_BYTES`](crate::histories::RECORD_LIMIT_BYTES) since the files were
+    /// loaded.
+    fn stored(&self) -> Vec<u8>;
 }
 
 impl Entity for CustomerHistory {
@@ -53,8 +54,8 @@ impl Entity for CustomerHistory {
         at
     }
 
-    fn stored(&self, limit: usize) -> codec::Fitted {
-        codec::encode_within(self, limit)
+    fn stored(&self) -> Vec<u8> {
+        codec::encode(self)
     }
 }
 
@@ -78,8 +79,8 @@ impl Entity for DemandHistory {
         day_start(shop.time.local_day(at))
     }
 
-    fn stored(&self, limit: usize) -> codec::Fitted {
-        demand::codec::encode_within(self, limit)
+    fn stored(&self) -> Vec<u8> {
+        demand::codec::encode(self)
     }
 }
 
@@ -103,8 +104,8 @@ impl Entity for SkuHistory {
         DemandHistory::cutoff(shop, at)
     }
 
-    fn stored(&self, limit: usize) -> codec::Fitted {
-        self.demand.stored(limit)
+    fn stored(&self) -> Vec<u8> {
+        self.demand.stored()
     }
 }
 

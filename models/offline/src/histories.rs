@@ -43,6 +43,9 @@ use features::{codec, time::Timestamp};
 use stamp::Stamp;
 use std::path::PathBuf;
 
+/// Bytes of one stored history at most. A `DynamoDB` item ends at 400 KB; the rest is left for its key and attributes.
+pub const RECORD_LIMIT_BYTES: usize = 390_000;
+
 /// The histories of all customers and SKUs of a shop, on disk; iterate as often as needed.
 #[derive(Debug, Clone)]
 pub struct Histories {

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`shop`] | `shop.toml`: what a shop's exports look like |
 //! | [`ingest`] | files to checked lines, row by row; bad rows to `rejects.csv` |
+//! | [`remote`] | `s3://` files for it |
 //! | [`histories`] | lines to histories of customers and SKUs on disk, in bounded memory |
 //! | [`entity`] | the kinds of entity: customers, SKUs |
 //! | [`simulate`] | stock for shops that tell none: (s,S) over the real demand |
@@ -28,6 +29,7 @@ pub mod matrix;
 pub mod matrix_file;
 pub mod messy;
 pub mod model_folder;
+pub mod remote;
 pub mod shop;
 pub mod simulate;
 pub mod snapshots;

@@ -4,7 +4,6 @@ use crate::entity::{Entities, Entity};
 use crate::histories::Histories;
 use crate::ingest::LoadError;
 use bytes::Bytes;
-use features::codec::Fitted;
 use features::demand::DemandHistory;
 use features::history::CustomerHistory;
 use features::time::Timestamp;
@@ -13,8 +12,6 @@ use std::collections::HashSet;
 
 /// Records written together.
 const BATCH: usize = 500;
-/// Bytes of one stored history at most. A DynamoDB item ends at 400 KB; the rest is left for its key and attributes.
-pub const RECORD_LIMIT_BYTES: usize = 390_000;
 
 /// Why the store was not brought up to date.
 #[derive(Debug, thiserror::Error)]
@@ -38,10 +35,6 @@ pub struct Loaded {
     pub bytes: u64,
     /// Size of the largest.
     pub largest_bytes: usize,
-    /// Histories whose oldest orders did not fit.
-    pub shortened: u64,
-    /// Events that did not fit: orders of customers, days of SKUs.
-    pub events_left_out: u64,
     /// Entities removed because no file names them any more.
     pub removed: usize,
 }
@@ -57,13 +50,7 @@ impl Loaded {
             self.largest_bytes
         );
         let removed = (self.removed > 0).then(|| format!("{} removed", self.removed));
-        let shortened = (self.shortened > 0).then(|| {
-            format!(
-                "{} oldest events of {} of them left out",
-                self.events_left_out, self.shortened
-            )
-        });
-        let parts = [Some(sizes), removed, shortened].into_iter().flatten();
+        let parts = [Some(sizes), removed].into_iter().flatten();
         parts.collect::<Vec<_>>().join(", ")
     }
 }
@@ -109,11 +96,8 @@ async fn write<H: Entity>(
     let mut batch = Vec::with_capacity(BATCH);
     for entity in entities {
         let (id, history) = entity?;
-        let Fitted {
-            bytes,
-            events_left_out,
-        } = history.stored(RECORD_LIMIT_BYTES);
-        loaded.count(bytes.len(), events_left_out);
+        let bytes = history.stored();
+        loaded.count(bytes.len());
         ids.insert(id.clone());
         batch.push((id, Bytes::from(bytes)));
         if batch.len() == BATCH {
@@ -129,11 +113,9 @@ async fn write<H: Entity>(
 }
 
 impl Loaded {
-    fn count(&mut self, bytes: usize, events_left_out: usize) {
+    fn count(&mut self, bytes: usize) {
         self.entities += 1;
         self.bytes += bytes as u64;
         self.largest_bytes = self.largest_bytes.max(bytes);
-        self.shortened += u64::from(events_left_out > 0);
-        self.events_left_out += events_left_out as u64;
     }
 }

@@ -4,7 +4,11 @@ use crate::config;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
-use aws_sdk_s3::config::Credentials;
+use aws_sdk_s3::config::{Credentials, RuntimeComponents, SharedHttpClient};
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls::Provider;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::{Builder, ConnectorBuilder};
 use std::time::Duration;
 
 /// The access key of servers that stand in for AWS on this machine.
@@ -90,5 +94,21 @@ fn limited(loader: ConfigLoader) -> ConfigLoader {
     let retries = RetryConfig::standard()
         .with_max_attempts(3)
         .with_max_backoff(Duration::from_secs(1));
-    loader.timeout_config(timeouts).retry_config(retries)
+    loader
+        .timeout_config(timeouts)
+        .retry_config(retries)
+        .http_client(https())
+}
+
+/// The SDK's default HTTP client, with ring instead of AWS-LC below its TLS: that one is a minute of C to build, larger,
+/// and gathers entropy at every cold start. Proxies come from the environment, as the SDK's default takes them.
+fn https() -> SharedHttpClient {
+    Builder::new().build_with_connector_fn(|settings, components| {
+        let mut connector =
+            ConnectorBuilder::default().tls_provider(Provider::Rustls(CryptoMode::Ring));
+        connector.set_connector_settings(settings.cloned());
+        connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
+        connector.set_proxy_config(Some(ProxyConfig::from_env()));
+        connector.build()
+    })
 }

@@ -4,6 +4,7 @@ use crate::clients::Clients;
 use crate::sdk_error::{chain, store_error};
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_s3::Client;
+use aws_sdk_s3::types::Object;
 use serving::ports::StoreError;
 use std::fs::File;
 use std::io::Write;
@@ -23,8 +24,8 @@ pub struct S3File {
     pub url: String,
     /// Bytes.
     pub size: u64,
-    /// Changes when the content does.
-    pub etag: String,
+    /// Changes when the content does: the `ETag` or, of servers that list none, the time of the last change.
+    pub version: String,
 }
 
 impl S3Files {
@@ -52,7 +53,7 @@ impl S3Files {
                 Some(S3File {
                     url: format!("s3://{bucket}/{}", object.key()?),
                     size: u64::try_from(object.size()?).ok()?,
-                    etag: object.e_tag()?.to_owned(),
+                    version: version(object)?,
                 })
             }));
         }
@@ -84,6 +85,11 @@ impl S3Files {
         }
         file.flush().map_err(local)
     }
+}
+
+fn version(object: &Object) -> Option<String> {
+    let etag = object.e_tag().map(str::to_owned);
+    etag.or_else(|| Some(object.last_modified()?.to_string()))
 }
 
 /// Bucket and key of an address.

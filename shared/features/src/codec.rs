@@ -99,7 +99,8 @@ pub struct Fitted {
 }
 
 /// Encodes the newest orders that fit into `limit` bytes: the windows that features look at end at the present, so
-/// the oldest orders are the ones to lose. An empty history is returned where not even one order fits.
+/// the oldest orders are the ones to lose. One order more would not fit. An empty history is returned where not even one
+/// order fits.
 pub fn encode_within(history: &CustomerHistory, limit: usize) -> Fitted {
     let whole = encode(history);
     if whole.len() <= limit {
@@ -110,8 +111,9 @@ pub fn encode_within(history: &CustomerHistory, limit: usize) -> Fitted {
     }
     let orders = history.orders();
     let newest = |skip: usize| encode(&CustomerHistory::new(orders[skip..].to_vec()));
-    // More orders hardly ever take fewer bytes (product numbers may shift by a byte), so halving finds about the fewest
-    // that must go; what is kept always fits.
+    // `fits_not` never fits and `fits` always does, so what is kept fits, and with one order more it would not. More
+    // orders can take fewer bytes, since products are numbered by first use: then a longer run of orders may fit as well,
+    // and is not looked for.
     let (mut fits_not, mut fits) = (0, orders.len());
     while fits - fits_not > 1 {
         let middle = usize::midpoint(fits_not, fits);

@@ -12,6 +12,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use std::future::poll_fn;
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::pin::Pin;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
@@ -134,7 +135,17 @@ pub(super) struct Process {
 impl Process {
     /// Starts the release binary of a function with these settings and no others.
     pub(super) fn start(function: &str, lambda: &Lambda, settings: &[(&str, String)]) -> Self {
-        let mut child = Command::new(program(function))
+        Self::start_program(function, &program(function), lambda, settings)
+    }
+
+    /// Starts another binary than the function's own.
+    pub(super) fn start_program(
+        function: &str,
+        program: &Path,
+        lambda: &Lambda,
+        settings: &[(&str, String)],
+    ) -> Self {
+        let mut child = Command::new(program)
             .env_clear()
             .env("AWS_LAMBDA_RUNTIME_API", &lambda.address)
             .env("AWS_LAMBDA_FUNCTION_NAME", function)
@@ -151,6 +162,11 @@ impl Process {
             child,
             output: Some(output),
         }
+    }
+
+    /// Whether it is still the process that was started.
+    pub(super) fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("a child").is_none()
     }
 
     /// Ends the process, and returns every line it wrote, each a JSON object.

@@ -4,6 +4,7 @@ mod lambda;
 
 use crate::events;
 use crate::shop::{self, FADING, NOW, PRIVATE_ID, STEADY};
+use crate::workspace;
 use aws::admin::{ensure_bucket, ensure_table};
 use aws::clients::{Clients, LOCAL_ACCESS_KEY, LOCAL_REGION, LOCAL_SECRET_KEY};
 use aws::dispatch::{Event, GatewayResponse};
@@ -327,6 +328,34 @@ async fn without_its_files_the_model_is_refused_and_the_log_says_what_is_missing
         (&metrics["model_version"], &metrics["errors"]),
         (&json!("none"), &json!(1))
     );
+}
+
+#[tokio::test]
+async fn a_panic_costs_one_request_and_not_the_process() {
+    let stack = Stack::start().await;
+    let mut lambda = Lambda::start().await;
+    let program = workspace::example("fragile");
+    let mut process = Process::start_program(Churn::NAME, &program, &lambda, &stack.settings());
+    let get = |id: &str| http("GET", &format!("/v1/customers/{id}/churn"), &Value::Null);
+    let (code, problem) = status(&lambda.invoke(&get("panics")).await);
+    assert_eq!(code, 500);
+    let expected = json!({ "type": "urn:storecast:problem:internal", "title": "internal error", "status": 500,
+        "detail": "answer the request", "request_id": "invocation-1" });
+    assert_eq!(problem, expected);
+    // A direct call gets it as a function error.
+    let event = json!({ "customers": [{ "customer_id": "panics" }] });
+    let Reply::Error(error) = lambda.invoke(&event.to_string()).await else {
+        panic!("expected an error")
+    };
+    assert_eq!(error["errorType"], "urn:storecast:problem:internal");
+    let (code, scores) = status(&lambda.invoke(&get(STEADY)).await);
+    assert_eq!((code, scores.as_array().map(Vec::len)), (200, Some(1)));
+    assert!(process.is_running());
+    let log = process.log();
+    let starts = log.iter().filter(|line| line["message"] == "ready");
+    assert_eq!(starts.count(), 1, "one process answered all three");
+    let of = |name: &str| -> Vec<_> { log.iter().filter_map(|l| l[name].as_u64()).collect() };
+    assert_eq!(of("errors"), [1, 1, 0]);
 }
 
 #[tokio::test]

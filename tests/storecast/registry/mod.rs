@@ -181,6 +181,22 @@ async fn another_fingerprint() {
 }
 
 #[tokio::test]
+async fn columns_of_another_name_inside_the_graph() {
+    let mut forged = Forged::new();
+    let graph = forged.files.get_mut(MODEL_FILE).unwrap();
+    let name = b"\"recency_over_gap_mean\"";
+    let at = graph
+        .windows(name.len())
+        .position(|window| window == name)
+        .unwrap();
+    graph[at..at + name.len()].copy_from_slice(b"\"recency_over_gap_meat\"");
+    forged
+        .seal()
+        .is_refused(&["column 1 inside the graph: the model has recency_over_gap_meat, this code has recency_over_gap_mean"])
+        .await;
+}
+
+#[tokio::test]
 async fn another_model_format_or_tensor() {
     let cases = [
         (

@@ -1,7 +1,8 @@
 //! Which crate may depend on which.
 
 use super::{Package, packages};
-use std::collections::BTreeSet;
+use crate::workspace::root;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Crates of the workspace that a crate may depend on; functions stand for themselves.
 const MAY_NAME: [(&str, &[&str]); 6] = [
@@ -143,5 +144,40 @@ fn crates_depend_in_one_direction() {
     assert_eq!(
         wrong_crates(&plant("churn", "ort")),
         ["churn depends on ort"]
+    );
+}
+
+/// Packages of a profile's list, by how far they are optimised.
+fn profile(manifest: &str, name: &str) -> BTreeMap<String, u8> {
+    let head = format!("[profile.{name}.package]");
+    let section = manifest.lines().skip_while(|line| *line != head).skip(1);
+    section
+        .take_while(|line| !line.starts_with('['))
+        .filter_map(|line| {
+            let (package, level) = line.split_once(" = { opt-level = ")?;
+            let level = level.trim_end_matches(" }").parse().ok()?;
+            Some((package.to_owned(), level))
+        })
+        .collect()
+}
+
+#[test]
+fn profiles_optimise_what_is_hot_and_everything_for_aws() {
+    let manifest = std::fs::read_to_string(root().join("Cargo.toml")).expect("a manifest");
+    let (release, dist) = (profile(&manifest, "release"), profile(&manifest, "dist"));
+    let functions = packages().into_iter().filter(|p| p.is_function);
+    let hot = functions
+        .map(|p| p.name)
+        .chain(["features", "offline", "serving"].map(str::to_owned));
+    let cold = hot.filter(|name| release.get(name) != Some(&3));
+    assert_eq!(cold.collect::<Vec<_>>(), [""; 0]);
+    // `dist` inherits the list of `release`, so what is not optimised there must be named again.
+    let slow = release
+        .iter()
+        .filter(|(name, level)| **level < 3 && dist.get(*name) != Some(&3));
+    assert_eq!(slow.collect::<Vec<_>>(), []);
+    assert!(
+        release.values().any(|level| *level == 0),
+        "the lists are read"
     );
 }

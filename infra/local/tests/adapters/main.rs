@@ -10,13 +10,14 @@ use serving::conformance;
 use serving::ports::{ArtifactStore, HistoryStore, PointerStore, StoreError};
 use tempfile::TempDir;
 
+mod orders;
 mod throttling;
 
 struct Stack {
     s3: Server,
     dynamo: Server,
     clients: Clients,
-    _files: TempDir,
+    files: TempDir,
 }
 
 impl Stack {
@@ -37,7 +38,7 @@ impl Stack {
             s3,
             dynamo,
             clients,
-            _files: files,
+            files,
         }
     }
 

@@ -2,9 +2,9 @@
 
 use super::Failure;
 use super::progress::Bar;
-use super::remote::Remote;
 use crate::histories::Histories;
 use crate::ingest::Options;
+use crate::remote::Remote;
 use crate::shop::Shop;
 use clap::Args;
 use std::path::PathBuf;

@@ -1,5 +1,6 @@
 //! From files to a work folder.
 
+use super::RECORD_LIMIT_BYTES;
 use super::counts::{Counts, DemandCounts};
 use super::demand::{self, Grouping, Totals};
 use super::group::{self, Grouped};
@@ -63,6 +64,7 @@ pub(super) fn build(
     let days = days.unwrap_or((LocalDay(0), LocalDay(0)));
     skus(facts, shop, days.1, folder, &mut counts, &grouping)?;
     let mut notes = tally.notes;
+    notes.extend(shortened(&grouped));
     if shop.orders.columns.product_id.is_none() {
         notes.push("the orders name no products, so there is no demand of SKUs".to_owned());
     }
@@ -75,6 +77,16 @@ pub(super) fn build(
         last_day: days.1,
         counts,
         notes,
+    })
+}
+
+fn shortened(grouped: &Grouped) -> Option<String> {
+    (grouped.shortened > 0).then(|| {
+        format!(
+            "{} customers have more orders than the {RECORD_LIMIT_BYTES} bytes of a history hold: their {} oldest orders are \
+             left out, in training as in serving",
+            grouped.shortened, grouped.orders_left_out
+        )
     })
 }
 
@@ -135,6 +147,7 @@ fn counts_of(tally: &Tally, grouped: &Grouped) -> Counts {
     for (reason, count) in [
         ("replaced by a later file", grouped.replaced),
         ("duplicate row", grouped.duplicates),
+        ("too old for the size of a history", grouped.too_old),
     ] {
         if count > 0 {
             dropped.insert(reason.to_owned(), count);
@@ -147,6 +160,8 @@ fn counts_of(tally: &Tally, grouped: &Grouped) -> Counts {
         rejected: tally.rejected.clone(),
         customers: grouped.customers,
         orders: grouped.orders,
+        shortened: grouped.shortened,
+        orders_left_out: grouped.orders_left_out,
         product_rows: tally.product_rows,
         product_rejects: tally.product_rejects,
         tables: tally.tables.clone(),

@@ -21,6 +21,10 @@ pub struct Counts {
     pub customers: u64,
     /// Orders.
     pub orders: u64,
+    /// Customers with more orders than a stored history holds; their oldest are left out.
+    pub shortened: u64,
+    /// Orders left out so.
+    pub orders_left_out: u64,
     /// Rows of the product files.
     pub product_rows: u64,
     /// Bad rows of the product files.

@@ -1,5 +1,6 @@
 //! From what is known of the products of a partition to demand histories.
 
+use super::RECORD_LIMIT_BYTES;
 use super::counts::DemandCounts;
 use super::records::store;
 use super::spill::{Spill, id_hash, records};
@@ -166,7 +167,9 @@ impl Grouping<'_> {
             }
             None => truth,
         };
-        store(id, &codec::encode(&seen), &mut block.skus)?;
+        // A day takes about 8 bytes: only a SKU with a century of sales would lose its oldest days here.
+        let fitted = codec::encode_within(&seen, RECORD_LIMIT_BYTES);
+        store(id, &fitted.bytes, &mut block.skus)?;
         block.counts.skus += 1;
         block.counts.sale_days += seen.days.len() as u64;
         let (active, out) = active_days(&seen, self.until);

@@ -1,5 +1,6 @@
 //! From the lines of a partition to histories.
 
+use super::RECORD_LIMIT_BYTES;
 use super::records::store;
 use super::sales::Sales;
 use super::spill::{id_hash, records};
@@ -38,10 +39,15 @@ struct Entry<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Grouped {
     pub(super) kept: u64,
+    /// Lines of orders that were too old to fit.
+    pub(super) too_old: u64,
     pub(super) replaced: u64,
     pub(super) duplicates: u64,
     pub(super) customers: u64,
     pub(super) orders: u64,
+    /// Customers whose oldest orders did not fit, and how many orders those were.
+    pub(super) shortened: u64,
+    pub(super) orders_left_out: u64,
     /// Instants of the first and the last order.
     pub(super) range: Option<(Timestamp, Timestamp)>,
 }
@@ -57,14 +63,26 @@ pub(super) struct Block {
 impl Grouped {
     pub(super) fn add(&mut self, other: &Self) {
         self.kept += other.kept;
+        self.too_old += other.too_old;
         self.replaced += other.replaced;
         self.duplicates += other.duplicates;
         self.customers += other.customers;
         self.orders += other.orders;
+        self.shortened += other.shortened;
+        self.orders_left_out += other.orders_left_out;
         if let Some((first, last)) = other.range {
             self.saw(first);
             self.saw(last);
         }
+    }
+
+    /// Counts a history whose oldest orders are left out: their lines were kept so far.
+    fn shorten(&mut self, left_out: &[Order]) {
+        let lines: usize = left_out.iter().map(|order| order.lines.len()).sum();
+        self.kept -= lines as u64;
+        self.too_old += lines as u64;
+        self.orders_left_out += left_out.len() as u64;
+        self.shortened += u64::from(!left_out.is_empty());
     }
 
     fn saw(&mut self, at: Timestamp) {
@@ -106,11 +124,15 @@ pub(super) fn partition(
         if line.guest {
             continue;
         }
-        if !orders.is_empty() {
+        let history = CustomerHistory::new(orders);
+        // Here and not where the store is written: training then sees exactly what serving reads.
+        let fitted = codec::encode_within(&history, RECORD_LIMIT_BYTES);
+        let (left_out, kept) = history.orders().split_at(fitted.events_left_out);
+        seen.shorten(left_out);
+        if !kept.is_empty() {
             seen.customers = 1;
-            seen.orders = orders.len() as u64;
-            let history = codec::encode(&CustomerHistory::new(orders));
-            store(line.customer, &history, &mut bytes)?;
+            seen.orders = kept.len() as u64;
+            store(line.customer, &fitted.bytes, &mut bytes)?;
         }
         grouped.add(&seen);
     }
@@ -156,7 +178,7 @@ fn order_of(
     }
     grouped.kept += kept.len() as u64;
     let first = kept.iter().min_by_key(|line| line.placed_at)?;
-    let order = Order {
+    Some(Order {
         order_id: first.order.to_owned(),
         placed_at: Timestamp(first.placed_at),
         local_day: LocalDay(first.local_day),

@@ -6,6 +6,7 @@
 
 mod demand;
 mod formats;
+mod giant;
 mod outcomes;
 mod properties;
 mod shops;

@@ -5,7 +5,7 @@ use super::{Refusal, same_hash};
 use crate::manifest::{
     ARTIFACTS_FILE, FORMAT, GOLDEN_FILE, Golden, MANIFEST_FILE, MODEL_FILE, Manifest, POLICY_FILE,
 };
-use crate::model::{self, FINGERPRINT_KEY, LoadedModel};
+use crate::model::{self, FEATURES_KEY, FINGERPRINT_KEY, LoadedModel};
 use crate::predictor::{Model, Predictor, Served};
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
@@ -78,14 +78,8 @@ fn check_manifest<P: Predictor>(manifest: &Manifest) -> Result<(), Refusal> {
         schema.columns.len(),
         manifest.features.names.len(),
     )?;
-    for (index, (column, name)) in schema
-        .columns
-        .iter()
-        .zip(&manifest.features.names)
-        .enumerate()
-    {
-        same(&format!("column {index}"), column.name, name)?;
-    }
+    let columns = schema.columns.iter().map(|column| column.name);
+    same_columns("", columns, &manifest.features.names)?;
     same(
         "feature fingerprint",
         &schema.fingerprint,
@@ -123,6 +117,20 @@ fn check_graph(manifest: &Manifest, loaded: &LoadedModel) -> Result<(), Refusal>
         expected.names.len(),
         loaded.scorer.columns(),
     )?;
+    let named: Vec<String> = match loaded.metadata.get(FEATURES_KEY) {
+        Some(names) => parse(
+            &format!("{FEATURES_KEY} inside the graph"),
+            names.as_bytes(),
+        )?,
+        None => Vec::new(),
+    };
+    same(
+        "number of columns named inside the graph",
+        expected.names.len(),
+        named.len(),
+    )?;
+    let columns = expected.names.iter().map(String::as_str);
+    same_columns(" inside the graph", columns, &named)?;
     same(
         "name of the graph's input",
         &manifest.input.name,
@@ -139,6 +147,20 @@ fn check_graph(manifest: &Manifest, loaded: &LoadedModel) -> Result<(), Refusal>
         shape.join(" x "),
         manifest.input.shape.join(" x "),
     )
+}
+
+/// The first name that differs, by its place.
+fn same_columns<'a>(
+    place: &str,
+    expected: impl Iterator<Item = &'a str>,
+    found: &[String],
+) -> Result<(), Refusal> {
+    expected
+        .zip(found)
+        .enumerate()
+        .try_for_each(|(index, (expected, found))| {
+            same(&format!("column {index}{place}"), expected, found)
+        })
 }
 
 fn same<T: PartialEq<U> + ToString, U: ToString>(

@@ -7,21 +7,40 @@ use std::cell::OnceCell;
 use std::path::Path;
 use tokio::runtime::Runtime;
 
+/// Files in S3, read on a thread of its own making: not to be called from asynchronous code.
+///
 /// Connects when the first address is met, so that a shop of local files needs neither credentials nor a network.
-#[derive(Default)]
-pub(super) struct Remote(OnceCell<(Runtime, S3Files)>);
+#[derive(Debug, Default)]
+pub struct Remote {
+    /// Named here, or taken from the environment when the first address is met.
+    clients: Option<Clients>,
+    connection: OnceCell<(Runtime, S3Files)>,
+}
 
 impl Remote {
+    /// Reads through these clients and not those of the environment.
+    pub fn through(clients: Clients) -> Self {
+        Self {
+            clients: Some(clients),
+            connection: OnceCell::new(),
+        }
+    }
+
     fn connected(&self) -> Result<&(Runtime, S3Files), String> {
-        if self.0.get().is_none() {
+        if self.connection.get().is_none() {
             let built = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build();
             let runtime = built.map_err(|e| e.to_string())?;
-            let files = S3Files::new(&runtime.block_on(Clients::from_environment()));
-            let _ = self.0.set((runtime, files));
+            let clients = match &self.clients {
+                Some(clients) => clients.clone(),
+                None => runtime.block_on(Clients::from_environment()),
+            };
+            let _ = self.connection.set((runtime, S3Files::new(&clients)));
         }
-        self.0.get().ok_or_else(|| "no connection".to_owned())
+        self.connection
+            .get()
+            .ok_or_else(|| "no connection".to_owned())
     }
 }
 
@@ -36,7 +55,7 @@ impl Fetch for Remote {
             .map(|f| RemoteFile {
                 url: f.url,
                 size: f.size,
-                version: f.etag,
+                version: f.version,
             })
             .collect())
     }
