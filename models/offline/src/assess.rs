@@ -43,7 +43,7 @@ pub struct Assessed {
 }
 
 /// The test snapshots that the manifest names: data that came later cannot turn a training row into a test row.
-fn test_cutoffs(manifest: &Manifest) -> Result<Cutoffs, String> {
+pub(crate) fn test_cutoffs(manifest: &Manifest) -> Result<Cutoffs, String> {
     let named = manifest
         .training
         .pointer("/cutoffs/test")
