@@ -40,6 +40,8 @@ pub struct Assessed {
     pub lines: Vec<MetricLine>,
     /// For the card's plots.
     pub curves: Value,
+    /// What could not be measured, and why.
+    pub notes: Vec<String>,
 }
 
 /// The test snapshots that the manifest names: data that came later cannot turn a training row into a test row.
