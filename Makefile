@@ -20,7 +20,7 @@ TRAINING := models/training
 PIP_INSTALL := $(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check --no-input --only-binary :all: --require-hashes
 
 STORECAST := target/release/storecast
-FUNCTIONS := churn
+FUNCTIONS := churn inventory
 MODELS_DIR ?= models
 WORK_DIR ?= .storecast/train
 

@@ -44,8 +44,8 @@ def float32_threshold(value: float) -> np.float32:
     """The float32 `t` for which `x <= t` is, for every float32 `x`, the branch LightGBM takes at `value`.
 
     In general the largest finite float32 that is not above `value`. Rounding to nearest moves half of all thresholds
-    up, and rows that lie on such a threshold take the other branch. LightGBM writes "every number goes left" as 1e300,
-    which becomes the largest float32: plus infinity goes right in both.
+    up, and rows that lie on such a threshold take the other branch. LightGBM writes "every number goes left" as 1e300
+    and reads plus infinity as that number, so the threshold becomes plus infinity: all numbers go left in both.
 
     Beside zero the band counts as zero: all of it goes right at a negative threshold, left at one from zero up.
     LightGBM's own thresholds beside zero are the ends of the band, so a value on its lower end would be misled.
@@ -55,6 +55,8 @@ def float32_threshold(value: float) -> np.float32:
     if 0.0 <= value <= float(ZERO_BAND):
         return ZERO_BAND
     limit = np.finfo(np.float32).max
+    if value >= 1e300:
+        return np.float32(np.inf)
     if value >= float(limit):
         return limit
     nearest = np.float32(value)

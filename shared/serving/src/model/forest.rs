@@ -118,7 +118,7 @@ impl Scorer for Forest {
 /// Writes a row twice: as it is, and with NaN as minus infinity.
 ///
 /// A split where NaN goes left reads the second copy, any other the first; `x <= threshold` then decides every case,
-/// because thresholds are finite and a comparison with NaN is false.
+/// because no threshold is minus infinity and a comparison with NaN is false.
 pub(super) fn double(row: &[f32], doubled: &mut [f32]) {
     let (plain, nan_left) = doubled.split_at_mut(row.len());
     plain.copy_from_slice(row);

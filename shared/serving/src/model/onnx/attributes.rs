@@ -126,7 +126,21 @@ impl<'a> Attributes<'a> {
         Ok(tensor)
     }
 
-    pub(super) fn floats(&self, name: &str) -> Result<Vec<f32>, ModelError> {
+    pub(super) fn finite(&self, name: &str) -> Result<Vec<f32>, ModelError> {
+        self.floats(name, f32::is_finite, "finite")
+    }
+
+    /// Thresholds: plus infinity parts numbers from NaN, all of them going left.
+    pub(super) fn thresholds(&self, name: &str) -> Result<Vec<f32>, ModelError> {
+        self.floats(name, |t| t > f32::NEG_INFINITY, "above minus infinity")
+    }
+
+    fn floats(
+        &self,
+        name: &str,
+        is_right: fn(f32) -> bool,
+        right: &str,
+    ) -> Result<Vec<f32>, ModelError> {
         let tensor = self.tensor(name, FLOAT)?;
         let (raw, rest) = tensor.raw_data.as_chunks::<4>();
         if !rest.is_empty() {
@@ -140,9 +154,9 @@ impl<'a> Attributes<'a> {
         } else {
             raw.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
         };
-        match values.iter().position(|value| !value.is_finite()) {
+        match values.iter().position(|value| !is_right(*value)) {
             Some(position) => Err(unreadable(format!(
-                "{name}[{position}] is {}, not finite",
+                "{name}[{position}] is {}, not {right}",
                 values[position]
             ))),
             None => Ok(values),

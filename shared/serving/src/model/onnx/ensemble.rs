@@ -1,7 +1,7 @@
 //! From the attributes of a `TreeEnsemble` node to trees that are certain to be trees.
 //!
 //! Everything later code relies on is checked here, once: equal lengths, indices in range, every split and leaf part
-//! of exactly one tree, finite numbers, one target, sums of `<=` splits. The operator:
+//! of exactly one tree, finite leaves, one target, sums of `<=` splits. The operator:
 //! <https://onnx.ai/onnx/operators/onnx_aionnxml_TreeEnsemble.html>, version 5.
 
 use super::attributes::{Attributes, same_length};
@@ -146,10 +146,10 @@ impl Columns {
         attributes.expect("aggregate_function", SUM, "sum")?;
         attributes.expect("post_transform", 0, "none")?;
         attributes.expect("n_targets", 1, "one target")?;
-        let splits = attributes.floats("nodes_splits")?;
+        let splits = attributes.thresholds("nodes_splits")?;
         let nodes = splits.len();
         at_most("number of splits", nodes, MAX_SPLITS)?;
-        let values = attributes.floats("leaf_weights")?;
+        let values = attributes.finite("leaf_weights")?;
         at_most("number of leaves", values.len(), MAX_SPLITS * 2)?;
         attributes.indices("leaf_targetids", 1, values.len())?;
         let modes = attributes.bytes("nodes_modes")?;
