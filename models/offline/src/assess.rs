@@ -40,10 +40,12 @@ pub struct Assessed {
     pub lines: Vec<MetricLine>,
     /// For the card's plots.
     pub curves: Value,
+    /// What could not be measured, and why.
+    pub notes: Vec<String>,
 }
 
 /// The test snapshots that the manifest names: data that came later cannot turn a training row into a test row.
-fn test_cutoffs(manifest: &Manifest) -> Result<Cutoffs, String> {
+pub(crate) fn test_cutoffs(manifest: &Manifest) -> Result<Cutoffs, String> {
     let named = manifest
         .training
         .pointer("/cutoffs/test")

@@ -9,6 +9,7 @@ mod load;
 mod progress;
 mod publish;
 mod shop_data;
+mod simulate;
 
 use crate::functions::NAMES;
 use clap::{Args, Parser, Subcommand};
@@ -53,6 +54,8 @@ enum Command {
     Check(check::Check),
     /// Check a model, write it to the registry and move the served pointer to it.
     Publish(publish::Publish),
+    /// Replay held-out weeks under the shop's current rule, SES with normal errors, and a model: what each would have cost.
+    Simulate(simulate::Simulate),
     /// Answer one event on this machine, without AWS: the function's own code over a shop's files.
     Invoke(invoke::Invoke),
 }
@@ -93,6 +96,7 @@ pub fn run() -> ExitCode {
         Command::Evaluate(command) => command.run(),
         Command::Check(command) => command.run(),
         Command::Publish(command) => command.run(),
+        Command::Simulate(command) => command.run(),
         Command::Invoke(command) => command.run(),
     };
     done.unwrap_or_else(|failure| {

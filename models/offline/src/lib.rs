@@ -15,6 +15,7 @@
 //! | [`model_folder`] | a model's folder on disk |
 //! | [`functions`] | the list of predictors |
 //! | [`cli`] | the command line `storecast` |
+//! | [`simulation`] | what ordering rules would have done over weeks whose demand is known |
 //! | [`messy`] | a generated European shop with every flaw the loader knows |
 
 pub mod assess;
@@ -32,5 +33,6 @@ pub mod model_folder;
 pub mod remote;
 pub mod shop;
 pub mod simulate;
+pub mod simulation;
 pub mod snapshots;
 pub mod store;

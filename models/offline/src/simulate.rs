@@ -62,7 +62,7 @@ impl Simulator {
         let mut wanted = daily(truth, first..until);
         let launch = (first.0..start.0).zip(&mut wanted);
         launch.for_each(|(_, milli)| run.seen.push(Some(milli)));
-        run.shelf.on_hand_milli = run.levels(self).1;
+        run.shelf.on_hand_milli = self.levels(run.seen.window()).1;
         for (day, milli) in (start.0..until.0).zip(wanted) {
             run.morning(self, LocalDay(day), day == start.0);
             run.sell(milli);
@@ -73,15 +73,27 @@ impl Simulator {
 
     /// Days a delivery takes that is ordered on `day`.
     fn lead_days(&self, seed: u64, day: LocalDay) -> u32 {
-        // 53 random bits: uniform in [0, 1).
-        let bits = mix(seed ^ mix(i64::from(day.0).cast_unsigned())) >> 11;
-        let uniform = bits as f64 / (1u64 << 53) as f64;
+        let uniform = uniform(seed, day);
         let mut cumulated = 0.0;
         let drawn = self.lead_times.iter().find(|lead| {
             cumulated += lead.share;
             uniform < cumulated
         });
         drawn.or(self.lead_times.last()).map_or(1, |lead| lead.days)
+    }
+
+    /// `(s, S)` in thousandths of a unit, whole units, from mean and variance of the units a day seen so far.
+    pub(crate) fn levels(&self, (mean, variance): (f64, f64)) -> (i64, i64) {
+        let protected_days = f64::from(self.review_days) + self.mean_lead_days();
+        let factor = if mean >= self.slow_below_per_day {
+            self.safety_factor
+        } else {
+            self.slow_safety_factor
+        };
+        let safety = factor * (variance * protected_days).sqrt();
+        let reorder_at = (mean * protected_days + safety + 0.5).floor();
+        let fill_to = (reorder_at + (self.cover_days * mean).ceil()).max(1.0);
+        (milli(reorder_at), milli(fill_to))
     }
 
     fn mean_lead_days(&self) -> f64 {
@@ -123,7 +135,7 @@ impl Run {
         if is_first || i64::from(day.0).rem_euclid(review_days) != phase {
             return;
         }
-        let (reorder_at, fill_to) = self.levels(simulator);
+        let (reorder_at, fill_to) = simulator.levels(self.seen.window());
         let ordered = self.shelf.on_order.iter().map(|order| order.units_milli);
         let position = ordered.fold(self.shelf.on_hand_milli, i64::saturating_add);
         if position <= reorder_at && position < fill_to {
@@ -157,21 +169,6 @@ impl Run {
         let sold = wanted_milli.min(self.shelf.on_hand_milli);
         self.shelf.on_hand_milli -= sold;
         self.seen.push(Some(sold));
-    }
-
-    /// `(s, S)` in thousandths of a unit, whole units, from the days seen so far.
-    fn levels(&self, simulator: &Simulator) -> (i64, i64) {
-        let (mean, variance) = self.seen.window();
-        let protected_days = f64::from(simulator.review_days) + simulator.mean_lead_days();
-        let factor = if mean >= simulator.slow_below_per_day {
-            simulator.safety_factor
-        } else {
-            simulator.slow_safety_factor
-        };
-        let safety = factor * (variance * protected_days).sqrt();
-        let reorder_at = (mean * protected_days + safety + 0.5).floor();
-        let fill_to = (reorder_at + (simulator.cover_days * mean).ceil()).max(1.0);
-        (milli(reorder_at), milli(fill_to))
     }
 
     fn history(self, truth: &DemandHistory, until: LocalDay) -> DemandHistory {
@@ -262,8 +259,14 @@ fn daily(truth: &DemandHistory, days: std::ops::Range<LocalDay>) -> impl Iterato
     })
 }
 
+/// Uniform in [0, 1): 53 random bits that depend on seed and day only.
+pub(crate) fn uniform(seed: u64, day: LocalDay) -> f64 {
+    let bits = mix(seed ^ mix(i64::from(day.0).cast_unsigned())) >> 11;
+    bits as f64 / (1u64 << 53) as f64
+}
+
 /// The part of a day's demand that was served; none when nothing was.
-fn part_of(day: &DemandDay, sold_milli: i64) -> Option<DemandDay> {
+pub(crate) fn part_of(day: &DemandDay, sold_milli: i64) -> Option<DemandDay> {
     let part = |minor: i64| {
         let exact = i128::from(minor) * i128::from(sold_milli);
         i64::try_from(exact / i128::from(day.units_milli.max(1))).unwrap_or(minor)
@@ -282,14 +285,14 @@ fn milli(units: f64) -> i64 {
 }
 
 /// FNV-1a of the id's UTF-8 bytes.
-fn fnv1a(id: &str) -> u64 {
+pub(crate) fn fnv1a(id: &str) -> u64 {
     id.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
     })
 }
 
 /// A step of `SplitMix64` (Steele, Lea and Flood 2014).
-fn mix(value: u64) -> u64 {
+pub(crate) fn mix(value: u64) -> u64 {
     let value = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

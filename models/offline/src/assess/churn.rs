@@ -46,6 +46,7 @@ impl Assess for Churn {
         Ok(Assessed {
             lines: evaluate(Self::NAME, &judged, bars, &Bootstrap::default())?,
             curves: serde_json::to_value(curves(Self::NAME, &judged)?)?,
+            notes: Vec::new(),
         })
     }
 }

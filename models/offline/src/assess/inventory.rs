@@ -9,16 +9,17 @@ mod windows;
 use super::{Assess, Assessed, BAR_SHOP, Failure, test_cutoffs};
 use crate::entity::Entity;
 use crate::evaluate::forecast::{ForecastBars, evaluate_forecast, evaluate_part, forecast_curves};
-use crate::evaluate::{Bootstrap, INVENTORY_BARS, INVENTORY_ORIGIN_BARS};
+use crate::evaluate::{Bar, Bootstrap, INVENTORY_BARS, INVENTORY_ORIGIN_BARS, MetricLine};
 use crate::histories::Histories;
 use crate::model_folder;
 use crate::shop::Shop;
+use crate::simulation::{self, Settings};
 use features::demand::{DemandHistory, SkuHistory, day_of};
 use features::time::LocalDay;
 use inventory::Inventory;
 use rivals::FittedRivals;
 use serving::predictor::{Model, Predictor};
-use serving::registry::verify_model;
+use serving::registry::{verify_model, with_policy};
 use std::path::Path;
 use std::sync::Arc;
 use windows::{Asked, Windows};
@@ -50,8 +51,34 @@ impl Assess for Inventory {
         } else {
             ForecastBars::default()
         };
-        judge.report(&found, bars)
+        let mut assessed = judge.report(&found, bars)?;
+        match orders(judge.model, folder, shop, histories, bars.pooled) {
+            Ok(lines) => assessed.lines.extend(lines),
+            Err(failure) if shop.name == BAR_SHOP => return Err(failure),
+            // The policy beside another shop's model may still be that of the default shop, in its currency.
+            Err(failure) => assessed
+                .notes
+                .push(format!("no orders were replayed: {failure}")),
+        }
+        Ok(assessed)
     }
+}
+
+/// What the orders that follow from the forecasts would have cost, over all products that the model was trained for.
+fn orders(
+    model: Model<Inventory>,
+    folder: &Path,
+    shop: &Shop,
+    histories: &Histories,
+    bars: &[Bar],
+) -> Result<Vec<MetricLine>, Failure> {
+    let served = with_policy(model, &model_folder::read_policy(folder)?)?;
+    let all = Settings {
+        products: usize::MAX,
+        ..Settings::default()
+    };
+    let replayed = simulation::run(shop, histories, &served, &all)?;
+    Ok(replayed.lines(Inventory::NAME, bars, &Bootstrap::default()))
 }
 
 /// Local days on which forecasts are made, with their names.
@@ -173,6 +200,7 @@ impl Judge {
         Ok(Assessed {
             lines,
             curves: serde_json::to_value(curves)?,
+            notes: Vec::new(),
         })
     }
 }

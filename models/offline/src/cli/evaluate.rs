@@ -49,6 +49,9 @@ fn evaluate<P: Assess>(command: &Evaluate) -> Result<ExitCode, Failure> {
     if let Some(path) = &command.curves {
         std::fs::write(path, serde_json::to_string(&assessed.curves)?)?;
     }
+    for note in &assessed.notes {
+        eprintln!("note: {note}");
+    }
     for line in &assessed.lines {
         println!(
             "{}",

@@ -47,7 +47,7 @@ impl SplitMix64 {
 
 /// Draws as many customers as there are, with replacement, and says how often each row counts. All rows of a customer
 /// come together: rows of one customer at several cut-offs are not independent.
-pub(super) fn draw(
+pub(crate) fn draw(
     random: &mut SplitMix64,
     customers: &[u32],
     customer_count: usize,
@@ -66,7 +66,7 @@ pub(super) fn draw(
 /// left out; `None` when they are more than one in twenty.
 ///
 /// Source: Efron and Tibshirani (1993), An introduction to the bootstrap, chapter 13.
-pub(super) fn interval(values: &[Option<f64>]) -> Option<[f64; 2]> {
+pub(crate) fn interval(values: &[Option<f64>]) -> Option<[f64; 2]> {
     let mut known: Vec<f64> = values.iter().flatten().copied().collect();
     if known.is_empty() || known.len() * 20 < values.len() * 19 {
         return None;

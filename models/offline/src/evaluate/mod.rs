@@ -20,7 +20,7 @@ pub use curves::{Curves, Lift, LiftPoint, Reliability, ReliabilityBin};
 pub use line::{Measured, MetricLine};
 pub use logistic::{BaselineError, BoundBaseline, LogisticBaseline};
 
-use bootstrap::{draw, interval};
+pub(crate) use bootstrap::{draw, interval};
 use calibration::{
     accuracy, calibration_slope, expected_calibration_error, log_odds, majority_accuracy,
 };
