@@ -178,7 +178,7 @@ fn order_of(
     }
     grouped.kept += kept.len() as u64;
     let first = kept.iter().min_by_key(|line| line.placed_at)?;
-    Some(Order {
+    let order = Order {
         order_id: first.order.to_owned(),
         placed_at: Timestamp(first.placed_at),
         local_day: LocalDay(first.local_day),
