@@ -4,7 +4,7 @@ use crate::features::{Artifacts, COLUMNS, in_trained_population};
 use crate::policy::{Demand, Forecast, PolicyError};
 use crate::{Case, Inventory, KnownSku};
 use features::demand::forecast::{sba_from_average, ses, tsb_from_average};
-use features::demand::view::{DemandView, RECORD_DAYS, weekly_units};
+use features::demand::view::{DemandView, RECORD_DAYS, Window, weekly_units};
 use features::time::LocalDay;
 use serving::manifest::{Calibration, Manifest};
 use serving::predictor::{Model, Scored};
@@ -152,8 +152,16 @@ impl Fallback {
         let weeks = weeks(known);
         let observed = weeks.iter().flatten().count() as f64;
         let sold = weeks.iter().flatten().filter(|units| **units > 0.0).count() as f64;
-        if !view.age_days.is_finite() || observed < 1.0 || sold < 1.0 {
+        if view.window(Window::D112).sale_days < 1.0 {
             return Self::prior(known, artifacts);
+        }
+        if sold < 1.0 {
+            return Self {
+                forecaster: "level",
+                because: "no whole week with a sale is known yet; its sales are drawn to the rate of a rare seller"
+                    .to_owned(),
+                rate_per_day: view.level_per_day,
+            };
         }
         if view.age_days >= crate::features::LEAST_AGE_DAYS {
             return Self::weekly(
@@ -161,7 +169,7 @@ impl Fallback {
                 tsb_from_average(&weeks, ALPHA, ALPHA),
                 format!(
                     "sold on {} days of the last {RECORD_DAYS}, too rarely for the model",
-                    known.view().windows[5].sale_days
+                    known.view().window(Window::D112).sale_days
                 ),
             );
         }

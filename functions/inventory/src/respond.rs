@@ -6,8 +6,8 @@ use crate::answer::{
 use crate::api::{Request, Sku, days_until, refused};
 use crate::forecast::{SkuForecast, forecast};
 use crate::policy::{
-    Arrival, Demand, Forecast, Plan, PolicyError, Stock, Target, meet_supplier_minimum,
-    share_budget,
+    Arrival, Constraint, ConstraintEffect, Demand, Forecast, Plan, PolicyError, Stock, Target,
+    meet_supplier_minimum, share_budget,
 };
 use crate::reasons::reasons;
 use crate::terms::Terms;
@@ -296,15 +296,27 @@ fn because(plan: &Plan, target: Target) -> String {
         "{} would raise the position of {} to {} for {goal}",
         plan.wanted_quantity, plan.inventory_position, plan.order_up_to_level
     );
-    let changes: Vec<String> = plan
-        .constraint_effects
-        .iter()
-        .map(|effect| format!("{:?} makes it {}", effect.constraint, effect.quantity_after))
-        .collect();
+    let change = |effect: &ConstraintEffect| {
+        let name = constraint_name(effect.constraint);
+        format!("{name} makes it {}", effect.quantity_after)
+    };
+    let changes: Vec<String> = plan.constraint_effects.iter().map(change).collect();
     if changes.is_empty() {
         wanted
     } else {
         format!("{wanted}; {}", changes.join("; "))
+    }
+}
+
+fn constraint_name(constraint: Constraint) -> &'static str {
+    match constraint {
+        Constraint::MinimumOrderQuantity => "the minimum order quantity",
+        Constraint::PackSize => "the pack size",
+        Constraint::ShelfCap => "the shelf",
+        Constraint::MaximumCover => "the maximum cover",
+        Constraint::ShelfLife => "the shelf life",
+        Constraint::Budget => "the budget",
+        Constraint::SupplierMinimum => "the supplier's minimum",
     }
 }
 

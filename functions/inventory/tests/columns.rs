@@ -167,7 +167,7 @@ proptest! {
         let zeros = alone(history(days, vec![]));
         let (whole, masked, zeros) = (column("log_level", &whole), column("log_level", &masked), column("log_level", &zeros));
         // The prior weighs a little more when fewer days were seen; zero demand would weigh much more.
-        prop_assert!((whole - masked).abs() < 0.08, "{whole} {masked}");
+        prop_assert!((whole - masked).abs() < 0.15, "{whole} {masked}");
         prop_assert!(whole - zeros > 2.0 * (whole - masked).abs() && whole - zeros > 0.03, "{whole} {zeros}");
     }
 }

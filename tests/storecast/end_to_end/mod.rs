@@ -133,7 +133,7 @@ async fn the_binary_answers_as_the_library<P: Predictor>() {
             Event::Http(request) => {
                 let response = library.handle_http(request, "r", NOW).await;
                 Reply::Response(settled(
-                    serde_json::to_value(GatewayResponse::from(response)).unwrap(),
+                    serde_json::to_value(GatewayResponse::from(response)).expect("JSON"),
                 ))
             }
             _ => match events::answer(&library, &payload).await {

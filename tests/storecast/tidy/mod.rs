@@ -5,7 +5,6 @@
 mod crates;
 
 use crate::workspace::root;
-use churn::Churn;
 use serde_json::Value;
 use serving::predictor::Predictor;
 use std::collections::{BTreeMap, BTreeSet};
@@ -265,6 +264,10 @@ fn every_function_brings_what_it_needs() {
     }
 }
 
+fn paths<P: Predictor>() -> Vec<&'static str> {
+    P::routes().iter().map(|route| route.path).collect()
+}
+
 #[test]
 fn the_local_router_has_the_routes_of_the_predictors() {
     let router = METADATA["metadata"]["lambda"]["watch"]["router"]
@@ -279,8 +282,11 @@ fn the_local_router_has_the_routes_of_the_predictors() {
             )
         })
         .collect();
-    let expected = Churn::routes()
-        .iter()
-        .map(|route| (route.path.to_owned(), Churn::NAME.to_owned()));
-    assert_eq!(found, expected.collect());
+    let mut expected = BTreeMap::new();
+    for name in offline::functions::NAMES {
+        for path in offline::for_predictor!(name, paths::<P>()) {
+            expected.insert(path.to_owned(), name.to_owned());
+        }
+    }
+    assert_eq!(found, expected);
 }

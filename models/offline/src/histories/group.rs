@@ -129,7 +129,9 @@ pub(super) fn partition(
         let fitted = codec::encode_within(&history, RECORD_LIMIT_BYTES);
         let (left_out, kept) = history.orders().split_at(fitted.events_left_out);
         seen.shorten(left_out);
-        if !kept.is_empty() {
+        if let (Some(first), Some(last)) = (kept.first(), kept.last()) {
+            seen.saw(first.placed_at);
+            seen.saw(last.placed_at);
             seen.customers = 1;
             seen.orders = kept.len() as u64;
             store(line.customer, &fitted.bytes, &mut bytes)?;
@@ -184,7 +186,6 @@ fn order_of(
         local_day: LocalDay(first.local_day),
         lines: kept.iter().map(|line| order_line(line)).collect(),
     };
-    grouped.saw(order.placed_at);
     sales.saw(order.local_day);
     for line in kept {
         sales.add(&sold(line, order.local_day));
