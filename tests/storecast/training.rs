@@ -23,9 +23,9 @@ fn succeed(command: &mut Command) -> String {
     String::from_utf8(output.stdout).expect("UTF-8")
 }
 
-fn features(shop: &Path, folder: &Path) -> Command {
+fn features(function: &str, shop: &Path, folder: &Path) -> Command {
     let mut command = Command::new(program("storecast"));
-    command.args(["features", "churn", "--shop"]).arg(shop);
+    command.args(["features", function, "--shop"]).arg(shop);
     command
         .arg("--out")
         .arg(folder.join("matrix"))
@@ -34,10 +34,10 @@ fn features(shop: &Path, folder: &Path) -> Command {
     command
 }
 
-fn training(step: &str, folder: &Path) -> Command {
+fn training(function: &str, step: &str, folder: &Path) -> Command {
     let mut command = Command::new(installed("venv/bin/python"));
     command
-        .arg(root().join("models/training/churn.py"))
+        .arg(root().join(format!("models/training/{function}.py")))
         .arg(step);
     command
         .arg("--matrix")
@@ -48,12 +48,12 @@ fn training(step: &str, folder: &Path) -> Command {
 }
 
 /// The steps of `make train`, into a folder of their own; returns the lines of `evaluate`.
-fn train(shop: &Path, folder: &Path) -> Vec<serde_json::Value> {
-    succeed(&mut features(shop, folder));
-    succeed(&mut training("train", folder));
+fn train(function: &str, shop: &Path, folder: &Path) -> Vec<serde_json::Value> {
+    succeed(&mut features(function, shop, folder));
+    succeed(&mut training(function, "train", folder));
     let mut evaluate = Command::new(program("storecast"));
     evaluate
-        .args(["evaluate", "churn", "--json", "--shop"])
+        .args(["evaluate", function, "--json", "--shop"])
         .arg(shop);
     evaluate
         .arg("--work")
@@ -62,7 +62,7 @@ fn train(shop: &Path, folder: &Path) -> Vec<serde_json::Value> {
         .arg(folder.join("model"));
     let metrics = succeed(evaluate.arg("--curves").arg(folder.join("curves.json")));
     std::fs::write(folder.join("metrics.jsonl"), &metrics).expect("written");
-    let mut finish = training("finish", folder);
+    let mut finish = training(function, "finish", folder);
     finish
         .arg("--metrics")
         .arg(folder.join("metrics.jsonl"))
@@ -94,7 +94,11 @@ fn value(lines: &[serde_json::Value], metric: &str) -> f64 {
 fn cdnow_orders_without_products_make_a_model() {
     let folder = tempfile::tempdir().expect("a folder");
     installed("data/lifetimes/datasets/CDNOW_sample.txt");
-    let lines = train(&root().join("models/shops/cdnow.toml"), folder.path());
+    let lines = train(
+        "churn",
+        &root().join("models/shops/cdnow.toml"),
+        folder.path(),
+    );
     // Far from chance, and no bar of another shop is judged here.
     assert!(value(&lines, "auc") > 0.65, "{lines:?}");
     assert!(lines.iter().all(|line| line["pass"].is_null()));
@@ -104,7 +108,7 @@ fn cdnow_orders_without_products_make_a_model() {
 fn a_messy_european_shop_makes_a_model() {
     let folder = tempfile::tempdir().expect("a folder");
     let shop = messy_shop(folder.path(), Size::default());
-    let lines = train(&shop, folder.path());
+    let lines = train("churn", &shop, folder.path());
     assert!(value(&lines, "auc") > 0.65, "{lines:?}");
     let rejects = std::fs::read_to_string(folder.path().join("work/rejects.csv")).expect("rejects");
     assert!(rejects.lines().count() > 1, "its bad rows are listed");
@@ -118,8 +122,8 @@ fn too_little_data_is_said_before_training() {
         seed: 1,
     };
     let shop = messy_shop(folder.path(), few);
-    succeed(&mut features(&shop, folder.path()));
-    let refused = run(&mut training("train", folder.path()));
+    succeed(&mut features("churn", &shop, folder.path()));
+    let refused = run(&mut training("churn", "train", folder.path()));
     let text = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(
         !refused.status.success() && text.contains("300 needed"),
@@ -128,5 +132,26 @@ fn too_little_data_is_said_before_training() {
     assert!(
         !folder.path().join("model/model.onnx").exists(),
         "nothing half-made is left"
+    );
+}
+
+#[test]
+fn a_messy_european_shop_with_its_own_stock_makes_a_demand_model() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let shop = messy_shop(folder.path(), Size::default());
+    let lines = train("inventory", &shop, folder.path());
+    assert!(value(&lines, "coverage_90") > 0.7, "{lines:?}");
+    assert!(value(&lines, "mae") > 0.0, "{lines:?}");
+}
+
+#[test]
+fn a_shop_without_products_is_told_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let shop = root().join("models/shops/cdnow.toml");
+    let refused = run(&mut features("inventory", &shop, folder.path()));
+    let text = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(
+        !refused.status.success() && text.contains("no sku"),
+        "{text}"
     );
 }

@@ -12,6 +12,7 @@
 use crate::api::{Alternative, Decision};
 use crate::budget;
 use serde::Deserialize;
+use serving::wire::within;
 use sha2::{Digest, Sha256};
 
 /// Id of the option that is always there.
@@ -324,11 +325,4 @@ impl Offer {
         )?;
         within(&format!("{place}.uplift.beta"), self.uplift.beta, 1e-6, 1e9)
     }
-}
-
-fn within(field: &str, value: f64, least: f64, most: f64) -> Result<(), String> {
-    if value >= least && value <= most {
-        return Ok(());
-    }
-    Err(format!("{field} is {value}, allowed are {least} to {most}"))
 }

@@ -2,9 +2,9 @@
 
 use crate::api::Reason;
 use crate::features::{Artifacts, COLUMNS};
+use serving::explanation::{NamedRow, by_group, effect};
 use serving::manifest::Platt;
 use serving::model::Contributions;
-use std::collections::BTreeMap;
 
 /// Reasons strongest first, and the base: `base + sum(reasons) = calibrated log-odds`, because calibration is linear
 /// in the raw score and scales each contribution alike.
@@ -14,19 +14,19 @@ pub fn reasons(
     row: &[f32],
     artifacts: &Artifacts,
 ) -> (f64, Vec<Reason>) {
-    let mut groups: BTreeMap<&'static str, f64> = BTreeMap::new();
-    for (info, contribution) in COLUMNS.infos().zip(&explained.values) {
-        *groups.entry(info.group).or_default() += calibration.slope * contribution;
-    }
-    let values = Values { row, artifacts };
-    let mut reasons: Vec<Reason> = groups
+    let columns: Vec<_> = COLUMNS.infos().collect();
+    let values = Values {
+        row: NamedRow::new(&columns, row),
+        artifacts,
+    };
+    let mut reasons: Vec<Reason> = by_group(&columns, explained)
         .into_iter()
-        .map(|(group, log_odds)| Reason {
+        .map(|(group, raw)| Reason {
             group,
-            log_odds,
-            effect: effect(log_odds),
+            log_odds: calibration.slope * raw,
+            effect: effect(calibration.slope * raw),
             sentence: values.sentence(group),
-            values: values.of_group(group),
+            values: values.row.of_group(group),
         })
         .collect();
     reasons.sort_by(|a, b| {
@@ -38,34 +38,15 @@ pub fn reasons(
     (calibration.log_odds(explained.base), reasons)
 }
 
-fn effect(log_odds: f64) -> &'static str {
-    match log_odds {
-        raises if raises > 0.0 => "raises",
-        lowers if lowers < 0.0 => "lowers",
-        _ => "leaves",
-    }
-}
-
-/// A row with the names of its columns.
+/// A row with what its sentences need to know of the shop.
 struct Values<'a> {
-    row: &'a [f32],
+    row: NamedRow<'a>,
     artifacts: &'a Artifacts,
 }
 
 impl Values<'_> {
-    fn of_group(&self, group: &str) -> BTreeMap<&'static str, f32> {
-        let columns = COLUMNS.infos().zip(self.row);
-        columns
-            .filter(|(info, value)| info.group == group && value.is_finite())
-            .map(|(info, value)| (info.name, *value))
-            .collect()
-    }
-
     fn get(&self, name: &str) -> f32 {
-        COLUMNS
-            .infos()
-            .position(|info| info.name == name)
-            .map_or(f32::NAN, |index| self.row[index])
+        self.row.get(name)
     }
 
     /// A number with one decimal at most, or "unknown".

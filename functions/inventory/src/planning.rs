@@ -2,6 +2,7 @@
 
 use crate::policy::{Constraints, LeadTime, PolicyError, Target};
 use serde::{Deserialize, Serialize};
+use serving::wire::within;
 use std::collections::BTreeMap;
 
 /// The shop's planning rules, with exceptions by category.
@@ -130,11 +131,4 @@ impl Rules {
             1e9,
         )
     }
-}
-
-fn within(field: &str, value: f64, least: f64, most: f64) -> Result<(), String> {
-    if value >= least && value <= most {
-        return Ok(());
-    }
-    Err(format!("{field} is {value}, allowed are {least} to {most}"))
 }

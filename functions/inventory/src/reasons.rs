@@ -2,17 +2,14 @@
 
 use crate::answer::Reason;
 use crate::features::COLUMNS;
+use serving::explanation::{NamedRow, by_group, effect};
 use serving::model::Contributions;
-use std::collections::BTreeMap;
 
 /// Reasons strongest first: `base + sum of all log factors = raw score`, the logarithm of mean over level times days.
 pub(crate) fn reasons(explained: &Contributions, row: &[f32]) -> Vec<Reason> {
-    let mut groups: BTreeMap<&'static str, f64> = BTreeMap::new();
-    for (info, contribution) in COLUMNS.infos().zip(&explained.values) {
-        *groups.entry(info.group).or_default() += contribution;
-    }
-    let values = Values(row);
-    let mut reasons: Vec<Reason> = groups
+    let columns: Vec<_> = COLUMNS.infos().collect();
+    let values = Values(NamedRow::new(&columns, row));
+    let mut reasons: Vec<Reason> = by_group(&columns, explained)
         .into_iter()
         .map(|(group, log_factor)| Reason {
             group,
@@ -20,7 +17,7 @@ pub(crate) fn reasons(explained: &Contributions, row: &[f32]) -> Vec<Reason> {
             factor: log_factor.exp(),
             effect: effect(log_factor),
             sentence: values.sentence(group),
-            values: values.of_group(group),
+            values: values.0.of_group(group),
         })
         .collect();
     reasons.sort_by(|a, b| {
@@ -30,29 +27,12 @@ pub(crate) fn reasons(explained: &Contributions, row: &[f32]) -> Vec<Reason> {
     reasons
 }
 
-fn effect(log_factor: f64) -> &'static str {
-    match log_factor {
-        raises if raises > 0.0 => "raises",
-        lowers if lowers < 0.0 => "lowers",
-        _ => "leaves",
-    }
-}
-
-/// A row with the names of its columns.
-struct Values<'a>(&'a [f32]);
+/// A row that sentences are made of.
+struct Values<'a>(NamedRow<'a>);
 
 impl Values<'_> {
-    fn of_group(&self, group: &str) -> BTreeMap<&'static str, f32> {
-        let columns = COLUMNS.infos().zip(self.0);
-        columns
-            .filter(|(info, value)| info.group == group && value.is_finite())
-            .map(|(info, value)| (info.name, *value))
-            .collect()
-    }
-
     fn get(&self, name: &str) -> f64 {
-        let index = COLUMNS.infos().position(|info| info.name == name);
-        index.map_or(f64::NAN, |index| f64::from(self.0[index]))
+        f64::from(self.0.get(name))
     }
 
     /// A number with two digits at most, or "unknown".

@@ -40,6 +40,17 @@ pub enum FeaturesError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The shop tells nothing of what the function learns from.
+    #[error(
+        "write features: the files of {shop} name no {kind}, and without one there is nothing to learn from; a sku needs \
+         `orders.columns.product_id` in the shop file"
+    )]
+    Nothing {
+        /// The shop's name.
+        shop: String,
+        /// What is missing.
+        kind: &'static str,
+    },
     /// What columns take as given could not be fitted.
     #[error("{0}")]
     Fit(String),
@@ -140,6 +151,12 @@ pub fn write<P: Train<History: Entity>>(
     out: &Path,
     progress: &dyn Fn(),
 ) -> Result<Written, FeaturesError> {
+    if P::History::count(histories) == 0 {
+        return Err(FeaturesError::Nothing {
+            shop: shop.name.clone(),
+            kind: P::History::KIND,
+        });
+    }
     let cutoffs = cutoffs::<P::History>(shop, histories)?;
     std::fs::create_dir_all(out).map_err(|source| file_error(out, source))?;
     let first = cutoffs

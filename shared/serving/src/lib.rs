@@ -10,12 +10,15 @@
 //! | [`registry`] | finding, verifying and loading the served model |
 //! | [`model`] | scorers: native tree ensembles, ONNX Runtime, exact contributions |
 //! | [`wire`] | histories and instants as they stand in requests and golden rows |
+//! | [`calendar`] | dates as they stand in requests and answers |
+//! | [`explanation`] | contributions, summed by groups of columns |
 //! | [`error`] | what can go wrong, split by who must act |
 //! | [`problem`] | RFC 9457; the only place that knows status codes |
 
 pub mod calendar;
 pub mod conformance;
 pub mod error;
+pub mod explanation;
 pub mod manifest;
 pub mod model;
 pub mod ports;

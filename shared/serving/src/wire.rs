@@ -304,6 +304,20 @@ pub fn check_text(text: &str, pointer: &str) -> Result<(), CallerError> {
     Ok(())
 }
 
+/// Refuses a number of a policy that is outside its limits, naming field, value and limits.
+///
+/// ```
+/// use serving::wire::within;
+/// assert!(within("share", 0.5, 0.0, 1.0).is_ok());
+/// assert_eq!(within("share", f64::NAN, 0.0, 1.0), Err("share is NaN, allowed are 0 to 1".to_owned()));
+/// ```
+pub fn within(field: &str, value: f64, least: f64, most: f64) -> Result<(), String> {
+    if value >= least && value <= most {
+        return Ok(());
+    }
+    Err(format!("{field} is {value}, allowed are {least} to {most}"))
+}
+
 /// A value error at a place.
 pub fn value_error(pointer: String, reason: String) -> CallerError {
     CallerError::Value { pointer, reason }
