@@ -159,20 +159,22 @@ impl Predictor for Inventory {
         request: &Request,
         now: Timestamp,
     ) -> Result<Vec<Case>, Error> {
-        let stored = Stored::read(store, request).await?;
+        let mut stored = Stored::read(store, request).await?;
         let categories = read_categories(store, request, &stored).await?;
         let asked = request.as_of.unwrap_or_else(|| day_of(now));
         let cases = request.skus.iter().map(|sku| {
             let record_id = sku.record_id();
-            let inline = sku.history.as_ref();
-            let own = inline.or_else(|| stored.histories.get(&record_id));
+            let inline = sku.history.clone();
+            let is_inline = inline.is_some();
+            // Ids are distinct, so a stored history is taken and not copied.
+            let own = inline.or_else(|| stored.histories.remove(&record_id));
             // A late load must not look like a day without demand.
-            let complete_through = stored.complete_through.filter(|_| inline.is_none());
+            let complete_through = stored.complete_through.filter(|_| !is_inline);
             let as_of = complete_through.map_or(asked, |known| asked.min(known));
             let known = own.map(|demand| {
                 let history = SkuHistory {
-                    demand: DemandHistory::clone(demand),
                     category: categories.get(&demand.category).cloned(),
+                    demand: Arc::unwrap_or_clone(demand),
                 };
                 KnownSku::new(Arc::new(history), as_of)
             });
