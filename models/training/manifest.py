@@ -21,6 +21,8 @@ ARTIFACTS_FILE = "artifacts.json"
 GOLDEN_FILE = "golden.json"
 BASELINE_FILE = "baseline.json"
 CARD_FILE = "CARD.md"
+# Binary parts of the artifacts.
+TABLES = "*.bin"
 RUNTIME = ("lightgbm", "numpy", "onnx")
 
 
@@ -61,7 +63,7 @@ def read(folder: Path) -> dict[str, Any]:
     return json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))
 
 
-def version(shop: str, folder: Path, calibration: dict[str, Any]) -> str:
+def version(shop: str, folder: Path, calibration: dict[str, Any] | None) -> str:
     """The shop and 12 hex digits over everything that changes an answer: graph, artifacts, calibration."""
     digest = hashlib.sha256()
     digest.update((folder / MODEL_FILE).read_bytes())
@@ -70,14 +72,15 @@ def version(shop: str, folder: Path, calibration: dict[str, Any]) -> str:
     return f"{shop}-{digest.hexdigest()[:12]}"
 
 
-def write(described: Description, folder: Path, calibration: dict[str, Any], training: dict[str, Any], wording: Wording,
+def write(described: Description, folder: Path, calibration: dict[str, Any] | None, training: dict[str, Any], wording: Wording,
           metrics: list[dict[str, Any]]) -> dict[str, Any]:
     """Writes the manifest over all files of the folder, and returns it.
 
     A model of the same version keeps its `created_at`: training again writes the same bytes.
     """
     named = version(described.shop, folder, calibration)
-    files = (MODEL_FILE, ARTIFACTS_FILE, GOLDEN_FILE, BASELINE_FILE, *wording.late_files)
+    tables = (path.name for path in folder.glob(TABLES))
+    files = (MODEL_FILE, ARTIFACTS_FILE, GOLDEN_FILE, BASELINE_FILE, *tables, *wording.late_files)
     graph = onnx.load(folder / MODEL_FILE).graph
     content = {
         "format": FORMAT,

@@ -22,6 +22,7 @@ impl Predictor for Fragile {
     type Case = Case;
     type Artifacts = Artifacts;
     type Policy = ChurnPolicy;
+    type Memory = ();
 
     fn routes() -> &'static [Route<api::Request>] {
         Churn::routes()

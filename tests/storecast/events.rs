@@ -8,6 +8,7 @@ use crate::workspace::root;
 use aws::dispatch::Event;
 use churn::Churn;
 use inventory::Inventory;
+use recommendations::Recommendations;
 use serde_json::{Value, json};
 use serving::error::Error;
 use serving::ports::MemoryStore;
@@ -43,14 +44,21 @@ async fn every_inventory_event_has_the_answer_of_its_snapshot() {
     every_event_of::<Inventory>().await;
 }
 
+#[tokio::test]
+async fn every_recommendations_event_has_the_answer_of_its_snapshot() {
+    every_event_of::<Recommendations>().await;
+}
+
 #[test]
 fn no_snapshot_is_left_of_an_event_that_is_gone() {
     let of = |(name, _): (String, String)| name;
     let churn = shop::events::<Churn>().into_iter().map(of);
     let inventory = shop::events::<Inventory>().into_iter().map(of);
+    let recommendations = shop::events::<Recommendations>().into_iter().map(of);
     let events: BTreeSet<String> = churn
         .map(|name| snapshot::<Churn>(&name))
         .chain(inventory.map(|name| snapshot::<Inventory>(&name)))
+        .chain(recommendations.map(|name| snapshot::<Recommendations>(&name)))
         .map(|name| format!("{name}.snap"))
         .collect();
     let folder = root().join("tests/storecast/snapshots");

@@ -1,10 +1,12 @@
-//! Every golden row, by hand and not by the check that loading makes: columns in all bits, raw scores and contributions
+//! Every golden row of every function, by hand and not by the check that loading makes: columns in all bits, raw scores and contributions
 //! within tolerance, and ONNX Runtime as the oracle of the native scorer.
 
-use crate::shop::{self, model_files};
+use crate::shop::{self, model_files_of};
 use crate::workspace::installed;
 use churn::Churn;
 use features::matrix::Matrix;
+use inventory::Inventory;
+use recommendations::Recommendations;
 use serving::manifest::Golden;
 use serving::model::{ModelKind, OrtScorer, Scorer, load};
 use serving::predictor::Predictor;
@@ -12,17 +14,17 @@ use serving::predictor::Predictor;
 const RAW_TOLERANCE: f64 = 1e-5;
 const CONTRIBUTION_TOLERANCE: f64 = 1e-6;
 
-fn golden() -> Golden {
-    serde_json::from_slice(&model_files().golden).expect("golden rows")
+fn golden<P: Predictor>() -> Golden {
+    serde_json::from_slice(&model_files_of::<P>().golden).expect("golden rows")
 }
 
-fn rows(golden: &Golden) -> Matrix {
+fn rows<P: Predictor>(golden: &Golden) -> Matrix {
     let values = golden
         .rows
         .iter()
         .flat_map(|row| &row.features)
         .map(serving::manifest::GoldenValue::value);
-    Matrix::from_values(Churn::schema().columns.len(), values.collect())
+    Matrix::from_values(P::schema().columns.len(), values.collect())
         .expect("rows of the model's width")
 }
 
@@ -38,9 +40,8 @@ fn assert_close(golden: &Golden, found: &[f64], by: &str) {
     }
 }
 
-#[test]
-fn there_are_rows_of_every_kind() {
-    let golden = golden();
+fn rows_are_of_every_kind<P: Predictor>() {
+    let golden = golden::<P>();
     let of = |kind: &str| {
         golden
             .rows
@@ -65,18 +66,19 @@ fn there_are_rows_of_every_kind() {
     );
 }
 
-#[tokio::test]
-async fn histories_become_the_columns_of_training_in_all_bits() {
-    let model = shop::served::<Churn>().await.model;
-    for row in golden().rows.iter().filter(|row| row.entity.is_some()) {
-        let case = Churn::golden_case(row).unwrap().expect("a case");
+async fn columns_are_those_of_training<P: Predictor>() {
+    let model = shop::served::<P>().await.model;
+    for row in golden::<P>().rows.iter().filter(|row| row.entity.is_some()) {
+        let case = P::golden_case(row)
+            .expect("a readable row")
+            .expect("a case");
         let mut computed = Matrix::new(model.scorer.columns());
-        Churn::features(&case, &model.artifacts, &mut computed);
+        P::features(&case, &model.artifacts, &mut computed);
         assert_eq!(computed.row_count(), 1, "{}", row.name);
         for ((value, column), found) in row
             .features
             .iter()
-            .zip(Churn::schema().columns)
+            .zip(P::schema().columns)
             .zip(computed.row(0))
         {
             let expected = value.value();
@@ -90,20 +92,19 @@ async fn histories_become_the_columns_of_training_in_all_bits() {
     }
 }
 
-#[test]
-fn the_native_scorer_answers_what_training_answered() {
-    let golden = golden();
-    let rows = rows(&golden);
-    let model = load(&model_files().graph, None).expect("the committed graph");
+fn native_scores_are_those_of_training<P: Predictor>() {
+    let golden = golden::<P>();
+    let rows = rows::<P>(&golden);
+    let model = load(&model_files_of::<P>().graph, None).expect("the committed graph");
     assert_eq!(model.kind, ModelKind::Native);
     let mut raw = Vec::new();
-    model.scorer.score(&rows, &mut raw).unwrap();
+    model.scorer.score(&rows, &mut raw).expect("scores");
     assert_close(&golden, &raw, "native");
     let explained = model
         .scorer
         .explain(&rows)
         .expect("a tree ensemble explains")
-        .unwrap();
+        .expect("contributions");
     for ((row, found), raw) in golden.rows.iter().zip(&explained).zip(&raw) {
         assert!(
             (found.base - row.base).abs() <= CONTRIBUTION_TOLERANCE,
@@ -116,7 +117,7 @@ fn the_native_scorer_answers_what_training_answered() {
             .values
             .iter()
             .zip(&row.contributions)
-            .zip(Churn::schema().columns)
+            .zip(P::schema().columns)
         {
             let within = (found - expected).abs() <= CONTRIBUTION_TOLERANCE;
             assert!(
@@ -134,12 +135,40 @@ fn the_native_scorer_answers_what_training_answered() {
     }
 }
 
+fn onnx_runtime_agrees<P: Predictor>() {
+    let library = installed("onnxruntime/libonnxruntime.so");
+    let golden = golden::<P>();
+    let oracle =
+        OrtScorer::load(&library, &model_files_of::<P>().graph).expect("the committed graph");
+    let mut raw = Vec::new();
+    oracle.score(&rows::<P>(&golden), &mut raw).expect("scores");
+    assert_close(&golden, &raw, "ONNX Runtime");
+}
+
+#[test]
+fn there_are_rows_of_every_kind() {
+    rows_are_of_every_kind::<Churn>();
+    rows_are_of_every_kind::<Inventory>();
+    rows_are_of_every_kind::<Recommendations>();
+}
+
+#[tokio::test]
+async fn histories_become_the_columns_of_training_in_all_bits() {
+    columns_are_those_of_training::<Churn>().await;
+    columns_are_those_of_training::<Inventory>().await;
+    columns_are_those_of_training::<Recommendations>().await;
+}
+
+#[test]
+fn the_native_scorer_answers_what_training_answered() {
+    native_scores_are_those_of_training::<Churn>();
+    native_scores_are_those_of_training::<Inventory>();
+    native_scores_are_those_of_training::<Recommendations>();
+}
+
 #[test]
 fn onnx_runtime_answers_the_same() {
-    let library = installed("onnxruntime/libonnxruntime.so");
-    let golden = golden();
-    let oracle = OrtScorer::load(&library, &model_files().graph).expect("the committed graph");
-    let mut raw = Vec::new();
-    oracle.score(&rows(&golden), &mut raw).unwrap();
-    assert_close(&golden, &raw, "ONNX Runtime");
+    onnx_runtime_agrees::<Churn>();
+    onnx_runtime_agrees::<Inventory>();
+    onnx_runtime_agrees::<Recommendations>();
 }

@@ -145,13 +145,29 @@ fn a_messy_european_shop_with_its_own_stock_makes_a_demand_model() {
 }
 
 #[test]
-fn a_shop_without_products_is_told_so() {
+fn a_messy_european_shop_makes_recommendations() {
     let folder = tempfile::tempdir().expect("a folder");
+    let shop = messy_shop(folder.path(), Size::default());
+    let lines = train("recommendations", &shop, folder.path());
+    assert!(value(&lines, "ndcg_at_10") > 0.0, "{lines:?}");
+    assert!(value(&lines, "rule_violations") < 0.5, "{lines:?}");
+    // The shop tells its stock.
+    assert!(value(&lines, "share_in_stock") > 1.0 - 1e-12, "{lines:?}");
+}
+
+#[test]
+fn a_shop_without_products_is_told_so() {
     let shop = root().join("models/shops/cdnow.toml");
-    let refused = run(&mut features("inventory", &shop, folder.path()));
-    let text = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(
-        !refused.status.success() && text.contains("no sku"),
-        "{text}"
-    );
+    for (function, reason) in [
+        ("inventory", "no sku"),
+        ("recommendations", "name no products"),
+    ] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let refused = run(&mut features(function, &shop, folder.path()));
+        let text = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(
+            !refused.status.success() && text.contains(reason),
+            "{function}: {text}"
+        );
+    }
 }

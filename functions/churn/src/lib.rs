@@ -86,6 +86,7 @@ impl Predictor for Churn {
     type Case = Case;
     type Artifacts = Artifacts;
     type Policy = ChurnPolicy;
+    type Memory = ();
 
     fn routes() -> &'static [Route<Request>] {
         &[

@@ -127,6 +127,7 @@ impl Predictor for Inventory {
     type Case = Case;
     type Artifacts = Artifacts;
     type Policy = PlanningPolicy;
+    type Memory = ();
 
     fn routes() -> &'static [Route<Request>] {
         &[

@@ -50,6 +50,14 @@ impl Api {
         self.post("/v1/inventory", "skus", "sku_id", ids)
     }
 
+    /// `POST /v1/recommendations`.
+    pub fn recommendations(&self, body: &Value) -> Result<Value, Failure> {
+        let request = self.agent.post(format!("{}/v1/recommendations", self.url));
+        let mut response = request.send_json(body)?;
+        let status = response.status().as_u16();
+        checked(status, response.body_mut().read_json()?)
+    }
+
     fn get(&self, path: &str) -> Result<Value, Failure> {
         let mut response = self.agent.get(format!("{}{path}", self.url)).call()?;
         let status = response.status().as_u16();

@@ -5,6 +5,7 @@
 mod churn;
 mod draw;
 mod inventory;
+mod recommendations;
 
 use crate::api::Api;
 use crate::servers::Server;
@@ -14,7 +15,7 @@ use crate::stack::{
 use features::demand::{DemandHistory, day_of};
 use features::time::LocalDay;
 use offline::entity::Entity;
-use serde_json::Value;
+use serde_json::{Value, json};
 use serving::registry::ModelPointer;
 use std::path::Path;
 use std::time::Instant;
@@ -63,6 +64,7 @@ pub fn run(plan: &Plan) -> Result<(), Failure> {
     let api = Api::new(functions.url());
     ask_churn(&api, &customers, &mut steps)
         .and_then(|()| ask_inventory(&api, &skus, &mut steps))
+        .and_then(|left| ask_recommendations(&api, &customers, &left, &mut steps))
         .map_err(|failure| with_log(&failure, &log))?;
     println!(
         "What to try next: `make dev` keeps this running and prints calls to try; README says how to use your own shop."
@@ -100,11 +102,12 @@ fn ask_churn(api: &Api, ids: &[String], steps: &mut Steps) -> Result<(), Failure
     Ok(())
 }
 
-/// Asks what to order of the busiest products, then why for the one whose order saves most, and shows both.
-fn ask_inventory(api: &Api, ids: &[String], steps: &mut Steps) -> Result<(), Failure> {
+/// Asks what to order of the busiest products, then why for the one whose order saves most, and shows both. What is left
+/// is a cart: the busiest products, one that is sold out among them where there is one.
+fn ask_inventory(api: &Api, ids: &[String], steps: &mut Steps) -> Result<Vec<String>, Failure> {
     if ids.is_empty() {
         println!("The shop's orders name no products, so there is nothing to reorder.\n");
-        return Ok(());
+        return Ok(Vec::new());
     }
     api.inventory(&ids[..1])?;
     steps.done("Lambda function `inventory`: first answer, cold start included");
@@ -119,6 +122,52 @@ fn ask_inventory(api: &Api, ids: &[String], steps: &mut Steps) -> Result<(), Fai
     if let Some(sku_id) = inventory::most_urgent(&answers) {
         inventory::show_one(&api.inventory_of(&sku_id)?);
     }
+    let sold_out = inventory::sold_out(&answers);
+    let busy = ids.iter().filter(|id| Some(*id) != sold_out.as_ref());
+    Ok(sold_out.iter().chain(busy).take(3).cloned().collect())
+}
+
+/// Recommends to a customer, to a visitor of whom nothing is known, and for a cart, before and after it was left.
+fn ask_recommendations(
+    api: &Api,
+    customers: &[String],
+    left: &[String],
+    steps: &mut Steps,
+) -> Result<(), Failure> {
+    let (Some(customer), false) = (customers.first(), left.is_empty()) else {
+        println!("The shop's orders name no products, so there is nothing to recommend.\n");
+        return Ok(());
+    };
+    let home = api.recommendations(&json!({ "customer_id": customer, "k": 5 }))?;
+    steps.done("Lambda function `recommendations`: first answer, cold start included");
+    // As the others: of a visitor nothing says that the data ends here.
+    let as_of = &home["as_of"];
+    let new = json!({ "customer_id": customer, "surface": "discover", "k": 5, "as_of": as_of });
+    let new = api.recommendations(&new)?;
+    let cart: Vec<String> = recommendations::product_ids(&home)
+        .into_iter()
+        .take(2)
+        .collect();
+    let completed = api.recommendations(
+        &json!({ "customer_id": customer, "cart": cart, "k": 3, "as_of": as_of }),
+    )?;
+    let cold = api.recommendations(&json!({ "k": 3, "as_of": as_of }))?;
+    let left = json!({ "customer_id": customer, "surface": "abandoned_cart", "cart": left, "k": 3, "as_of": as_of });
+    let left = api.recommendations(&left)?;
+    steps.done(&format!(
+        "five questions: POST {}/v1/recommendations",
+        api.url()
+    ));
+    println!();
+    recommendations::show(&format!("WHAT CUSTOMER {customer} BUYS NEXT"), &home);
+    recommendations::show(&format!("WHAT WOULD BE NEW TO CUSTOMER {customer}"), &new);
+    recommendations::show(
+        &format!("WHAT GOES WITH {}", cart.join(" AND ")),
+        &completed,
+    );
+    recommendations::show("WHAT A VISITOR SEES OF WHOM NOTHING IS KNOWN", &cold);
+    recommendations::show("WHAT TO WRITE ABOUT AN ABANDONED CART", &left);
+    recommendations::show_cart(&left);
     Ok(())
 }
 

@@ -4,6 +4,7 @@
 
 mod churn;
 mod inventory;
+mod recommendations;
 
 use crate::cutoffs::Cutoffs;
 use crate::entity::Entity;

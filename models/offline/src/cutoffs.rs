@@ -106,6 +106,43 @@ impl Cutoffs {
         })
     }
 
+    /// Derives them backwards from the end of the data, one horizon apart: one to test, one to calibrate, three to train.
+    pub fn derive_by_horizon(
+        first_order: Timestamp,
+        complete_through: Timestamp,
+        horizon_days: f64,
+    ) -> Result<Self, CutoffError> {
+        let back = |horizons: f64| complete_through.minus_days(horizons * horizon_days);
+        let earliest = first_order.plus_days(WARM_UP_HORIZONS * horizon_days);
+        let train: Vec<_> = [5.0, 4.0, 3.0]
+            .map(back)
+            .into_iter()
+            .filter(|at| *at >= earliest)
+            .collect();
+        if train.is_empty() {
+            return Err(CutoffError::TooShort {
+                have_days: complete_through.days_since(first_order),
+                need_days: (WARM_UP_HORIZONS + 3.0) * horizon_days,
+                horizon_days,
+            });
+        }
+        Ok(Self {
+            train,
+            calibration: vec![back(2.0)],
+            test: vec![back(1.0)],
+        })
+    }
+
+    /// One snapshot.
+    pub fn one(at: Timestamp, split: Split) -> Self {
+        let of = |part| if part == split { vec![at] } else { Vec::new() };
+        Self {
+            train: of(Split::Train),
+            calibration: of(Split::Calibration),
+            test: of(Split::Test),
+        }
+    }
+
     /// The same parts at other instants.
     #[must_use]
     pub fn map(&self, at: impl Fn(Timestamp) -> Timestamp) -> Self {

@@ -2,7 +2,7 @@
 
 use serving::predictor::Predictor;
 
-pub use {churn, inventory};
+pub use {churn, inventory, recommendations};
 
 /// Runs a generic function for the predictor of a name: `for_predictor!(name, run::<P>(arguments))`.
 ///
@@ -14,10 +14,15 @@ macro_rules! for_predictor {
         match $name {
             $crate::functions::churn::Churn::NAME => $run::<$crate::functions::churn::Churn>($($argument),*),
             $crate::functions::inventory::Inventory::NAME => $run::<$crate::functions::inventory::Inventory>($($argument),*),
+            $crate::functions::recommendations::Recommendations::NAME => $run::<$crate::functions::recommendations::Recommendations>($($argument),*),
             other => unreachable!("predictor {other} is not in the list"),
         }
     }};
 }
 
 /// Names of all predictors.
-pub const NAMES: [&str; 2] = [churn::Churn::NAME, inventory::Inventory::NAME];
+pub const NAMES: [&str; 3] = [
+    churn::Churn::NAME,
+    inventory::Inventory::NAME,
+    recommendations::Recommendations::NAME,
+];

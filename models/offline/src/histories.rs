@@ -40,7 +40,9 @@ use crate::shop::{Shop, Stock};
 use features::demand::{DemandHistory, codec as demand_codec, day_start};
 use features::history::CustomerHistory;
 use features::{codec, time::Timestamp};
+use serving::predictor::ProductFacts;
 use stamp::Stamp;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Bytes of one stored history at most. A `DynamoDB` item ends at 400 KB; the rest is left for its key and attributes.
@@ -53,6 +55,7 @@ pub struct Histories {
     stamp: Stamp,
     reused: bool,
     simulated: bool,
+    has_locations: bool,
 }
 
 impl Histories {
@@ -80,6 +83,7 @@ impl Histories {
             work: options.work.to_owned(),
             stamp,
             reused,
+            has_locations: shop.orders.columns.location.is_some(),
             simulated: matches!(shop.stock, Some(Stock::Simulated(_))),
         })
     }
@@ -110,6 +114,17 @@ impl Histories {
     /// What was sold of each category and, as `*`, of everything: sums over [`skus`](Self::skus), without stock.
     pub fn category_totals(&self) -> Stored<DemandHistory> {
         self.demand(build::TOTALS, self.stamp.counts.demand.totals)
+    }
+
+    /// What the product file says of brands and costs, by product id.
+    pub fn products(&self) -> Result<BTreeMap<String, ProductFacts>, LoadError> {
+        let path = self.work.join(build::PRODUCTS);
+        let place = || format!("read {}", path.display());
+        let text = std::fs::read(&path).map_err(LoadError::io(place()))?;
+        serde_json::from_slice(&text).map_err(|error| LoadError::Damaged {
+            reason: error.to_string(),
+            path,
+        })
     }
 
     fn demand(&self, file: &str, count: u64) -> Stored<DemandHistory> {
@@ -154,6 +169,11 @@ impl Histories {
     /// Whether the stock is made up.
     pub fn is_stock_simulated(&self) -> bool {
         self.simulated
+    }
+
+    /// Whether a SKU is a product at a location, `product@location`.
+    pub fn has_locations(&self) -> bool {
+        self.has_locations
     }
 
     /// A name of this content: equal for equal files and an equal `shop.toml`.

@@ -2,7 +2,7 @@
 
 mod golden;
 
-use crate::cutoffs::{CutoffError, Cutoffs};
+use crate::cutoffs::{CutoffError, Cutoffs, Split};
 use crate::entity::Entity;
 use crate::histories::Histories;
 use crate::ingest::LoadError;
@@ -10,12 +10,12 @@ use crate::matrix_file::{MatrixError, MatrixWriter, RowHead};
 use crate::shop::Shop;
 use crate::snapshots::{SnapshotRow, Snapshots};
 use features::history::History;
-use features::time::Timestamp;
+use features::time::{LocalDay, Timestamp};
 use golden::GoldenPicker;
 use serde::Serialize;
 use serving::predictor::{Train, TrainingSettings};
 use serving::wire::format_instant;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -106,13 +106,24 @@ struct Feature {
 }
 
 /// The shop's cut-offs: its own, or derived from the end of its data.
-pub fn cutoffs<H: Entity>(shop: &Shop, histories: &Histories) -> Result<Cutoffs, CutoffError> {
+pub fn cutoffs<P: Train<History: Entity>>(
+    shop: &Shop,
+    histories: &Histories,
+) -> Result<Cutoffs, CutoffError> {
     let horizon_days = f64::from(shop.training.horizon_days);
     if let Some(own) = &shop.training.cutoffs {
-        return Ok(own.map(|at| H::cutoff(shop, at)));
+        return Ok(own.map(|at| P::History::cutoff(shop, at)));
     }
     let spacing_days = f64::from(shop.training.spacing_days);
-    let (first, complete_through) = H::known(histories);
+    let (first, complete_through) = P::History::known(histories);
+    if P::REFIT_PER_SNAPSHOT {
+        let derived = Cutoffs::derive_by_horizon(first, complete_through, horizon_days)?;
+        // Whole local days apart: a horizon of hours would drift across a change of the clock.
+        let test = derived.test.first().copied().unwrap_or(complete_through);
+        let last = shop.time.local_day(test);
+        let day_before = |days: f64| LocalDay(last.0.saturating_sub(days.round() as i32));
+        return Ok(derived.map(|at| shop.time.day_begins(day_before(test.days_since(at)))));
+    }
     Cutoffs::derive(first, complete_through, horizon_days, spacing_days)
 }
 
@@ -126,6 +137,7 @@ pub fn fit<P: Train<History: Entity>>(
         horizon_days: f64::from(shop.training.horizon_days),
         currency: shop.currency.code.clone(),
         minor_per_major: shop.currency.minor_per_major(),
+        products: histories.products()?,
     };
     let mut failure = None;
     let mut known = P::History::all(histories).map_while(|entity| match entity {
@@ -142,9 +154,11 @@ pub fn fit<P: Train<History: Entity>>(
     }
 }
 
-/// Writes matrix, description, artifacts and golden histories into `out`; calls `progress` per entity.
+/// Writes matrix, description, artifacts and golden histories into `out`; calls `progress` per entity and pass.
 ///
-/// Artifacts are fitted before the first training snapshot, so no row of any part saw what comes after it.
+/// Artifacts are fitted before the snapshots they are used at, so no row of any part saw what comes after it. Those that
+/// are written are the model's: fitted before the first training snapshot, or before the test where each snapshot has
+/// its own.
 pub fn write<P: Train<History: Entity>>(
     shop: &Shop,
     histories: &Histories,
@@ -157,39 +171,34 @@ pub fn write<P: Train<History: Entity>>(
             kind: P::History::KIND,
         });
     }
-    let cutoffs = cutoffs::<P::History>(shop, histories)?;
+    let cutoffs = cutoffs::<P>(shop, histories)?;
     std::fs::create_dir_all(out).map_err(|source| file_error(out, source))?;
-    let first = cutoffs
-        .train
-        .iter()
-        .min()
-        .copied()
-        .unwrap_or_else(|| P::History::known(histories).0);
-    let artifacts = fit::<P>(shop, histories, first)?;
     let schema = P::schema();
     let names: Vec<_> = schema.columns.iter().map(|column| column.name).collect();
     let started = Instant::now();
-    let mut writer = MatrixWriter::create(&out.join("matrix.parquet"), P::EXTRAS, &names)?;
-    let mut snapshots = Snapshots::<P>::new(&artifacts, &cutoffs, |_| true);
-    let mut picker = GoldenPicker::new(cutoffs.train.iter().max().copied().unwrap_or(first));
-    let mut parts = PartCounter::default();
-    for entity in P::History::all(histories) {
-        let (entity_id, history) = entity?;
-        let history = Arc::new(history);
-        snapshots.of_entity(&entity_id, &history, |row| {
-            picker.offer(&row, &history);
-            parts.count(&row);
-            let head = RowHead {
-                entity_id: row.entity_id,
-                cutoff: row.cutoff_text,
-                split: row.split.name(),
-                label: row.outcome.label,
-                extras: &row.outcome.extras,
-            };
-            writer.push(head, row.features)
-        })?;
-        progress();
-    }
+    let mut pass = Pass {
+        writer: MatrixWriter::create(&out.join("matrix.parquet"), P::EXTRAS, &names)?,
+        parts: PartCounter::default(),
+        picker: None,
+        progress,
+    };
+    let artifacts = if P::REFIT_PER_SNAPSHOT {
+        pass.refitted::<P>(shop, histories, &cutoffs)?
+    } else {
+        let first = cutoffs.train.iter().min().copied();
+        let first = first.unwrap_or_else(|| P::History::known(histories).0);
+        let artifacts = fit::<P>(shop, histories, first)?;
+        let golden = cutoffs.train.iter().max().copied().unwrap_or(first);
+        pass.picker = Some(GoldenPicker::new(golden));
+        pass.run::<P>(&artifacts, histories, &cutoffs)?;
+        artifacts
+    };
+    let Pass {
+        writer,
+        parts,
+        picker,
+        ..
+    } = pass;
     let written = writer.finish()?;
     let seconds = started.elapsed().as_secs_f64();
     let description = describe::<P>(shop, &cutoffs, parts.finish());
@@ -199,7 +208,8 @@ pub fn write<P: Train<History: Entity>>(
         let path = out.join(name);
         std::fs::write(&path, bytes).map_err(|source| file_error(&path, source))?;
     }
-    write_json(&out.join("golden_histories.json"), &picker.finish())?;
+    let golden = picker.map(GoldenPicker::finish).unwrap_or_default();
+    write_json(&out.join("golden_histories.json"), &golden)?;
     Ok(Written {
         rows: written,
         entities: P::History::count(histories),
@@ -211,11 +221,70 @@ pub fn write<P: Train<History: Entity>>(
     })
 }
 
-/// Counts rows, positives (labels above one half) and distinct entities of each part; rows of an entity come one after the other.
+/// Rows of all entities into the matrix.
+struct Pass<'a> {
+    writer: MatrixWriter,
+    parts: PartCounter,
+    picker: Option<GoldenPicker>,
+    progress: &'a dyn Fn(),
+}
+
+impl Pass<'_> {
+    fn run<P: Train<History: Entity>>(
+        &mut self,
+        artifacts: &P::Artifacts,
+        histories: &Histories,
+        cutoffs: &Cutoffs,
+    ) -> Result<(), FeaturesError> {
+        let mut snapshots = Snapshots::<P>::new(artifacts, cutoffs, |_| true);
+        for entity in P::History::all(histories) {
+            let (entity_id, history) = entity?;
+            let history = Arc::new(history);
+            snapshots.of_entity(&entity_id, &history, |row| {
+                if let Some(picker) = &mut self.picker {
+                    picker.offer(&row, &history);
+                }
+                self.parts.count(&row);
+                let head = RowHead {
+                    entity_id: row.entity_id,
+                    cutoff: row.cutoff_text,
+                    split: row.split.name(),
+                    label: row.outcome.label,
+                    extras: &row.outcome.extras,
+                };
+                self.writer.push(head, row.features)
+            })?;
+            (self.progress)();
+        }
+        Ok(())
+    }
+
+    /// A pass per snapshot, with artifacts of its own. The test is not written: what it comes to is for `evaluate` to say,
+    /// with the artifacts that are returned.
+    fn refitted<P: Train<History: Entity>>(
+        &mut self,
+        shop: &Shop,
+        histories: &Histories,
+        cutoffs: &Cutoffs,
+    ) -> Result<P::Artifacts, FeaturesError> {
+        for (at, split) in cutoffs.all().filter(|(_, split)| *split != Split::Test) {
+            let artifacts = fit::<P>(shop, histories, at)?;
+            self.run::<P>(&artifacts, histories, &Cutoffs::one(at, split))?;
+        }
+        self.parts.parts.entry(Split::Test.name()).or_default();
+        let served = cutoffs.test.first().or(cutoffs.train.last()).copied();
+        let served = served.unwrap_or_else(|| P::History::known(histories).1);
+        let artifacts = fit::<P>(shop, histories, served)?;
+        self.picker = Some(golden::pick_spread::<P>(&artifacts, histories, served)?);
+        Ok(artifacts)
+    }
+}
+
+/// Counts rows, positives (labels above one half) and distinct entities of each part.
 #[derive(Default)]
 struct PartCounter {
     parts: BTreeMap<&'static str, PartCounts>,
-    last: BTreeMap<&'static str, String>,
+    seen: BTreeMap<&'static str, HashSet<String>>,
 }
 
 impl PartCounter {
@@ -223,9 +292,9 @@ impl PartCounter {
         let part = self.parts.entry(row.split.name()).or_default();
         part.rows += 1;
         part.positives += usize::from(row.outcome.label > 0.5);
-        let last = self.last.entry(row.split.name()).or_default();
-        if last != row.entity_id {
-            row.entity_id.clone_into(last);
+        let seen = self.seen.entry(row.split.name()).or_default();
+        if !seen.contains(row.entity_id) {
+            seen.insert(row.entity_id.to_owned());
             part.entities += 1;
         }
     }

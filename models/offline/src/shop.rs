@@ -51,7 +51,7 @@ pub(crate) use supply::Columns;
 pub use supply::{OnOrderColumns, PromotionColumns, Stock, StockColumns, Table};
 
 use crate::cutoffs::Cutoffs;
-use features::time::{LocalDay, Timestamp};
+use features::time::{LocalDay, SECONDS_PER_DAY, Timestamp};
 use jiff::tz::TimeZone;
 use std::path::{Path, PathBuf};
 
@@ -108,6 +108,14 @@ impl Zones {
         let offset = jiff::Timestamp::from_second(at.0)
             .map_or(0, |instant| self.days.to_offset(instant).seconds());
         LocalDay::at(at, offset)
+    }
+
+    /// The first instant of a shop-local day.
+    pub fn day_begins(&self, day: LocalDay) -> Timestamp {
+        let utc = Timestamp(i64::from(day.0) * SECONDS_PER_DAY);
+        let date = jiff::Timestamp::from_second(utc.0).map(|at| at.to_zoned(TimeZone::UTC).date());
+        let begins = date.and_then(|date| date.to_zoned(self.days.clone()));
+        begins.map_or(utc, |zoned| Timestamp(zoned.timestamp().as_second()))
     }
 }
 

@@ -1,14 +1,16 @@
 //! Histories into a feature store: the store is a view of the files and ends equal to them.
 
 use crate::entity::{Entities, Entity};
-use crate::histories::Histories;
+use crate::histories::{Histories, RECORD_LIMIT_BYTES};
 use crate::ingest::LoadError;
 use bytes::Bytes;
-use features::demand::DemandHistory;
+use features::demand::view::DemandView;
+use features::demand::{DemandHistory, SkuHistory, day_of};
 use features::history::CustomerHistory;
+use features::levels::{Level, SHARDS, encode, shard_of};
 use features::time::Timestamp;
 use serving::ports::{HistoryStore, StoreError};
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 /// Records written together.
 const BATCH: usize = 500;
@@ -22,6 +24,15 @@ pub enum WriteError {
     /// The store refused.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// More products than the records of stock levels hold.
+    #[error(
+        "write stock levels: {found} bytes in one of {SHARDS} records, at most {RECORD_LIMIT_BYTES} fit: the shop has too many \
+         products with stock"
+    )]
+    TooManyLevels {
+        /// Bytes of the record.
+        found: usize,
+    },
 }
 
 /// What was written.
@@ -43,7 +54,7 @@ impl Loaded {
     /// In words.
     pub fn described(&self) -> String {
         let sizes = format!(
-            "{} {} histories written, {} bytes on average, {} at most",
+            "{} {} records written, {} bytes on average, {} at most",
             self.entities,
             self.kind,
             self.bytes.checked_div(self.entities).unwrap_or(0),
@@ -67,6 +78,7 @@ pub async fn write_all(
         write::<CustomerHistory>(store, of_kind(histories), progress).await?,
         write::<DemandHistory>(store, totals, progress).await?,
         write::<DemandHistory>(store, of_kind(histories), progress).await?,
+        write_levels(store, histories).await?,
     ];
     // A shop without products has nothing to say of them.
     let any = |kind: &Loaded| kind.entities > 0 || kind.removed > 0;
@@ -110,6 +122,66 @@ async fn write<H: Entity>(
     loaded.removed = store.retain_histories(kind, &|id| ids.contains(id)).await?;
     store.set_complete_through(kind, known).await?;
     Ok(loaded)
+}
+
+/// Writes what lies in the shelves, packed so that recommending reads it in one round trip.
+async fn write_levels(
+    store: &impl HistoryStore,
+    histories: &Histories,
+) -> Result<Loaded, WriteError> {
+    let mut loaded = Loaded {
+        kind: recommendations::stock::LEVELS,
+        ..Loaded::default()
+    };
+    let mut shards = vec![Vec::new(); SHARDS as usize];
+    for (product_id, level) in levels(histories)? {
+        shards[shard_of(&product_id) as usize].push((product_id, level));
+    }
+    let mut records = Vec::new();
+    for (shard, levels) in shards.into_iter().enumerate() {
+        if !levels.is_empty() {
+            let record = encode(&levels);
+            if record.len() > RECORD_LIMIT_BYTES {
+                let found = record.len();
+                return Err(WriteError::TooManyLevels { found });
+            }
+            loaded.count(record.len());
+            records.push((shard.to_string(), Bytes::from(record)));
+        }
+    }
+    store.put_histories(loaded.kind, &records).await?;
+    let written: HashSet<&str> = records.iter().map(|(shard, _)| shard.as_str()).collect();
+    let keep = |shard: &str| written.contains(shard);
+    loaded.removed = store.retain_histories(loaded.kind, &keep).await?;
+    let known = DemandHistory::known(histories).1;
+    store.set_complete_through(loaded.kind, known).await?;
+    Ok(loaded)
+}
+
+/// By product, over all its locations: what is on hand, and the rate at which the inventory side expects it to sell.
+fn levels(histories: &Histories) -> Result<BTreeMap<String, Level>, LoadError> {
+    let today = day_of(DemandHistory::known(histories).1);
+    let mut levels: BTreeMap<String, Level> = BTreeMap::new();
+    for sku in histories.skus() {
+        let (sku_id, demand) = sku?;
+        let Some(on_hand_milli) = demand.stock.as_ref().map(|stock| stock.on_hand_milli) else {
+            continue;
+        };
+        let category = None;
+        let view = DemandView::new(&SkuHistory { demand, category }, today);
+        let product_id = match sku_id.rsplit_once('@') {
+            Some((product_id, _)) if histories.has_locations() => product_id.to_owned(),
+            _ => sku_id,
+        };
+        let level = levels.entry(product_id).or_insert(Level {
+            on_hand_milli: 0,
+            units_per_day: 0.0,
+        });
+        // What one location owes cannot be taken from another's shelf.
+        level.on_hand_milli = level.on_hand_milli.saturating_add(on_hand_milli.max(0));
+        level.units_per_day += view.level_per_day as f32;
+    }
+    Ok(levels)
 }
 
 impl Loaded {

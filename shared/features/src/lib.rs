@@ -13,6 +13,8 @@
 //! | [`matrix`] | rows of float32, what every model reads |
 //! | [`customer`] | the customer's view at an instant: occasions, gaps, windows |
 //! | [`demand`] | what a product sold day by day, and when it could not be sold |
+//! | [`items`] | the customer item by item: counts, memories, gaps, places among the orders |
+//! | [`levels`] | stock levels of many products in a few records |
 //! | [`bgnbd`] | BG/NBD purchase model: likelihood, fit, probability to buy within a horizon |
 
 pub mod bgnbd;
@@ -21,5 +23,7 @@ pub mod customer;
 pub mod demand;
 pub mod feature_set;
 pub mod history;
+pub mod items;
+pub mod levels;
 pub mod matrix;
 pub mod time;

@@ -9,8 +9,9 @@ use features::feature_set::ColumnInfo;
 use features::history::History;
 use features::matrix::Matrix;
 use features::time::Timestamp;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::ops::Range;
 use std::sync::Arc;
@@ -32,9 +33,15 @@ pub trait Predictor: Sized + Send + Sync + 'static {
     type Artifacts: Serialize + DeserializeOwned + Send + Sync + 'static;
     /// What the shop decides: `policy.json`, versioned apart from the model.
     type Policy: DeserializeOwned + Send + Sync + 'static;
+    /// What one request may leave for those that come next in the same environment, such as stock levels that stay true
+    /// for some seconds; `()` where nothing is kept. An answer must not depend on it beyond what the policy allows.
+    type Memory: Default + Send + Sync + 'static;
 
     /// Names of the binary files that belong to the artifacts: what would be too large or too slow as JSON.
     const TABLES: &'static [&'static str] = &[];
+
+    /// Whether answers need the exact contributions to every score, which take most of the time of a call.
+    const EXPLAINED: bool = true;
 
     /// Puts the tables, in the order of [`TABLES`](Self::TABLES), into artifacts that were read from JSON; refuses what
     /// does not belong to them.
@@ -66,6 +73,18 @@ pub trait Predictor: Sized + Send + Sync + 'static {
     /// Appends the rows of one case; none when there is nothing to score.
     fn features(case: &Self::Case, artifacts: &Self::Artifacts, rows: &mut Matrix);
 
+    /// The second phase of gather, for what only the scores can name, such as the stock of the best items; most
+    /// predictors need none. `scored` holds one entry per case, in order.
+    fn gather_scored<S: HistoryStore>(
+        _store: &S,
+        _request: &Self::Request,
+        _cases: &mut [Self::Case],
+        _scored: &[Scored],
+        _served: &Served<Self>,
+    ) -> impl Future<Output = Result<(), Error>> + Send {
+        std::future::ready(Ok(()))
+    }
+
     /// The decision with its reasons. `scored` holds one entry per case, in order.
     fn respond(
         request: &Self::Request,
@@ -89,6 +108,10 @@ pub trait Train: Predictor {
     /// Names of what stands beside the label of each training row and is no feature, for example the days a label was
     /// observed over.
     const EXTRAS: &'static [&'static str];
+
+    /// Whether the model learns from what is fitted right before each snapshot, as service will have it, and not from one
+    /// fit before the first snapshot. Its snapshots are then one horizon apart, and the last of them tests it.
+    const REFIT_PER_SNAPSHOT: bool = false;
 
     /// Fits what the columns take as given, from what was known before `cutoff` only.
     fn fit(
@@ -139,6 +162,18 @@ pub struct TrainingSettings {
     pub currency: String,
     /// How many minor units one unit of the currency has: 100 for EUR, 1 for JPY.
     pub minor_per_major: u32,
+    /// What the shop's product file says, by product id; products without brand and cost are left out.
+    pub products: BTreeMap<String, ProductFacts>,
+}
+
+/// What a product file says of a product, beyond what stands in orders.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProductFacts {
+    /// Whose product it is; empty when unknown.
+    pub brand: String,
+    /// What one unit costs the shop, minor units; `None` when unknown.
+    pub unit_cost_minor: Option<i64>,
 }
 
 /// The columns of a model.
@@ -198,10 +233,21 @@ pub struct Served<P: Predictor> {
     pub model: Model<P>,
     /// What the shop decides.
     pub policy: P::Policy,
+    /// What one request leaves for the next.
+    pub memory: P::Memory,
 }
 
 impl<P: Predictor> Model<P> {
-    /// Features and scores of all cases in one matrix and one call of the model.
+    /// Features and scores of all cases in one matrix and one call of the model, as answers need them.
+    pub fn score_for_answers(&self, cases: &[P::Case]) -> Result<Vec<Scored>, ModelError> {
+        if P::EXPLAINED {
+            self.score(cases)
+        } else {
+            self.score_unexplained(cases)
+        }
+    }
+
+    /// Features, scores and contributions of all cases in one matrix and one call of the model.
     pub fn score(&self, cases: &[P::Case]) -> Result<Vec<Scored>, ModelError> {
         let (rows, ranges) = self.rows(cases);
         let mut scored = self.score_rows(&rows, &ranges)?;

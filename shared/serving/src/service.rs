@@ -4,7 +4,7 @@ mod routing;
 
 use crate::error::{CallerError, Error};
 use crate::ports::{HistoryStore, StoreError};
-use crate::predictor::{Predictor, Served};
+use crate::predictor::{Predictor, Scored, Served};
 use crate::problem::{CONTENT_TYPE, Problem};
 use crate::registry::Refusal;
 use crate::wire::BODY_LIMIT_BYTES;
@@ -108,7 +108,7 @@ impl<P: Predictor, S: HistoryStore> Service<P, S> {
         for request in requests {
             gathered.push(P::gather(&self.store, request, now).await);
         }
-        respond_many(served, requests, gathered)
+        respond_many(&self.store, served, requests, gathered).await
     }
 
     async fn route(&self, http: &HttpRequest, now: Timestamp) -> Result<(String, Observed), Error> {
@@ -133,12 +133,16 @@ impl<P: Predictor, S: HistoryStore> Service<P, S> {
         now: Timestamp,
     ) -> Result<(String, Observed), Error> {
         let served = self.served()?;
-        let cases = P::gather(&self.store, request, now).await?;
-        let scored = served.model.score(&cases).map_err(score_failed)?;
+        let mut cases = P::gather(&self.store, request, now).await?;
+        let scored = served
+            .model
+            .score_for_answers(&cases)
+            .map_err(score_failed)?;
         let observed = Observed {
             cases: cases.len(),
             rows: scored.iter().map(|s| s.raw.len()).sum(),
         };
+        P::gather_scored(&self.store, request, &mut cases, &scored, served).await?;
         let response = P::respond(request, &cases, &scored, served)?;
         let body = serde_json::to_string(&response).map_err(|error| Error::Internal {
             what: "write the answer",
@@ -166,7 +170,8 @@ impl<P: Predictor, S: HistoryStore> Service<P, S> {
 }
 
 /// One matrix and one call of the model for all cases of all requests.
-fn respond_many<P: Predictor>(
+async fn respond_many<P: Predictor, S: HistoryStore>(
+    store: &S,
     served: &Served<P>,
     requests: &[P::Request],
     gathered: Vec<Result<Vec<P::Case>, Error>>,
@@ -182,20 +187,38 @@ fn respond_many<P: Predictor>(
             })
         })
         .collect();
-    let scored = served.model.score(&all);
-    let mut first = 0;
-    requests
-        .iter()
-        .zip(counts)
-        .map(|(request, count)| {
-            let range = first..first + count?;
-            first = range.end;
-            let scored = scored
-                .as_ref()
-                .map_err(|error| score_failed(error.clone()))?;
-            P::respond(request, &all[range.clone()], &scored[range], served)
-        })
-        .collect()
+    let scored = served.model.score_for_answers(&all);
+    let (mut cases, mut first) = (&mut all[..], 0);
+    let mut answers = Vec::with_capacity(requests.len());
+    for (request, count) in requests.iter().zip(counts) {
+        let count = match count {
+            Ok(count) => count,
+            Err(error) => {
+                answers.push(Err(error));
+                continue;
+            }
+        };
+        let (own, rest) = cases.split_at_mut(count);
+        cases = rest;
+        let range = first..first + count;
+        first = range.end;
+        let scored = scored.as_ref().map(|scored| &scored[range]);
+        let scored = scored.map_err(|error| score_failed(error.clone()));
+        answers.push(respond_one(store, served, request, own, scored).await);
+    }
+    answers
+}
+
+async fn respond_one<P: Predictor, S: HistoryStore>(
+    store: &S,
+    served: &Served<P>,
+    request: &P::Request,
+    cases: &mut [P::Case],
+    scored: Result<&[Scored], Error>,
+) -> Result<P::Response, Error> {
+    let scored = scored?;
+    P::gather_scored(store, request, cases, scored, served).await?;
+    P::respond(request, cases, scored, served)
 }
 
 /// The failure of a store, as a request sees it.

@@ -2,8 +2,10 @@
 
 use bytes::Bytes;
 use features::demand::{DaySpan, DemandDay, DemandHistory, OnOrder, Stock, codec, day_start};
+use features::levels::{Level, encode, shard_of};
 use features::time::LocalDay;
 use inventory::{CATEGORY, SKU};
+use recommendations::stock::LEVELS;
 use serving::ports::HistoryStore;
 use std::collections::BTreeMap;
 
@@ -15,6 +17,12 @@ pub(crate) const FAST: &str = "1082185";
 pub(crate) const SLOW: &str = "39612";
 /// Sold for a month only.
 pub(crate) const NEW: &str = "981760";
+
+/// Products of the default shop that are in stock beside the SKUs.
+const SELLING_WELL: [&str; 16] = [
+    "1106523", "1133018", "883404", "1127831", "951590", "826249", "840361", "908531", "995785",
+    "1098066", "860776", "5569230", "961554", "849843", "904360", "916122",
+];
 
 /// Puts the demand of the small shop into a store.
 pub(super) async fn fill(store: &impl HistoryStore) {
@@ -34,6 +42,36 @@ pub(super) async fn fill(store: &impl HistoryStore) {
     )
     .await;
     put(store, CATEGORY, categories).await;
+    put_levels(store, &skus).await;
+}
+
+/// What lies in the shelves, as recommending reads it: of the SKUs, and of other products that sell well.
+async fn put_levels(store: &impl HistoryStore, skus: &[(&'static str, DemandHistory)]) {
+    let level = |units: i64, units_per_day: f32| Level {
+        on_hand_milli: units * 1000,
+        units_per_day,
+    };
+    let of_sku = |(id, history): &(&'static str, DemandHistory)| {
+        let stock = history.stock.as_ref()?;
+        Some((*id, level(stock.on_hand_milli / 1000, 2.0)))
+    };
+    let others = SELLING_WELL.iter().map(|id| (*id, level(90, 1.5)));
+    let mut shards: BTreeMap<u32, BTreeMap<&str, Level>> = BTreeMap::new();
+    for (id, level) in others.chain(skus.iter().filter_map(of_sku)) {
+        shards.entry(shard_of(id)).or_default().insert(id, level);
+    }
+    let record = |(shard, levels): (u32, BTreeMap<&str, Level>)| {
+        let levels = levels.into_iter().map(|(id, level)| (id.to_owned(), level));
+        let levels: Vec<_> = levels.collect();
+        (shard.to_string(), Bytes::from(encode(&levels)))
+    };
+    let records: Vec<_> = shards.into_iter().map(record).collect();
+    store.put_histories(LEVELS, &records).await.expect("room");
+    let through = day_start(DEMAND_THROUGH);
+    store
+        .set_complete_through(LEVELS, through)
+        .await
+        .expect("room");
 }
 
 async fn put<'a>(

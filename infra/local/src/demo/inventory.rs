@@ -41,6 +41,15 @@ pub(super) fn show_list(answers: &[Value]) {
     );
 }
 
+/// The busiest product that is sold out.
+pub(super) fn sold_out(answers: &[Value]) -> Option<String> {
+    let results = answers
+        .iter()
+        .filter_map(|answer| answer["results"].as_array());
+    let mut out = results.flatten().filter(|result| stocked_out(result));
+    out.next().map(|result| text(&result["sku_id"]).to_owned())
+}
+
 /// Why, for one product: forecast, reasons, order.
 pub(super) fn show_one(answer: &Value) {
     let (result, currency) = (&answer["results"][0], text(&answer["currency"]));

@@ -51,6 +51,34 @@ pub const CHURN_BARS: [Bar; 5] = [
     },
 ];
 
+/// The bars of the recommendation model on the default shop.
+pub const RECOMMENDATION_BARS: [Bar; 6] = [
+    Bar {
+        metric: "ndcg_minus_decayed_frequency",
+        limit: Limit::LowerEndAbove(0.0),
+    },
+    Bar {
+        metric: "discover_recall_ratio",
+        limit: Limit::AtLeast(1.25),
+    },
+    Bar {
+        metric: "cart_recall_minus_cosine",
+        limit: Limit::LowerEndAbove(0.0),
+    },
+    Bar {
+        metric: "coverage",
+        limit: Limit::AtLeast(0.2),
+    },
+    Bar {
+        metric: "discover_coverage",
+        limit: Limit::AtLeast(0.03),
+    },
+    Bar {
+        metric: "rule_violations",
+        limit: Limit::AtMost(0.0),
+    },
+];
+
 const fn bar(metric: &'static str, limit: Limit) -> Bar {
     Bar { metric, limit }
 }

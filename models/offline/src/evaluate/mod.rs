@@ -9,12 +9,13 @@ pub mod calibration;
 mod curves;
 pub mod forecast;
 mod line;
+pub mod lists;
 mod logistic;
 pub mod ranking;
 #[cfg(test)]
 mod tests;
 
-pub use bar::{Bar, CHURN_BARS, INVENTORY_BARS, INVENTORY_ORIGIN_BARS, Limit};
+pub use bar::{Bar, CHURN_BARS, INVENTORY_BARS, INVENTORY_ORIGIN_BARS, Limit, RECOMMENDATION_BARS};
 pub use bootstrap::{Bootstrap, SplitMix64};
 pub use curves::{Curves, Lift, LiftPoint, Reliability, ReliabilityBin};
 pub use line::{Measured, MetricLine};

@@ -1,6 +1,7 @@
 //! Metrics against scikit-learn, and the properties a report relies on.
 
 mod curves;
+mod lists;
 
 use super::*;
 use serde::Deserialize;

@@ -30,6 +30,7 @@ pub(super) const CUSTOMERS: &str = "histories.bin";
 pub(super) const SKUS: &str = "demand.bin";
 pub(super) const TRUTH: &str = "demand-truth.bin";
 pub(super) const TOTALS: &str = "demand-totals.bin";
+pub(super) const PRODUCTS: &str = "products.json";
 
 /// Loads everything, and leaves the files of a work folder behind; the stamp still has to be written.
 pub(super) fn build(
@@ -63,6 +64,9 @@ pub(super) fn build(
     };
     let days = days.unwrap_or((LocalDay(0), LocalDay(0)));
     skus(facts, shop, days.1, folder, &mut counts, &grouping)?;
+    let products = serde_json::to_vec(&tally.products)
+        .map_err(|error| LoadError::io("write the products")(std::io::Error::from(error)))?;
+    std::fs::write(folder.join(PRODUCTS), products).map_err(LoadError::io("write the products"))?;
     let mut notes = tally.notes;
     notes.extend(shortened(&grouped));
     if shop.orders.columns.product_id.is_none() {
@@ -132,7 +136,7 @@ fn partitions(inputs: &[&Vec<Input>]) -> usize {
 /// Moves the finished files into the work folder, and gives their sizes.
 fn settle(folder: &Path, work: &Path) -> Result<BTreeMap<String, u64>, LoadError> {
     let mut sizes = BTreeMap::new();
-    for name in [CUSTOMERS, SKUS, TRUTH, TOTALS] {
+    for name in [CUSTOMERS, SKUS, TRUTH, TOTALS, PRODUCTS] {
         let (from, to) = (folder.join(name), work.join(name));
         let place = || format!("replace {}", to.display());
         let size = std::fs::metadata(&from).map_err(LoadError::io(place()))?;

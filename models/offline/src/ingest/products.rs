@@ -4,8 +4,9 @@ use super::cell::Cell;
 use super::rejects::{Reject, Rejects};
 use super::rows::{Opened, RowSink};
 use super::{Fetch, Input, LoadError};
-use crate::shop::{Drops, Shop};
-use std::collections::{BTreeSet, HashMap};
+use crate::shop::{DecimalStyle, Drops, Shop};
+use serving::predictor::ProductFacts;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
 /// Products by code. Memory grows with the number of products, not with that of orders.
@@ -23,9 +24,38 @@ pub(super) struct Product {
     pub(super) category: String,
     /// Whether its department is one that is left out.
     pub(super) dropped: bool,
+    facts: ProductFacts,
+}
+
+impl Product {
+    /// Adds what another row says of the same code: the order of rows must not matter.
+    fn join(&mut self, other: Self) {
+        self.dropped |= other.dropped;
+        first_by_name(&mut self.category, other.category);
+        first_by_name(&mut self.facts.brand, other.facts.brand);
+        let costs = [self.facts.unit_cost_minor, other.facts.unit_cost_minor];
+        self.facts.unit_cost_minor = costs.into_iter().flatten().max();
+    }
+}
+
+fn first_by_name(known: &mut String, other: String) {
+    if known.is_empty() || (!other.is_empty() && other < *known) {
+        *known = other;
+    }
 }
 
 impl ProductTable {
+    /// Of each product, what order rows do not say; products of which nothing is known are left out.
+    pub(super) fn into_facts(self) -> BTreeMap<String, ProductFacts> {
+        let facts = self
+            .products
+            .into_iter()
+            .map(|(id, product)| (id, product.facts));
+        facts
+            .filter(|(_, facts)| *facts != ProductFacts::default())
+            .collect()
+    }
+
     pub(super) fn get(&self, product_id: &str) -> Option<&Product> {
         self.products.get(product_id)
     }
@@ -50,8 +80,13 @@ pub(super) fn no_product(
     }
 }
 
-/// Reads all product files. A code that is there twice has the first of its categories in alphabetical order, so that
-/// the order of rows does not matter.
+/// A million units of most currencies.
+const MAX_COST_MINOR: i128 = 100_000_000;
+/// Decimals kept of a cost that comes as a double.
+const COST_DIGITS: u32 = 6;
+
+/// Reads all product files. A code that is there twice has the first of its categories and brands in alphabetical
+/// order and the highest of its costs, so that the order of rows does not matter.
 pub(super) fn read_products(
     shop: &Shop,
     inputs: &[Input],
@@ -64,17 +99,22 @@ pub(super) fn read_products(
         return Ok(table);
     };
     let columns = &products.columns;
-    let wanted: Vec<&str> = std::iter::once(columns.product_id.as_str())
-        .chain(columns.category.as_deref())
-        .chain(columns.department.as_deref())
-        .collect();
+    let mut wanted = vec![columns.product_id.as_str()];
+    let category = want(&mut wanted, columns.category.as_deref());
+    let department = want(&mut wanted, columns.department.as_deref());
+    let brand = want(&mut wanted, columns.brand.as_deref());
+    let unit_cost = want(&mut wanted, columns.unit_cost.as_deref());
     for input in inputs {
         let path = input.local(fetch, temporary)?;
         let mut sink = ProductSink {
             file: &input.name,
             wanted: &wanted,
-            category: columns.category.as_ref().map(|_| 1),
-            department: columns.department.as_ref().map(|_| wanted.len() - 1),
+            category,
+            department,
+            brand,
+            unit_cost,
+            decimal: products.layout.decimal,
+            currency_digits: shop.currency.digits,
             dropped: &shop.drop.departments,
             table: &mut table,
             rejects,
@@ -90,11 +130,21 @@ pub(super) fn read_products(
     Ok(table)
 }
 
+/// Adds a column that the shop names to those that are read, and says which of them it is.
+fn want<'a>(wanted: &mut Vec<&'a str>, column: Option<&'a str>) -> Option<usize> {
+    wanted.push(column?);
+    Some(wanted.len() - 1)
+}
+
 struct ProductSink<'a> {
     file: &'a str,
     wanted: &'a [&'a str],
     category: Option<usize>,
     department: Option<usize>,
+    brand: Option<usize>,
+    unit_cost: Option<usize>,
+    decimal: DecimalStyle,
+    currency_digits: u32,
     dropped: &'a BTreeSet<String>,
     table: &'a mut ProductTable,
     rejects: &'a mut Rejects,
@@ -118,7 +168,32 @@ impl ProductSink<'_> {
             .map_err(|reject| reject.at(self.wanted[0], cells[0]))?;
         let category = self.text(cells, self.category)?;
         let dropped = self.dropped.contains(&self.text(cells, self.department)?);
-        Ok((id, Product { category, dropped }))
+        let facts = ProductFacts {
+            brand: self.text(cells, self.brand)?,
+            unit_cost_minor: self.cost(cells)?,
+        };
+        Ok((
+            id,
+            Product {
+                category,
+                dropped,
+                facts,
+            },
+        ))
+    }
+
+    fn cost(&self, cells: &[Cell<'_>]) -> Result<Option<i64>, Reject> {
+        let Some(index) = self.unit_cost.filter(|&index| !cells[index].is_missing()) else {
+            return Ok(None);
+        };
+        let at = |reject: Reject| reject.at(self.wanted[index], cells[index]);
+        let cost = cells[index].number(self.decimal, COST_DIGITS).map_err(at)?;
+        let cost = cost.to_units(self.currency_digits);
+        if (0..=MAX_COST_MINOR).contains(&cost) {
+            return Ok(i64::try_from(cost).ok());
+        }
+        let allowed = format!("{cost} minor units, 0 to {MAX_COST_MINOR} allowed");
+        Err(at(Reject::of("cost out of range", allowed)))
     }
 }
 
@@ -127,13 +202,7 @@ impl RowSink for ProductSink<'_> {
         self.table.rows += 1;
         match self.product(cells) {
             Ok((id, product)) => {
-                let known = self.table.products.entry(id).or_default();
-                known.dropped |= product.dropped;
-                if known.category.is_empty()
-                    || (!product.category.is_empty() && product.category < known.category)
-                {
-                    known.category = product.category;
-                }
+                self.table.products.entry(id).or_default().join(product);
                 Ok(())
             }
             Err(reject) => self.rejects.write(self.file, row, &reject),

@@ -9,6 +9,7 @@ use super::rows::{Opened, Position, RowSink};
 use super::supply::{self, Reading, TableCounts};
 use super::{Input, Inputs, Line, LoadError, Options, Progress, Record, Stage, formats};
 use crate::shop::{Duplicates, Shop};
+use serving::predictor::ProductFacts;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -28,6 +29,8 @@ pub(crate) struct Tally {
     pub(crate) product_rows: u64,
     /// Bad rows of the product files.
     pub(crate) product_rejects: u64,
+    /// What the product files say beyond what stands in orders.
+    pub(crate) products: BTreeMap<String, ProductFacts>,
     /// What became of the rows of the other tables, by table.
     pub(crate) tables: BTreeMap<String, TableCounts>,
     /// What a person should know and need not act on.
@@ -102,6 +105,7 @@ pub(crate) fn read_all(
         load.file(input, rank as u32, &path)?;
     }
     let mut tally = load.tally;
+    tally.products = table.into_facts();
     tally.rejected = rejects.finish()?;
     if tally.rows == 0 {
         let first = orders

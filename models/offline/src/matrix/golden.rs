@@ -1,17 +1,26 @@
 //! Raw histories for the model's golden rows.
 
-use crate::snapshots::SnapshotRow;
+use crate::cutoffs::{Cutoffs, Split};
+use crate::entity::Entity;
+use crate::histories::Histories;
+use crate::ingest::LoadError;
+use crate::snapshots::{SnapshotRow, Snapshots};
 use features::history::History;
 use features::time::Timestamp;
 use serde::Serialize;
 use serving::manifest::GoldenValue;
 use serving::predictor::Train;
 use serving::wire::format_instant;
+use std::convert::Infallible;
+use std::sync::Arc;
 
 /// How many histories of which size: a few long ones, so that every window is exercised, and more short ones. The file
 /// is read at every cold start, so it stays small.
 const WANTED: [(usize, std::ops::RangeInclusive<usize>); 3] =
     [(6, 1..=25), (4, 26..=60), (2, 61..=200)];
+
+/// Rows between one entity's golden row and the next one's.
+const SPREAD: usize = 101;
 
 /// `golden_histories.json`.
 #[derive(Serialize, Default)]
@@ -67,9 +76,53 @@ impl GoldenPicker {
         });
     }
 
+    fn is_full(&self) -> bool {
+        let wanted = WANTED.iter().map(|(count, _)| count);
+        self.taken
+            .iter()
+            .zip(wanted)
+            .all(|(taken, wanted)| taken == wanted)
+    }
+
     pub(super) fn finish(self) -> GoldenHistories {
         self.picked
     }
+}
+
+/// One row of each entity picked, of varying place among its rows, made with the artifacts of the model.
+pub(super) fn pick_spread<P: Train<History: Entity>>(
+    artifacts: &P::Artifacts,
+    histories: &Histories,
+    at: Timestamp,
+) -> Result<GoldenPicker, LoadError> {
+    let mut picker = GoldenPicker::new(at);
+    let cutoffs = Cutoffs::one(at, Split::Train);
+    let mut snapshots = Snapshots::<P>::new(artifacts, &cutoffs, |_| true);
+    for entity in P::History::all(histories) {
+        if picker.is_full() {
+            break;
+        }
+        let (entity_id, history) = entity?;
+        let history = Arc::new(history);
+        // A prime far from the number of candidates, so that every kind of row comes up.
+        let wanted = picker.picked.rows.len() * SPREAD;
+        let mut rows = 0;
+        let counted = snapshots.of_entity(&entity_id, &history, |_| {
+            rows += 1;
+            Ok::<(), Infallible>(())
+        });
+        let Ok(()) = counted;
+        let mut place = 0;
+        let offered = snapshots.of_entity(&entity_id, &history, |row| {
+            if place == wanted % rows {
+                picker.offer(&row, &history);
+            }
+            place += 1;
+            Ok::<(), Infallible>(())
+        });
+        let Ok(()) = offered;
+    }
+    Ok(picker)
 }
 
 fn golden_value(value: f32) -> GoldenValue {

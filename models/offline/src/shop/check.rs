@@ -184,6 +184,8 @@ fn product_files(products: &Products) -> Result<(), Wrong> {
         ("product_id", Some(columns.product_id.as_str())),
         ("category", columns.category.as_deref()),
         ("department", columns.department.as_deref()),
+        ("brand", columns.brand.as_deref()),
+        ("unit_cost", columns.unit_cost.as_deref()),
     ]
     .into_iter()
     .filter_map(|(key, name)| name.map(|name| (key, name)))

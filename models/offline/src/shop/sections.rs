@@ -240,6 +240,10 @@ pub struct ProductColumns {
     pub category: Option<String>,
     /// A coarser kind, for `drop.departments` only.
     pub department: Option<String>,
+    /// Whose product it is.
+    pub brand: Option<String>,
+    /// What the shop pays for one unit, in the shop's currency.
+    pub unit_cost: Option<String>,
 }
 
 /// `[drop]`: lines that are left out, and counted by reason.

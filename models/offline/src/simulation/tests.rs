@@ -280,7 +280,11 @@ fn served(policy: PlanningPolicy) -> Served<Inventory> {
         artifacts: serde_json::from_value(artifacts).expect("artifacts"),
         scorer: Box::new(SumOfColumns),
     };
-    Served { model, policy }
+    Served {
+        model,
+        policy,
+        memory: (),
+    }
 }
 
 #[test]

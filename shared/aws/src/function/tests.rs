@@ -18,6 +18,7 @@ impl Predictor for Fragile {
     type Case = ();
     type Artifacts = ();
     type Policy = ();
+    type Memory = ();
 
     fn routes() -> &'static [Route<()>] {
         &[

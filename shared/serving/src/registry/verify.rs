@@ -62,7 +62,11 @@ pub fn verify_model<P: Predictor>(
 pub fn with_policy<P: Predictor>(model: Model<P>, policy: &[u8]) -> Result<Served<P>, Refusal> {
     let policy: P::Policy = parse(POLICY_FILE, policy)?;
     P::check_policy(&policy, &model.artifacts).map_err(|reason| Refusal::Policy { reason })?;
-    Ok(Served { model, policy })
+    Ok(Served {
+        model,
+        policy,
+        memory: P::Memory::default(),
+    })
 }
 
 fn parse<T: DeserializeOwned>(file: &str, bytes: &[u8]) -> Result<T, Refusal> {
