@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -25,18 +26,25 @@ os.environ.update(
 )
 
 
-def programs() -> Path:
-    """Where the release build puts programs."""
-    root = Path(__file__).resolve().parents[2]
-    return Path(os.environ.get("CARGO_TARGET_DIR", root / "target")) / "release"
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="session")
-def program():
-    """Finds a program of the release build."""
+def program(tmp_path_factory):
+    """Finds a program of the release build, or, with PACKAGES, takes it out of its package."""
+    built = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release"
+    packages = os.environ.get("PACKAGES")
+    unpacked = tmp_path_factory.mktemp("packages")
 
     def find(name: str) -> Path:
-        path = programs() / name
+        package = Path(packages or ".") / f"{name}.zip"
+        if packages and name != "storecast":
+            folder = unpacked / name
+            if not folder.exists():
+                subprocess.run([sys.executable, "-m", "zipfile", "--extract", package, folder], check=True)
+                (folder / "bootstrap").chmod(0o755)
+            return folder / "bootstrap"
+        path = built / name
         assert path.is_file(), f"{path} is missing: run `make build`"
         return path
 

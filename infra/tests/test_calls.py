@@ -116,10 +116,9 @@ class World:
         (path,) = [path for method, path in keys if method == "GET"]
         path = path.format(customer_id="anna", sku_id="tea")
         event = {"version": "2.0", "rawPath": path, "requestContext": {"http": {"method": "GET", "path": path}}}
-        settings = {**self.endpoint, **settings_of(self.stack, function, self.outputs), "AWS_ACCESS_KEY_ID": function}
-        # The one path that exists in the package only.
-        settings["STORECAST_ORT_LIBRARY"] = ""
-        with FakeLambda(self.program(function), settings) as running:
+        program = self.program(function)
+        settings = {**self.endpoint, **settings_of(self.stack, function, self.outputs, program), "AWS_ACCESS_KEY_ID": function}
+        with FakeLambda(program, settings) as running:
             answered, self.answers[function] = running.answer(event)
         assert answered, self.answers[function]
 

@@ -52,7 +52,7 @@ def test_log_levels_are_those_that_the_code_knows():
 
 @pytest.mark.parametrize("function", stack.functions())
 def test_a_program_starts_with_the_template_s_settings_and_ends_without_one(function, program):
-    settings = {**NOWHERE, **settings_of(real()["tokens"], function, OUTPUTS), "STORECAST_ORT_LIBRARY": ""}
+    settings = {**NOWHERE, **settings_of(real()["tokens"], function, OUTPUTS, program(function))}
     with FakeLambda(program(function), settings) as running:
         event = {"rawPath": "/v1/churn", "requestContext": {"http": {"method": "DELETE"}}}
         answered, response = running.answer(event)
@@ -73,7 +73,7 @@ def selector(pattern: str) -> tuple[str, Any]:
 @pytest.mark.parametrize("function", stack.functions())
 def test_filters_count_what_a_program_writes(function, program):
     """A model that cannot be loaded is a refusal, and the 503 that follows is a failure; both are one line each."""
-    settings = {**NOWHERE, **settings_of(real()["tokens"], function, OUTPUTS), "STORECAST_ORT_LIBRARY": ""}
+    settings = {**NOWHERE, **settings_of(real()["tokens"], function, OUTPUTS, program(function))}
     get = next(k for k, f in stack.routes_of_cargo().items() if f == function and "{" in k)
     event = {"rawPath": get.format(customer_id="1", sku_id="1"), "requestContext": {"http": {"method": "GET"}}}
     with FakeLambda(program(function), settings) as running:
