@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import re
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
+import boto3
 import pytest
 import stack
 from elf import C_LIBRARIES, COMPILER_LIBRARIES, NEWEST, Needs, complaints, needs
 from package import LIBRARY, MOST_ZIPPED_BYTES, NOTICES, PROGRAM, contents, faults, pack, unfit
+from recording import RecordingServer
+from samtranslator.yaml_helper import yaml_parse
 
 ONNX_RUNTIME = stack.ROOT / ".tools" / "onnxruntime" / "libonnxruntime.so"
 HERE = {"x86_64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}[platform.machine()]
@@ -111,3 +117,27 @@ def test_the_template_points_into_the_package():
     assert "--out target/package" in makefile
     variables = stack.source()["Globals"]["Function"]["Environment"]["Variables"]
     assert variables["STORECAST_ORT_LIBRARY"] == f"/var/task/{LIBRARY}"
+
+
+def test_sam_uploads_packages_as_they_are(tmp_path):
+    """Were they packed anew, unchanged code would be a release."""
+    template = tmp_path / "infra" / "template.yaml"
+    template.parent.mkdir()
+    template.write_bytes(stack.TEMPLATE.read_bytes())
+    for function in stack.functions():
+        pack({PROGRAM: function.encode()}, tmp_path / "target" / "package" / f"{function}.zip")
+    server = RecordingServer()
+    try:
+        s3 = boto3.client("s3", endpoint_url=server.url)
+        s3.create_bucket(Bucket="packages", CreateBucketConfiguration={"LocationConstraint": stack.REGION})
+        command = [Path(sys.executable).parent / "sam", "package", "--template-file", template, "--s3-bucket", "packages"]
+        command += ["--region", stack.REGION, "--output-template-file", tmp_path / "packaged.yaml"]
+        ran = subprocess.run(command, env={**os.environ, "AWS_ENDPOINT_URL": server.url}, capture_output=True, text=True)
+        assert ran.returncode == 0, ran.stderr
+        packaged = yaml_parse((tmp_path / "packaged.yaml").read_text(encoding="utf-8"))["Resources"]
+        for function in stack.functions():
+            _, _, bucket, key = packaged[f"{function.capitalize()}Function"]["Properties"]["CodeUri"].split("/")
+            uploaded = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+            assert uploaded == (tmp_path / "target" / "package" / f"{function}.zip").read_bytes()
+    finally:
+        server.stop()
