@@ -26,12 +26,17 @@ STORECAST := target/release/storecast
 FUNCTIONS := churn inventory
 MODELS_DIR ?= models
 WORK_DIR ?= .storecast/train
-# What packages are built for: x86_64 or arm64.
+# What packages are built for: x86_64 or arm64, as AWS calls them, and how the compiler does.
 ARCH ?= x86_64
+MACHINE_x86_64 := x86_64
+MACHINE_arm64 := aarch64
+ifeq ($(MACHINE_$(ARCH)),)
+$(error ARCH is '$(ARCH)', expected x86_64 or arm64)
+endif
 
 .PHONY: help
 help: ## List the targets
-	@echo "usage: make TARGET [PYTHON=python3.12] [SHOP=path/to/shop.toml]"
+	@echo "usage: make TARGET [PYTHON=python3.12] [SHOP=path/to/shop.toml] [ARCH=arm64]"
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "  %-14s %s\n", $$1, $$2 }'
 
 # --- Set-up ------------------------------------------------------------------------------------------------------------------------
@@ -79,11 +84,11 @@ $(STAMPS)/package: infra/requirements-package.txt $(STAMPS)/venv
 	@$(PIP_INSTALL) --no-deps --no-compile --requirement $< --target $(TOOLS)/zig
 	@touch $@
 
-# The same version as on this machine, for the other architecture; read as data.
-$(TOOLS)/onnxruntime-arm64/libonnxruntime.so: infra/requirements-arm64.txt $(STAMPS)/venv
-	@echo "set-up: ONNX Runtime for arm64 in $(@D)"
+# Of Linux and the architecture that is asked for, whatever this machine is.
+$(TOOLS)/onnxruntime-%/libonnxruntime.so: infra/requirements-library.txt $(STAMPS)/venv
+	@echo "set-up: ONNX Runtime for packages in $(@D)"
 	@rm -rf $(@D)
-	@$(PIP_INSTALL) --no-deps --no-compile --python-version 3.11 --platform manylinux_2_28_aarch64 --requirement $< --target $(@D)
+	@$(PIP_INSTALL) --no-deps --no-compile --python-version 3.11 --platform manylinux_2_28_$(MACHINE_$*) --requirement $< --target $(@D)
 	@cd $(@D) && ln -sfn onnxruntime/capi/libonnxruntime.so.* $(@F)
 
 # Stable names for what lies in a version's folder. Links are relative, so that the checkout can be moved.
@@ -104,7 +109,7 @@ $(TOOLS)/bin/cargo-lambda: $(STAMPS)/run
 lock: ## Pin the Python packages anew (needs uv on the PATH)
 	@command -v uv >/dev/null || { echo "error: uv is not installed; 'pip install uv' brings it" >&2; exit 1; }
 	@for path in $(TRAINING)/requirements $(TRAINING)/requirements-run $(TRAINING)/requirements-data \
-			infra/requirements infra/requirements-package infra/requirements-arm64; do \
+			infra/requirements infra/requirements-package infra/requirements-library; do \
 		name=$$(basename $$path); cd $(CURDIR)/$$(dirname $$path); \
 		deps=; [ $$name = requirements ] || deps=--no-deps; \
 		pinned=$$(uv pip compile --quiet --upgrade --universal --fork-strategy fewest --python-version 3.11 --generate-hashes \
@@ -120,21 +125,14 @@ lock: ## Pin the Python packages anew (needs uv on the PATH)
 build: ## Build every binary, in the profile that the demo and the tests share
 	@cargo build --release --locked --workspace
 
-# What the compiler calls an architecture, and ONNX Runtime for it.
-TARGET_x86_64 := x86_64-unknown-linux-gnu
-TARGET_arm64 := aarch64-unknown-linux-gnu
-LIBRARY_x86_64 := $(TOOLS)/onnxruntime/libonnxruntime.so
-LIBRARY_arm64 := $(TOOLS)/onnxruntime-arm64/libonnxruntime.so
-
 # `dist` and not `--release`: cargo-lambda would add options of its own to that one. The linker makes programs for an older C library than
 # this machine's, so that a package is the same wherever it is built.
 .PHONY: package
-package: setup setup-infra $(STAMPS)/package $(LIBRARY_$(ARCH)) ## Build, check and measure the packages for AWS: make package [ARCH=arm64]
-	@test -n "$(TARGET_$(ARCH))" || { echo "error: ARCH is '$(ARCH)', expected x86_64 or arm64" >&2; exit 1; }
+package: setup setup-infra $(STAMPS)/package $(TOOLS)/onnxruntime-$(ARCH)/libonnxruntime.so ## Build, check and measure the packages for AWS
 	@CARGO_ZIGBUILD_ZIG_PATH=$(abspath $(TOOLS)/zig/ziglang/zig) $(TOOLS)/bin/cargo-lambda lambda build --profile dist --locked \
-		--target $(TARGET_$(ARCH)) --lambda-dir target/lambda-$(ARCH) $(FUNCTIONS:%=--package %)
-	@$(INFRA_PYTHON) infra/package.py $(FUNCTIONS) --architecture $(ARCH) --programs target/lambda-$(ARCH) --library $(LIBRARY_$(ARCH)) \
-		--out target/package
+		--target $(MACHINE_$(ARCH))-unknown-linux-gnu --lambda-dir target/lambda-$(ARCH) $(FUNCTIONS:%=--package %)
+	@$(INFRA_PYTHON) infra/package.py $(FUNCTIONS) --architecture $(ARCH) --programs target/lambda-$(ARCH) \
+		--library $(TOOLS)/onnxruntime-$(ARCH)/libonnxruntime.so --out target/package
 
 # --- Models ------------------------------------------------------------------------------------------------------------------------
 
