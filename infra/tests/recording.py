@@ -9,6 +9,7 @@ import re
 import threading
 from dataclasses import dataclass
 from typing import Any, Iterator
+from urllib.request import Request, urlopen
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
@@ -35,6 +36,8 @@ class RecordingServer:
         self.server = make_server("127.0.0.1", 0, self.record, threaded=True)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
         self.url = f"http://127.0.0.1:{self.server.server_port}"
+        # What another server of this process made is still there.
+        urlopen(Request(f"{self.url}/moto-api/reset", method="POST"), timeout=10).close()
 
     def stop(self) -> None:
         self.server.shutdown()
