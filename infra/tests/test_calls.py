@@ -152,13 +152,29 @@ def test_a_made_stack_answers_with_a_prediction(world):
         assert "anna" in answer["body"] or "tea" in answer["body"], (function, body)
 
 
+def gaps(made: stack.Stack, holder: str, calls: list[Call]) -> tuple[list[Call], set[str]]:
+    """Calls that are not granted, and grants that are not called."""
+    used = [granting(made, holder, call) for call in calls]
+    ungranted = [call for call, found in zip(calls, used) if not found]
+    return ungranted, grants(made, holder, SERVICES) - set().union(*used)
+
+
 @pytest.mark.parametrize("who", ["publisher", "loader", *published()])
 def test_what_is_called_is_granted_and_what_is_granted_is_called(world, who):
     calls = [call for call in world.calls(who) if who not in published() or call.action not in MAY_BE_REFUSED]
     assert calls, "nothing was called"
-    used = [granting(world.stack, world.holder(who), call) for call in calls]
-    assert [call for call, found in zip(calls, used) if not found] == [], "called, not granted"
-    assert grants(world.stack, world.holder(who), SERVICES) - set().union(*used) == set(), "granted, not called"
+    assert gaps(world.stack, world.holder(who), calls) == ([], set())
+
+
+def test_a_policy_that_is_too_wide_or_too_narrow_is_found(world):
+    def change(resources: dict) -> None:
+        write, move = resources["PublisherPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+        write["Action"] = ["s3:PutObject", "s3:DeleteObject"]
+        move["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"] = ["pointer#model/*"]
+
+    ungranted, uncalled = gaps(stack.mutated(change), "PublisherPolicy", world.calls("publisher"))
+    assert {call.action for call in ungranted} == {"s3:GetObject", "dynamodb:BatchGetItem", "dynamodb:PutItem"}
+    assert uncalled == {f"s3:DeleteObject <ModelBucket.Arn>/{folder}/*" for folder in ("models", "policies")}
 
 
 def test_a_call_beyond_the_policies_is_noticed(world):

@@ -57,7 +57,7 @@ def test_parameters_and_outputs_exist():
     for name in re.findall(r"`(\w+Arn)` of|and `(\w+Arn)`|\(and `(\w+Arn)`", GUIDE):
         assert "".join(name) in template["Outputs"]
     for name in re.findall(r"`([A-Z]\w+)(?:=iam)?`", GUIDE):
-        assert name in {**template["Parameters"], **template["Outputs"]}, name
+        assert name in {**template["Parameters"], **template["Outputs"], **template["Resources"]}, name
 
 
 def test_what_moto_cannot_make_is_in_the_guide():
