@@ -121,6 +121,24 @@ def test_releases_are_watched_and_rolled_back():
         for group in made.of_type("AWS::CodeDeploy::DeploymentGroup").values():
             assert group["DeploymentConfigName"] == "CodeDeployDefault.LambdaCanary10Percent5Minutes"
             assert group["ServiceRoleArn"] == "<ReleaseRole.Arn>"
+    for release in stack.source()["Parameters"]["CodeRelease"]["AllowedValues"]:
+        groups = Stack(stack.source(), {**stack.TOKENS, "CodeRelease": release}).of_type("AWS::CodeDeploy::DeploymentGroup").values()
+        assert {group["DeploymentConfigName"] for group in groups} == {f"CodeDeployDefault.Lambda{release}"}
+
+
+def test_a_changed_template_is_a_release_and_a_changed_parameter_is_none():
+    """The guide says so: whoever changes memory or log level alone must know that nothing happens yet."""
+
+    def versions(made: Stack) -> set[str]:
+        return set(made.of_type("AWS::Lambda::Version"))
+
+    def describe(resources: dict[str, Any]) -> None:
+        resources["ChurnFunction"]["Properties"]["Description"] = "something else"
+
+    before = versions(real()["tokens"])
+    (changed,) = versions(mutated(describe)) - before
+    assert changed.startswith("ChurnFunctionVersion")
+    assert versions(Stack(stack.source(), {**stack.TOKENS, "MemoryMegabytes": "1024", "LogLevel": "debug"})) == before
 
 
 @pytest.mark.parametrize(
