@@ -17,23 +17,34 @@ STAMPS := $(TOOLS)/stamps
 VENV := $(TOOLS)/venv
 VENV_PYTHON := $(VENV)/bin/python
 TRAINING := models/training
-PIP_INSTALL := $(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check --no-input --only-binary :all: --require-hashes
+PIP_OPTIONS := install --quiet --disable-pip-version-check --no-input --only-binary :all: --require-hashes
+PIP_INSTALL := $(VENV_PYTHON) -m pip $(PIP_OPTIONS)
+INFRA_VENV := $(TOOLS)/infra
+INFRA_PYTHON := $(INFRA_VENV)/bin/python
 
 STORECAST := target/release/storecast
 FUNCTIONS := churn inventory recommendations
 MODELS_DIR ?= models
 WORK_DIR ?= .storecast/train
+# What packages are built for: x86_64 or arm64, as AWS calls them, and how the compiler does.
+ARCH ?= x86_64
+MACHINE_x86_64 := x86_64
+MACHINE_arm64 := aarch64
+ifeq ($(MACHINE_$(ARCH)),)
+$(error ARCH is '$(ARCH)', expected x86_64 or arm64)
+endif
 
 .PHONY: help
 help: ## List the targets
-	@echo "usage: make TARGET [PYTHON=python3.12] [SHOP=path/to/shop.toml]"
+	@echo "usage: make TARGET [PYTHON=python3.12] [SHOP=path/to/shop.toml] [ARCH=arm64]"
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{ printf "  %-14s %s\n", $$1, $$2 }'
 
 # --- Set-up ------------------------------------------------------------------------------------------------------------------------
 
-.PHONY: setup setup-train
+.PHONY: setup setup-train setup-infra
 setup: $(STAMPS)/run $(STAMPS)/data $(TOOLS)/onnxruntime/libonnxruntime.so $(TOOLS)/bin/cargo-lambda ## Install what the demo runs: the Lambda runtime, ONNX Runtime, the data sets
 setup-train: $(STAMPS)/train setup ## Install what training and the oracles need as well
+setup-infra: $(STAMPS)/infra setup ## Install what checks the template and deploys it: SAM, cfn-lint, moto
 
 $(STAMPS)/venv:
 	@echo "set-up: Python environment in $(VENV)"
@@ -60,6 +71,26 @@ $(STAMPS)/train: $(TRAINING)/requirements.txt $(STAMPS)/run
 	@$(PIP_INSTALL) --requirement $<
 	@touch $@
 
+# An environment of its own: aws-sam-cli pins much of what it needs. The file is the whole closure, so nothing is looked for beside it.
+$(STAMPS)/infra: infra/requirements.txt $(STAMPS)/venv
+	@echo "set-up: SAM and the checks of the template in $(INFRA_VENV)"
+	@$(PYTHON) -m venv --clear $(INFRA_VENV)
+	@$(INFRA_PYTHON) -m pip $(PIP_OPTIONS) --no-deps --requirement $<
+	@touch $@
+
+$(STAMPS)/package: infra/requirements-package.txt $(STAMPS)/venv
+	@echo "set-up: linker for older C libraries in $(TOOLS)/zig"
+	@rm -rf $(TOOLS)/zig
+	@$(PIP_INSTALL) --no-deps --no-compile --requirement $< --target $(TOOLS)/zig
+	@touch $@
+
+# Of Linux and the architecture that is asked for, whatever this machine is.
+$(TOOLS)/onnxruntime-%/libonnxruntime.so: infra/requirements-library.txt $(STAMPS)/venv
+	@echo "set-up: ONNX Runtime for packages in $(@D)"
+	@rm -rf $(@D)
+	@$(PIP_INSTALL) --no-deps --no-compile --python-version 3.11 --platform manylinux_2_28_$(MACHINE_$*) --requirement $< --target $(@D)
+	@cd $(@D) && ln -sfn onnxruntime/capi/libonnxruntime.so.* $(@F)
+
 # Stable names for what lies in a version's folder. Links are relative, so that the checkout can be moved.
 $(TOOLS)/onnxruntime/libonnxruntime.so: $(STAMPS)/run
 	@mkdir -p $(@D)
@@ -77,12 +108,14 @@ $(TOOLS)/bin/cargo-lambda: $(STAMPS)/run
 .PHONY: lock
 lock: ## Pin the Python packages anew (needs uv on the PATH)
 	@command -v uv >/dev/null || { echo "error: uv is not installed; 'pip install uv' brings it" >&2; exit 1; }
-	@cd $(TRAINING) && for name in requirements requirements-run requirements-data; do \
+	@for path in $(TRAINING)/requirements $(TRAINING)/requirements-run $(TRAINING)/requirements-data \
+			infra/requirements infra/requirements-package infra/requirements-library; do \
+		name=$$(basename $$path); cd $(CURDIR)/$$(dirname $$path); \
 		deps=; [ $$name = requirements ] || deps=--no-deps; \
 		pinned=$$(uv pip compile --quiet --upgrade --universal --fork-strategy fewest --python-version 3.11 --generate-hashes \
 			--no-emit-index-url --no-emit-find-links --no-annotate --no-header $$deps $$name.in); \
 		{ echo "# Made by \`make lock\` from $$name.in; do not edit. Every file is pinned by its hash."; echo "$$pinned"; } > $$name.txt; \
-		echo "pinned: $(TRAINING)/$$name.txt"; \
+		echo "pinned: $$path.txt"; \
 	done
 
 # --- Build -------------------------------------------------------------------------------------------------------------------------
@@ -91,6 +124,15 @@ lock: ## Pin the Python packages anew (needs uv on the PATH)
 .PHONY: build
 build: ## Build every binary, in the profile that the demo and the tests share
 	@cargo build --release --locked --workspace
+
+# `dist` and not `--release`: cargo-lambda would add options of its own to that one. The linker makes programs for an older C library than
+# this machine's, so that a package is the same wherever it is built.
+.PHONY: package
+package: setup setup-infra $(STAMPS)/package $(TOOLS)/onnxruntime-$(ARCH)/libonnxruntime.so ## Build, check and measure the packages for AWS
+	@CARGO_ZIGBUILD_ZIG_PATH=$(abspath $(TOOLS)/zig/ziglang/zig) $(TOOLS)/bin/cargo-lambda lambda build --profile dist --locked \
+		--target $(MACHINE_$(ARCH))-unknown-linux-gnu --lambda-dir target/lambda-$(ARCH) $(FUNCTIONS:%=--package %)
+	@$(INFRA_PYTHON) infra/package.py $(FUNCTIONS) --architecture $(ARCH) --programs target/lambda-$(ARCH) \
+		--library $(TOOLS)/onnxruntime-$(ARCH)/libonnxruntime.so --out target/package
 
 # --- Models ------------------------------------------------------------------------------------------------------------------------
 
@@ -132,14 +174,20 @@ dev: setup build tables ## Keep S3, DynamoDB and the functions up on this machin
 
 # --- Test and check ----------------------------------------------------------------------------------------------------------------
 
-.PHONY: test test-rust test-training lint deny
-test: test-rust test-training ## Run all tests
+.PHONY: test test-rust test-training test-infra test-package lint deny
+test: test-rust test-training test-infra ## Run all tests
 
 test-rust: setup-train build tables
 	@cargo test --release --locked --workspace
 
 test-training: setup-train
 	@$(VENV_PYTHON) -m pytest -q $(TRAINING)/tests
+
+test-infra: setup-infra build
+	@$(INFRA_PYTHON) -m pytest -q infra/tests
+
+test-package: package build ## Let the packed programs publish, load and answer, as the ordinary ones do in `make test`
+	@PACKAGES=target/package $(INFRA_PYTHON) -m pytest -q infra/tests/test_calls.py infra/tests/test_operation.py
 
 lint: ## Formatting and clippy
 	@cargo fmt --all --check

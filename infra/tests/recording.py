@@ -1,0 +1,81 @@
+"""moto's server, with every call written down: who asked for which action on what."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import re
+import threading
+from dataclasses import dataclass
+from typing import Any, Iterator
+from urllib.request import Request, urlopen
+
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import make_server
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call, in the words of a policy."""
+
+    who: str
+    action: str
+    resource: str
+    keys: tuple[str, ...] = ()
+    headers: frozenset[str] = frozenset()
+
+
+class RecordingServer:
+    """S3, DynamoDB and CloudFormation on 127.0.0.1; callers are told apart by their access key."""
+
+    def __init__(self) -> None:
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)
+        self.calls: list[Call] = []
+        self.application = DomainDispatcherApplication(create_backend_app)
+        self.server = make_server("127.0.0.1", 0, self.record, threaded=True)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        # What another server of this process made is still there.
+        urlopen(Request(f"{self.url}/moto-api/reset", method="POST"), timeout=10).close()
+
+    def stop(self) -> None:
+        self.server.shutdown()
+
+    def record(self, environ: dict[str, Any], start_response: Any) -> Any:
+        who = re.search(r"Credential=([^/]+)/", environ.get("HTTP_AUTHORIZATION", ""))
+        if who and environ.get("HTTP_X_AMZ_TARGET", "").startswith("DynamoDB_"):
+            body = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
+            environ["wsgi.input"] = io.BytesIO(body)
+            self.calls += dynamo_calls(who[1], environ["HTTP_X_AMZ_TARGET"].split(".")[1], json.loads(body))
+        elif who and "/s3/" in environ["HTTP_AUTHORIZATION"]:
+            self.calls.append(s3_call(who[1], environ))
+        return self.application(environ, start_response)
+
+
+def s3_call(who: str, environ: dict[str, Any]) -> Call:
+    bucket, _, key = environ["PATH_INFO"].lstrip("/").partition("/")
+    # `HeadBucket` and listings both need s3:ListBucket. Source: S3 API reference.
+    action = {"GET": "s3:GetObject", "HEAD": "s3:GetObject", "PUT": "s3:PutObject"}[environ["REQUEST_METHOD"]]
+    headers = frozenset(name[5:].lower().replace("_", "-") for name in environ if name.startswith("HTTP_IF_"))
+    if not key:
+        return Call(who, "s3:ListBucket", f"bucket {bucket}", headers=headers)
+    return Call(who, action, f"bucket {bucket}/{key}", headers=headers)
+
+
+def dynamo_calls(who: str, operation: str, body: dict[str, Any]) -> Iterator[Call]:
+    action = f"dynamodb:{operation}"
+    match operation:
+        case "BatchGetItem":
+            for table, asked in body["RequestItems"].items():
+                yield Call(who, action, f"table {table}", tuple(key["pk"]["S"] for key in asked["Keys"]))
+        case "BatchWriteItem":
+            for table, asked in body["RequestItems"].items():
+                items = [r["PutRequest"]["Item"] if "PutRequest" in r else r["DeleteRequest"]["Key"] for r in asked]
+                yield Call(who, action, f"table {table}", tuple(item["pk"]["S"] for item in items))
+        case "PutItem":
+            yield Call(who, action, f"table {body['TableName']}", (body["Item"]["pk"]["S"],))
+        case "Scan":
+            yield Call(who, action, f"table {body['TableName']}")
+        case _:
+            raise AssertionError(f"{operation} is not known here")

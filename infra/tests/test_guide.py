@@ -1,0 +1,64 @@
+"""The guide's commands exist, and its lists are those of the tests."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import stack
+from test_template import NOT_MADE_BY_MOTO
+
+GUIDE = (stack.ROOT / "infra" / "README.md").read_text(encoding="utf-8")
+BIN = Path(sys.executable).parent
+
+
+def commands() -> list[list[str]]:
+    blocks = re.findall(r"```sh\n(.*?)```", GUIDE, re.DOTALL)
+    return [shlex.split(line) for block in blocks for line in block.splitlines() if line.strip()]
+
+
+def options(command: list[str]) -> set[str]:
+    return {word for word in command if word.startswith("--")}
+
+
+def helped(*words: str | Path) -> str:
+    """What a program says of a command; fails when there is no such command."""
+    return subprocess.run([*words, "--help"], capture_output=True, text=True, check=True).stdout
+
+
+def test_every_command_exists(program):
+    seen = set()
+    for command in commands():
+        seen.add(command[0])
+        match command:
+            case ["make", target]:
+                subprocess.run(["make", "--dry-run", target], cwd=stack.ROOT, check=True, capture_output=True)
+            case [".tools/infra/bin/sam", "deploy", *_]:
+                assert options(command) <= set(re.findall(r"--[a-z0-9-]+", helped(BIN / "sam", "deploy")))
+            case [".tools/infra/bin/sam", "list", name, *_]:
+                assert options(command) <= set(re.findall(r"--[a-z0-9-]+", helped(BIN / "sam", "list", name)))
+            case ["target/release/storecast", name, *_]:
+                assert options(command) <= set(re.findall(r"--[a-z0-9-]+", helped(program("storecast"), name)))
+            case ["export" | "curl", *_]:
+                pass
+            case _:
+                raise AssertionError(f"not known: {command}")
+    assert seen == {"make", ".tools/infra/bin/sam", "target/release/storecast", "export", "curl"}
+
+
+def test_parameters_and_outputs_exist():
+    template = stack.source()
+    (deploy,) = [command for command in commands() if command[1:2] == ["deploy"]]
+    given = dict(word.split("=", 1) for word in deploy[deploy.index("--parameter-overrides") + 1 :])
+    stack.Stack(template, given)
+    for name in re.findall(r"`(\w+Arn)` of|and `(\w+Arn)`|\(and `(\w+Arn)`", GUIDE):
+        assert "".join(name) in template["Outputs"]
+    for name in re.findall(r"`([A-Z]\w+)(?:=iam)?`", GUIDE):
+        assert name in {**template["Parameters"], **template["Outputs"], **template["Resources"]}, name
+
+
+def test_what_moto_cannot_make_is_in_the_guide():
+    assert set(re.findall(r"`(AWS::[\w:]+)`", GUIDE)) == NOT_MADE_BY_MOTO

@@ -1,0 +1,186 @@
+"""Settings, releases, alarms and dashboard: what the template says fits what the programs read and write."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from typing import Any
+
+import pytest
+import stack
+from fake_lambda import RESERVED, FakeLambda
+from settings import CONFIG, documented, read, settings_of
+from stack import Stack, mutated, real
+
+OUTPUTS = {"TableName": "shop-table", "ModelBucketName": "shop-models"}
+# Read by ONNX Runtime, not by the code.
+FOREIGN = {"ORT_DISABLE_TELEMETRY"}
+# Alarms that move traffic back; a slow start is no reason to.
+ROLLS_BACK = ("Errors", "Failures", "Refusals")
+TELEMETRY = stack.ROOT / "shared" / "aws" / "src" / "telemetry.rs"
+# Nothing listens there: the function starts, and refuses its model.
+NOWHERE = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_ACCESS_KEY_ID": "nobody"}
+
+
+def misfits(made: Stack) -> list[str]:
+    """Settings that a function needs and is not given, or is given and does not know."""
+    found = []
+    for name, function in made.of_type("AWS::Lambda::Function").items():
+        given = set(function["Environment"]["Variables"]) - FOREIGN
+        found += [f"{name} lacks {s}" for s, required in documented().items() if required and s not in given]
+        found += [f"{name} does not know {s}" for s in given - set(documented())]
+    return found
+
+
+def test_settings_are_those_that_the_code_reads():
+    assert set(documented()) == read(), "config.rs documents what it reads"
+    assert sum(documented().values()) >= 2
+    for made in real().values():
+        assert misfits(made) == []
+    variables: Any = {"STORECAST_TABEL": "x", "STORECAST_MODEL_BUCKET": "y"}
+    source = stack.source()
+    source["Globals"]["Function"]["Environment"]["Variables"] = variables
+    spoiled = misfits(Stack(source, stack.TOKENS))
+    assert "ChurnFunction lacks STORECAST_TABLE" in spoiled and "ChurnFunction does not know STORECAST_TABEL" in spoiled
+
+
+def test_log_levels_are_those_that_the_code_knows():
+    levels = stack.source()["Parameters"]["LogLevel"]["AllowedValues"]
+    assert f"expected {', '.join(levels[:-1])} or {levels[-1]}" in CONFIG.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("function", stack.functions())
+def test_a_program_starts_with_the_template_s_settings_and_ends_without_one(function, program):
+    settings = {**NOWHERE, **settings_of(real()["tokens"], function, OUTPUTS, program(function))}
+    with FakeLambda(program(function), settings) as running:
+        event = {"rawPath": "/v1/churn", "requestContext": {"http": {"method": "DELETE"}}}
+        answered, response = running.answer(event)
+        assert answered and response["statusCode"] in (404, 405, 503)
+    for missing in [name for name, required in documented().items() if required]:
+        environment = {**RESERVED, "AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9", **{n: v for n, v in settings.items() if n != missing}}
+        ran = subprocess.run([program(function)], env=environment, capture_output=True, text=True, timeout=30)
+        assert ran.returncode != 0 and f"{missing} is missing" in ran.stdout
+
+
+def selector(pattern: str) -> tuple[str, Any]:
+    """Field and value of a metric filter `{ $.field = value }`."""
+    parts = re.fullmatch(r'\{ \$\.(\w+) = (?:"([^"]*)"|(\d+)) \}', pattern)
+    assert parts, pattern
+    return parts[1], parts[2] if parts[2] is not None else int(parts[3])
+
+
+@pytest.mark.parametrize("function", stack.functions())
+def test_filters_count_what_a_program_writes(function, program):
+    """A model that cannot be loaded is a refusal, and the 503 that follows is a failure; both are one line each."""
+    settings = {**NOWHERE, **settings_of(real()["tokens"], function, OUTPUTS, program(function))}
+    get = next(k for k, f in stack.routes_of_cargo().items() if f == function and "{" in k)
+    event = {"rawPath": get.format(customer_id="1", sku_id="1"), "requestContext": {"http": {"method": "GET"}}}
+    with FakeLambda(program(function), settings) as running:
+        answered, response = running.answer(event)
+        assert (answered, response["statusCode"]) == (True, 503)
+        wrong = running.answer({"rawPath": "/v1/nowhere", "requestContext": {"http": {"method": "GET"}}})
+        assert wrong[1]["statusCode"] in (404, 503)
+        lines = running.logged()
+    filters = real()["tokens"].of_type("AWS::Logs::MetricFilter")
+    for name, expected in (("RefusalLines", 1), ("FailureLines", sum(line.get("errors") == 1 for line in lines))):
+        field, value = selector(filters[f"{function.capitalize()}{name}"]["FilterPattern"])
+        assert sum(line.get(field) == value for line in lines) == expected >= 1, lines
+
+
+def loose_ends(made: Stack) -> list[str]:
+    """Alarms nobody raises, and functions whose release nothing watches."""
+    found = []
+    counted = {
+        (t["MetricNamespace"], t["MetricName"]) for f in made.of_type("AWS::Logs::MetricFilter").values() for t in f["MetricTransformations"]
+    }
+    alarms = made.of_type("AWS::CloudWatch::Alarm")
+    for name, alarm in alarms.items():
+        if not alarm["Namespace"].startswith("AWS/") and (alarm["Namespace"], alarm["MetricName"]) not in counted:
+            found.append(f"{name} watches what nobody counts")
+        if alarm.get("TreatMissingData") != "notBreaching":
+            found.append(f"{name} rises when nothing happens")
+        if not alarm["AlarmDescription"].endswith("."):
+            found.append(f"{name} does not say what to do")
+    for function in made.of_type("AWS::Lambda::Function"):
+        group = made.resources[f"{function}DeploymentGroup"]["Properties"]
+        prefix = function.removesuffix("Function")
+        watched = {a["Name"].strip("<>") for a in group.get("AlarmConfiguration", {}).get("Alarms", [])}
+        if watched != {prefix + suffix for suffix in ROLLS_BACK}:
+            found.append(f"{function} is released under {', '.join(sorted(watched)) or 'no alarm'}")
+        if "DEPLOYMENT_STOP_ON_ALARM" not in group.get("AutoRollbackConfiguration", {}).get("Events", []):
+            found.append(f"{function} is not rolled back")
+        if made.resources[f"{function}Aliaslive"].get("UpdatePolicy", {}).get("CodeDeployLambdaAliasUpdate") is None:
+            found.append(f"{function} changes at once")
+    return found
+
+
+def test_releases_are_watched_and_rolled_back():
+    for made in real().values():
+        assert loose_ends(made) == []
+        for group in made.of_type("AWS::CodeDeploy::DeploymentGroup").values():
+            assert group["DeploymentConfigName"] == "CodeDeployDefault.LambdaCanary10Percent5Minutes"
+            assert group["ServiceRoleArn"] == "<ReleaseRole.Arn>"
+    for release in stack.source()["Parameters"]["CodeRelease"]["AllowedValues"]:
+        groups = Stack(stack.source(), {**stack.TOKENS, "CodeRelease": release}).of_type("AWS::CodeDeploy::DeploymentGroup").values()
+        assert {group["DeploymentConfigName"] for group in groups} == {f"CodeDeployDefault.Lambda{release}"}
+
+
+def test_a_changed_template_is_a_release_and_a_changed_parameter_is_none():
+    """The guide says so: whoever changes memory or log level alone must know that nothing happens yet."""
+
+    def versions(made: Stack) -> set[str]:
+        return set(made.of_type("AWS::Lambda::Version"))
+
+    def describe(resources: dict[str, Any]) -> None:
+        resources["ChurnFunction"]["Properties"]["Description"] = "something else"
+
+    before = versions(real()["tokens"])
+    (changed,) = versions(mutated(describe)) - before
+    assert changed.startswith("ChurnFunctionVersion")
+    assert versions(Stack(stack.source(), {**stack.TOKENS, "MemoryMegabytes": "1024", "LogLevel": "debug"})) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (lambda r: r["ChurnFunction"]["Properties"]["DeploymentPreference"].pop("Alarms"), "ChurnFunction is released under no alarm"),
+        (lambda r: r["ChurnRefusals"]["Properties"].update(MetricName="churn-refused"), "ChurnRefusals watches what nobody counts"),
+        (lambda r: r["ChurnSlow"]["Properties"].pop("TreatMissingData"), "ChurnSlow rises when nothing happens"),
+    ],
+)
+def test_a_loose_end_is_found(change, complaint):
+    assert complaint in loose_ends(mutated(change))
+
+
+def test_the_release_role_names_these_aliases_and_alarms():
+    for made in real().values():
+        (document,) = [p["PolicyDocument"] for p in made.resources["ReleaseRole"]["Properties"]["Policies"]]
+        resources = {s["Sid"]: set(s["Resource"]) for s in document["Statement"]}
+        groups = made.of_type("AWS::CodeDeploy::DeploymentGroup").values()
+        alarms = {f"{a['Name'][:-1]}.Arn>" for g in groups for a in g["AlarmConfiguration"]["Alarms"]}
+        assert resources["WatchAlarms"] == alarms
+        names = {f["FunctionName"] for f in made.of_type("AWS::Lambda::Function").values()}
+        arn = f"arn:aws:lambda:{stack.REGION}:{stack.ACCOUNT}:function:"
+        assert resources["MoveAlias"] == {arn + n + suffix for n in names for suffix in ("", ":live")}
+
+
+def test_alarms_tell_the_topic_that_is_named():
+    told = {name: {str(a.get("AlarmActions")) for a in made.of_type("AWS::CloudWatch::Alarm").values()} for name, made in real().items()}
+    assert told["tokens"] == {"None"}
+    assert told["all options"] == {str([stack.ALL_OPTIONS["AlarmTopicArn"]])}
+
+
+def test_the_dashboard_draws_metrics_that_exist():
+    made = real()["tokens"]
+    widgets = json.loads(made.resources["Dashboard"]["Properties"]["DashboardBody"])["widgets"]
+    written = set(re.findall(r'\{"Name": "(\w+)"', TELEMETRY.read_text(encoding="utf-8")))
+    counted = {(t["MetricNamespace"], t["MetricName"]) for f in made.of_type("AWS::Logs::MetricFilter").values() for t in f["MetricTransformations"]}
+    drawn = [metric for widget in widgets for metric in widget["properties"]["metrics"]]
+    assert len(drawn) >= 15
+    ours = {(m[0], m[1]) for m in drawn if isinstance(m[0], str) and m[0].startswith("Storecast")}
+    assert ours == counted
+    searched = set(re.findall(r'MetricName=\\?"(\w+)', json.dumps(drawn)))
+    assert searched and searched <= written, "telemetry.rs writes them"
+    dimensions = re.search(r'"Dimensions": \[\[([^]]*)\]\]', TELEMETRY.read_text(encoding="utf-8"))
+    assert dimensions and "{Storecast," + dimensions[1].replace('"', "").replace(" ", "") + "}" in json.dumps(drawn)

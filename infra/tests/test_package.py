@@ -1,0 +1,143 @@
+"""What a package holds and what it needs of its system. `make package` holds the real packages to the same rules."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import boto3
+import pytest
+import stack
+from elf import C_LIBRARIES, COMPILER_LIBRARIES, NEWEST, Needs, complaints, needs
+from package import LIBRARY, MOST_ZIPPED_BYTES, NOTICES, PROGRAM, contents, faults, pack, unfit
+from recording import RecordingServer
+from samtranslator.yaml_helper import yaml_parse
+
+ONNX_RUNTIME = stack.ROOT / ".tools" / "onnxruntime" / "libonnxruntime.so"
+HERE = {"x86_64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}[platform.machine()]
+linux = pytest.mark.skipif(platform.system() != "Linux", reason="reads the programs of a Linux build")
+
+
+@linux
+@pytest.mark.parametrize("function", stack.functions())
+def test_a_program_needs_the_c_library_only(function, program):
+    """Of an ordinary build, whose C library is this machine's; the packages' own limit holds for what links to an older one."""
+    found = needs(program(function))
+    unlimited = dict.fromkeys(NEWEST, (999,))
+    assert complaints(found, HERE, C_LIBRARIES | {"libgcc_s.so.1"}, unlimited) == []
+    assert "needs libc.so.6" in complaints(found, HERE, frozenset(), unlimited)
+    assert complaints(found, HERE, C_LIBRARIES | COMPILER_LIBRARIES, {**NEWEST, "GLIBC": (2, 3)}), "a newer C library is found"
+    other = "arm64" if HERE == "x86_64" else "x86_64"
+    assert f"is for {HERE}, not for {other}" in complaints(found, other, C_LIBRARIES, unlimited)
+
+
+@linux
+def test_onnx_runtime_runs_on_the_runtime_s_libraries():
+    found = needs(ONNX_RUNTIME)
+    assert complaints(found, HERE, C_LIBRARIES | COMPILER_LIBRARIES) == []
+    assert (2, 17) <= found.newest("GLIBC") <= NEWEST["GLIBC"]
+
+
+def test_versions_are_compared_as_numbers():
+    def said(*versions: str) -> list[str]:
+        return complaints(Needs("x86_64", frozenset(), frozenset(versions), 0), "x86_64", frozenset())
+
+    assert said("GLIBC_2.34", "GLIBC_2.4", "GLIBCXX_3.4.9", "GCC_4.3.0") == []
+    assert said("GLIBC_2.35") == ["needs GLIBC_2.35, there is 2.34"]
+    assert said("GLIBCXX_3.4.30") == ["needs GLIBCXX_3.4.30, there is 3.4.29"]
+    assert said("GLIBC_PRIVATE") == ["needs GLIBC_PRIVATE, there is 2.34"]
+    assert said("OPENSSL_3.0.0") == ["needs OPENSSL_3.0.0, there is none"]
+
+
+def test_the_same_contents_are_the_same_bytes(tmp_path):
+    files = {PROGRAM: b"program" * 1000, "lib/a.txt": b"text"}
+    pack(files, tmp_path / "one.zip")
+    pack(dict(reversed(files.items())), tmp_path / "two" / "two.zip")
+    assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two" / "two.zip").read_bytes()
+    with zipfile.ZipFile(tmp_path / "one.zip") as archive:
+        modes = {entry.filename: oct(entry.external_attr >> 16) for entry in archive.infolist()}
+    assert modes == {PROGRAM: "0o100755", "lib/a.txt": "0o100644"}
+
+
+@pytest.fixture(scope="module")
+def packed(program, tmp_path_factory):
+    """A package of an ordinary build, and its contents."""
+    files = contents(program("churn"), ONNX_RUNTIME)
+    path = tmp_path_factory.mktemp("package") / "churn.zip"
+    pack(files, path, level=1)
+    return path, files
+
+
+@linux
+def test_a_package_holds_all_that_runs(packed):
+    path, files = packed
+    assert set(files) == {PROGRAM, LIBRARY, *NOTICES}
+    # An ordinary build uses its compiler's library, is not stripped, and may need this machine's C library; nothing else is wrong.
+    allowed = re.compile(r"bootstrap needs (libgcc_s\.so\.1|G(LIBC|CC)_[0-9.]+, there is .*)|\d+ bytes( unpacked)?, \d+ at most")
+    assert [fault for fault in faults(path, HERE) if not allowed.fullmatch(fault)] == []
+    assert "bootstrap needs libgcc_s.so.1" in faults(path, HERE)
+
+
+@linux
+def test_a_package_that_would_not_run_is_refused(packed, tmp_path):
+    _, files = packed
+    path: Path = tmp_path / "spoiled.zip"
+    pack({PROGRAM: b"#!/bin/sh\n", "lib/other.so": b""}, path)
+    found = faults(path, HERE)
+    assert f"{LIBRARY} is missing" in found and any(f.startswith("bootstrap is no program") for f in found)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(zipfile.ZipInfo(PROGRAM), files[LIBRARY])
+    found = faults(path, HERE)
+    assert {"bootstrap cannot be executed", "bootstrap needs libstdc++.so.6"} <= set(found)
+    with path.open("r+b") as file:
+        file.truncate(0)
+    pack({"noise.txt": bytes(MOST_ZIPPED_BYTES + 1)}, path, level=0)
+    assert any(f.endswith(f"bytes, {MOST_ZIPPED_BYTES} at most") for f in faults(path, HERE))
+
+
+@linux
+def test_a_program_that_cannot_unwind_is_refused(packed):
+    _, files = packed
+    said = "ends with a panic, where it should answer 500 and go on"
+    assert said not in unfit(PROGRAM, files[PROGRAM], HERE)
+    # Renamed, the tables are not found: as in a program that has none.
+    assert said in unfit(PROGRAM, files[PROGRAM].replace(b".gcc_except_table", b".gcc_exceptXtable"), HERE)
+
+
+def test_the_template_points_into_the_package():
+    for function in stack.functions():
+        uri = stack.source()["Resources"][f"{function.capitalize()}Function"]["Properties"]["CodeUri"]
+        assert uri == f"../target/package/{function}.zip"
+    makefile = (stack.ROOT / "Makefile").read_text(encoding="utf-8")
+    assert "--out target/package" in makefile
+    variables = stack.source()["Globals"]["Function"]["Environment"]["Variables"]
+    assert variables["STORECAST_ORT_LIBRARY"] == f"/var/task/{LIBRARY}"
+
+
+def test_sam_uploads_packages_as_they_are(tmp_path):
+    """Were they packed anew, unchanged code would be a release."""
+    template = tmp_path / "infra" / "template.yaml"
+    template.parent.mkdir()
+    template.write_bytes(stack.TEMPLATE.read_bytes())
+    for function in stack.functions():
+        pack({PROGRAM: function.encode()}, tmp_path / "target" / "package" / f"{function}.zip")
+    server = RecordingServer()
+    try:
+        s3 = boto3.client("s3", endpoint_url=server.url)
+        s3.create_bucket(Bucket="packages", CreateBucketConfiguration={"LocationConstraint": stack.REGION})
+        command = [Path(sys.executable).parent / "sam", "package", "--template-file", template, "--s3-bucket", "packages"]
+        command += ["--region", stack.REGION, "--output-template-file", tmp_path / "packaged.yaml"]
+        ran = subprocess.run(command, env={**os.environ, "AWS_ENDPOINT_URL": server.url}, capture_output=True, text=True)
+        assert ran.returncode == 0, ran.stderr
+        packaged = yaml_parse((tmp_path / "packaged.yaml").read_text(encoding="utf-8"))["Resources"]
+        for function in stack.functions():
+            _, _, bucket, key = packaged[f"{function.capitalize()}Function"]["Properties"]["CodeUri"].split("/")
+            uploaded = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+            assert uploaded == (tmp_path / "target" / "package" / f"{function}.zip").read_bytes()
+    finally:
+        server.stop()
