@@ -45,6 +45,12 @@ files = ["products.csv"]
 [products.columns]
 product_id = "product_id"
 category = "category"
+[stock]
+files = ["stock.csv"]
+[stock.columns]
+product_id = "product_id"
+date = "date"
+on_hand = "on_hand"
 """
 # A function opens its connection to S3 while it waits for the pointers; a 403 does that as well as a 200.
 MAY_BE_REFUSED = {"s3:ListBucket"}
@@ -93,6 +99,7 @@ class World:
         s3 = boto3.client("s3", endpoint_url=self.server.url)
         s3.put_object(Bucket=bucket, Key="orders/all.csv", Body=orders(customers).encode())
         s3.put_object(Bucket=bucket, Key="products.csv", Body=b"product_id,category\ntea,drinks\ncup,kitchen\n")
+        s3.put_object(Bucket=bucket, Key="stock.csv", Body=b"product_id,date,on_hand\ntea,2026-05-22,5\ncup,2026-05-22,9\n")
         shop = self.work / "shop.toml"
         shop.write_text(SHOP.format(bucket=bucket), encoding="utf-8")
         self.run("loader", "load", "--shop", str(shop), "--work", str(self.work / "work"))

@@ -72,7 +72,7 @@ def shared_roles(made: Stack) -> list[str]:
 def kinds_read(function: str) -> set[str]:
     """Kinds of histories that a function's code names."""
     code = [p.read_text(encoding="utf-8") for p in (stack.ROOT / "functions" / function / "src").rglob("*.rs")]
-    return set(re.findall(r'const (?:CUSTOMER|SKU|CATEGORY): &str = "(\w+)"', "\n".join(code)))
+    return set(re.findall(r'const (?:CUSTOMER|SKU|CATEGORY|LEVELS): &str = "(\w+)"', "\n".join(code)))
 
 
 def keys_granted(made: Stack, function: str) -> set[str]:
