@@ -31,7 +31,7 @@ async fn a_file_of_ids_is_answered_as_the_api_answers_each() {
     assert_eq!(
         rejects,
         "row,column,value,reason\n\
-         7,customer_id,,unexpected shape: missing field `customer_id`\n\
+         7,,{},unexpected shape: missing field `customer_id`\n\
          8,as_of,soon,\"invalid value: \"\"soon\"\" is not an RFC 3339 instant with an offset, such as 2026-01-31T12:00:00Z\"\n"
     );
     let told = json!({"outcome": "scored", "function": "churn", "rows": 7, "scored": 5, "rejected": 2,
