@@ -161,7 +161,7 @@ async fn quarantined(rig: &Rig<Churn>, name: &str, bytes: impl Into<Bytes>) -> S
 async fn what_cannot_be_scored_is_quarantined_with_its_reason() {
     let mut rig = Rig::<Churn>::new().await;
     let ids = b"customer_id\n".to_vec();
-    let bomb = gzip(&[ids.clone(), b"1\n".repeat(20_000_000)].concat());
+    let bomb = gzip(&[ids.clone(), vec![b'1'; 40_000_000]].concat());
     let truncated = gzip(&b"customer_id\n1\n".repeat(1000));
     let long = [ids.clone(), vec![b'9'; 50_000_000]].concat();
     let wide = ",".repeat(10_000_000);

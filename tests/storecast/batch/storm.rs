@@ -12,7 +12,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 /// Files, each with two contents after one another.
-const FILES: usize = 250;
+const FILES: usize = 500;
 /// Copies of each event.
 const COPIES: usize = 4;
 /// Deliveries under way at once.

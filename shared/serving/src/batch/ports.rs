@@ -121,7 +121,7 @@ pub trait FileStore: Send + Sync {
         parts: &[Part],
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 
-    /// Gives an upload up; one that is gone is no error.
+    /// Gives an upload up.
     fn abort_upload(
         &self,
         place: &FilePlace,
