@@ -266,7 +266,8 @@ async fn load<P: Predictor>(
     runtime_library: Option<&Path>,
 ) -> Result<(Pins, Served<P>), Refusal> {
     let pins = read_pins::<P>(pointers).await?;
-    let served = load_pinned(artifacts, &pins, runtime_library).await?;
+    // On the heap: all its files are in it.
+    let served = Box::pin(load_pinned(artifacts, &pins, runtime_library)).await?;
     Ok((pins, served))
 }
 

@@ -119,9 +119,9 @@ impl FileStore for UploadedFiles {
     }
 
     async fn begin_upload(&self, place: &FilePlace) -> Result<String, StoreError> {
-        let begin = self.client.create_multipart_upload();
-        let begun = begin.bucket(&place.bucket).key(&place.key).send().await;
-        let begun = begun.map_err(|e| store_error("begin an upload of", &shown(place), &e))?;
+        let create = self.client.create_multipart_upload();
+        let sent = create.bucket(&place.bucket).key(&place.key).send().await;
+        let begun = sent.map_err(|e| store_error("begin an upload of", &shown(place), &e))?;
         let request = begun.request_id().unwrap_or_default().to_owned();
         begun.upload_id.ok_or_else(|| {
             let reason = format!("no upload id in the answer to request {request}");

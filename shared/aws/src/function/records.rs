@@ -17,10 +17,29 @@ use serving::registry::{Pins, Refusal, load_pinned};
 use serving::service::{Observed, Service};
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+/// Source: AWS Lambda developer guide, quotas.
+const LONGEST_INVOCATION: Duration = Duration::from_mins(15);
 
 /// The clock of an invocation.
 struct InvocationClock {
     deadline_ms: i64,
+}
+
+impl InvocationClock {
+    /// The emulator of `cargo lambda watch` sends a constant near 1970; it ends nothing, so Lambda's longest time counts.
+    fn until(deadline_ms: u64) -> Self {
+        let now_ms = since_1970().as_millis() as u64;
+        let ends_ms = if deadline_ms < now_ms / 2 {
+            now_ms + LONGEST_INVOCATION.as_millis() as u64
+        } else {
+            deadline_ms
+        };
+        Self {
+            deadline_ms: i64::try_from(ends_ms).unwrap_or(i64::MAX),
+        }
+    }
 }
 
 impl Clock for InvocationClock {
@@ -29,7 +48,7 @@ impl Clock for InvocationClock {
     }
 
     fn remaining_ms(&self) -> i64 {
-        self.deadline_ms - self.now_ms()
+        self.deadline_ms.saturating_sub(self.now_ms())
     }
 }
 
@@ -50,9 +69,7 @@ impl<P: Predictor> Function<P> {
         request_id: &str,
         deadline_ms: u64,
     ) -> Invoked {
-        let clock = InvocationClock {
-            deadline_ms: i64::try_from(deadline_ms).unwrap_or(i64::MAX),
-        };
+        let clock = InvocationClock::until(deadline_ms);
         match source {
             "aws:s3" => self.bare(payload, request_id, &clock).await,
             "aws:sqs" => self.queued(payload, request_id, &clock).await,

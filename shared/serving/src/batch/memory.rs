@@ -17,7 +17,7 @@ pub struct MemoryFiles {
 
 #[derive(Debug, Default)]
 struct State {
-    /// With the ETag of each.
+    /// With the `ETag` of each.
     files: BTreeMap<FilePlace, (Bytes, String)>,
     uploads: BTreeMap<String, BTreeMap<u32, Bytes>>,
     begun: u64,

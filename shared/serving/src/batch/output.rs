@@ -114,15 +114,12 @@ pub fn write_answer(
 fn part_of<'a>(json: &'a str, pointer: &str) -> Result<&'a str, serde_json::Error> {
     let mut part = json;
     for step in pointer.split('/').skip(1) {
-        let found: Option<&RawValue> = match step.parse::<usize>() {
-            Ok(index) => {
-                let items: Vec<&RawValue> = serde_json::from_str(part)?;
-                items.get(index).copied()
-            }
-            Err(_) => {
-                let mut members: BTreeMap<&str, &RawValue> = serde_json::from_str(part)?;
-                members.remove(step)
-            }
+        let found = if let Ok(index) = step.parse::<usize>() {
+            let items: Vec<&RawValue> = serde_json::from_str(part)?;
+            items.get(index).copied()
+        } else {
+            let mut members: BTreeMap<&str, &RawValue> = serde_json::from_str(part)?;
+            members.remove(step)
         };
         part = found.map_or("null", RawValue::get);
     }

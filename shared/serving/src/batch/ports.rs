@@ -18,6 +18,7 @@ pub struct FilePlace {
 
 impl FilePlace {
     /// Another file of the same bucket.
+    #[must_use]
     pub fn beside(&self, key: String) -> Self {
         let bucket = self.bucket.clone();
         Self { bucket, key }

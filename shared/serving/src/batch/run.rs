@@ -1,8 +1,9 @@
 //! One upload, from its event to its claim's end.
 
+mod claiming;
 mod score;
 
-use super::claim::{Claim, Counts, LEASE_MARGIN_MS, State, Verdict, claim_key, judge, later};
+use super::claim::{Claim, Counts, State};
 use super::limits::{FileFault, Limits};
 use super::name::{Key, UploadName};
 use super::output::{Input, Outputs, Report};
@@ -21,9 +22,6 @@ use std::sync::Arc;
 
 /// Time that must be left to begin another chunk: enough to write the outputs of what is done, or to give up cleanly.
 const DEADLINE_MARGIN_MS: i64 = 5_000;
-/// How often a claim is tried for when others change it at the same moment.
-const CLAIM_TRIES: usize = 4;
-
 /// What an event says of an upload.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Arrival {
@@ -31,7 +29,7 @@ pub struct Arrival {
     pub bucket: String,
     /// The decoded key.
     pub key: String,
-    /// The content's ETag, without quotes.
+    /// The content's `ETag`, without quotes.
     pub etag: Option<String>,
     /// The content's version, where the bucket keeps versions.
     pub version_id: Option<String>,
@@ -186,79 +184,6 @@ where
         self.work(&job, misnamed).await
     }
 
-    /// Claims the file, or says why there is nothing to do.
-    async fn claim(
-        &self,
-        place: &FilePlace,
-        head: &FileHead,
-        sequencer: &str,
-    ) -> Result<Result<(Claim, Pinned<M>), Outcome>, Error> {
-        let key = claim_key(M::Predictor::NAME, place);
-        for _ in 0..CLAIM_TRIES {
-            let found = self.claims.get_claim(&key).await.map_err(claims_failed)?;
-            let verdict = judge(
-                found.as_ref(),
-                &head.version,
-                sequencer,
-                self.clock.now_ms(),
-            );
-            let before = match verdict {
-                Verdict::Begin(before) => before,
-                Verdict::Duplicate(state) => return Ok(Err(Outcome::Duplicate(state))),
-                Verdict::Older => return Ok(Err(Outcome::Older)),
-                Verdict::Busy => break,
-            };
-            let (pins, service, as_of_seconds) = self.pin(before).await?;
-            let same = found.as_ref().filter(|c| c.version == head.version.name());
-            let attempt = same.map_or(1, |c| c.attempt + 1);
-            let greatest = found.as_ref().map_or("", |claim| &claim.sequencer);
-            let claim = Claim {
-                version: head.version.name().to_owned(),
-                sequencer: later(sequencer, greatest).to_owned(),
-                pins,
-                as_of_seconds,
-                attempt,
-                state: self.in_progress(None),
-                changed_ms: self.clock.now_ms(),
-            };
-            let swapped = self.claims.swap_claim(&key, found.as_ref(), &claim).await;
-            if swapped.map_err(claims_failed)? {
-                return Ok(Ok((claim, service)));
-            }
-        }
-        Err(Error::Retry {
-            what: "the file is being scored",
-            reason: format!("claim of file {} is held", place.token()),
-        })
-    }
-
-    /// What the file is scored with: as an earlier attempt began it, where this code still can.
-    async fn pin(&self, before: Option<(Pins, i64)>) -> Result<(Pins, Pinned<M>, i64), Error> {
-        let (current, service) = self.services.current()?;
-        let now = self.clock.now_ms().div_euclid(1000);
-        let Some((pins, as_of)) = before else {
-            return Ok((current, service, now));
-        };
-        if pins == current {
-            return Ok((current, service, as_of));
-        }
-        // No output of the earlier attempt was completed beside another model's: each is one file, seen at once, and
-        // all are written again.
-        match self.services.pinned(&pins).await? {
-            Some(pinned) => Ok((pins, pinned, as_of)),
-            None => Ok((current, service, now)),
-        }
-    }
-
-    fn in_progress(&self, last_failure: Option<String>) -> State {
-        let remaining_ms = self.clock.remaining_ms();
-        State::InProgress {
-            owner: self.owner.to_owned(),
-            lease_until_ms: self.clock.now_ms() + remaining_ms + LEASE_MARGIN_MS,
-            last_failure,
-        }
-    }
-
     /// Scores a claimed file and ends its claim.
     async fn work(
         &self,
@@ -341,40 +266,6 @@ where
         self.files.put_file(&place, Bytes::from(text)).await?;
         Ok(())
     }
-
-    async fn end(&self, job: &Job<'_, M>, state: State) -> Result<(), Stop> {
-        if self
-            .swap(job, state)
-            .await
-            .map_err(claims_failed)
-            .map_err(Stop::Failed)?
-        {
-            return Ok(());
-        }
-        Err(Stop::Failed(Error::Retry {
-            what: "the file was taken over",
-            reason: format!("claim of file {} has another owner", job.place.token()),
-        }))
-    }
-
-    /// Lets the next attempt begin at once. When that fails too, the lease ends by itself.
-    async fn release(&self, job: &Job<'_, M>, reason: String) {
-        let mut state = self.in_progress(Some(super::limits::cut_short(&reason)));
-        if let State::InProgress { lease_until_ms, .. } = &mut state {
-            *lease_until_ms = 0;
-        }
-        let _ = self.swap(job, state).await;
-    }
-
-    async fn swap(&self, job: &Job<'_, M>, state: State) -> Result<bool, StoreError> {
-        let key = claim_key(M::Predictor::NAME, job.place);
-        let after = Claim {
-            state,
-            changed_ms: self.clock.now_ms(),
-            ..job.claim.clone()
-        };
-        self.claims.swap_claim(&key, Some(&job.claim), &after).await
-    }
 }
 
 impl<M: Services> Job<'_, M> {
@@ -401,15 +292,5 @@ fn files_failed(error: StoreError) -> Error {
             reason,
         },
         other @ Error::Caller(_) => other,
-    }
-}
-
-fn claims_failed(error: StoreError) -> Error {
-    match store_failed(error) {
-        Error::Internal { reason, .. } => Error::Internal {
-            what: "claim a file",
-            reason,
-        },
-        other => other,
     }
 }

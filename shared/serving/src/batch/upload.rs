@@ -81,13 +81,10 @@ impl<'a, F: FileStore> Growing<'a, F> {
     }
 
     async fn put_part(&mut self, bytes: Vec<u8>) -> Result<(), StoreError> {
-        let upload = match &self.upload {
-            Some(upload) => upload,
-            None => {
-                let upload = self.files.begin_upload(&self.place).await?;
-                self.upload.insert(upload)
-            }
-        };
+        if self.upload.is_none() {
+            self.upload = Some(self.files.begin_upload(&self.place).await?);
+        }
+        let upload = self.upload.as_deref().unwrap_or_default();
         let number = self.parts.len() as u32 + 1;
         let bytes = Bytes::from(bytes);
         let part = self.files.put_part(&self.place, upload, number, bytes);

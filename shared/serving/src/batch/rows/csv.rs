@@ -235,19 +235,16 @@ fn body(
 
 /// Puts an entity (an object without its closing brace) and what stands around it together.
 fn request(mut entity: String, around: &str, shape: &RowShape) -> Vec<u8> {
-    match shape.list {
-        Some(list) => {
-            let comma = if around.is_empty() { "" } else { "," };
-            format!("{{{}:[{entity}}}]{comma}{around}}}", quoted(list))
+    let text = if let Some(list) = shape.list {
+        let comma = if around.is_empty() { "" } else { "," };
+        format!("{{{}:[{entity}}}]{comma}{around}}}", quoted(list))
+    } else {
+        if !around.is_empty() && !entity.ends_with('{') {
+            entity.push(',');
         }
-        None => {
-            if !around.is_empty() && !entity.ends_with('{') {
-                entity.push(',');
-            }
-            format!("{entity}{around}}}")
-        }
-    }
-    .into_bytes()
+        format!("{entity}{around}}}")
+    };
+    text.into_bytes()
 }
 
 fn value(cell: &str, kind: Kind) -> String {
