@@ -54,7 +54,7 @@ impl<S: Send + Sync> Faulty<S> {
             Poll::Pending
         })
         .await;
-        let fault = (self.plan.lock().unwrap())();
+        let fault = (self.plan.lock().expect("no panic"))();
         let failed = || StoreError::unavailable("call", "a store", "SlowDown");
         match fault {
             Fault::None => effect.await,

@@ -24,7 +24,7 @@ impl FaultyRig {
         let mut file = String::from("customer_id,as_of\n");
         for row in 0..60 {
             let as_of = if row % 7 == 3 { "yesterday" } else { "" };
-            file.push_str(&format!("{},{as_of}\n", ["1", "208", "nobody"][row % 3]));
+            file.push_str(&[["1", "208", "nobody"][row % 3], ",", as_of, "\n"].concat());
         }
         let arrival = rig.upload(KEY, gzip(file.as_bytes())).await;
         let stores = Faulty {

@@ -102,7 +102,12 @@ impl<P: Predictor, S: HistoryStore + 'static> Services for Releases<P, S> {
     }
 
     async fn pinned(&self, pins: &Pins) -> Result<Option<Pinned<Self>>, Error> {
-        if self.forgotten.lock().unwrap().contains(&pins.model.version) {
+        if self
+            .forgotten
+            .lock()
+            .expect("no panic")
+            .contains(&pins.model.version)
+        {
             return Ok(None);
         }
         let found = self.services.iter().find(|(known, _)| known == pins);

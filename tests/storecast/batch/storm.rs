@@ -12,7 +12,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 /// Files, each with two contents after one another.
-const FILES: usize = 500;
+const FILES: usize = 504;
+/// Files whose contents land one after another, before their second contents do.
+const BLOCK: usize = 8;
 /// Copies of each event.
 const COPIES: usize = 4;
 /// Deliveries under way at once.
@@ -104,131 +106,170 @@ async fn run_of(
     batch.score(&arrival).await.map(|(outcome, _)| outcome)
 }
 
+/// Uploads, messages and the deliveries under way.
+struct Storm<'a> {
+    files: &'a Faulty<MemoryFiles>,
+    releases: &'a Releases<Churn, Faulty<MemoryStore>>,
+    now_ms: Arc<AtomicI64>,
+    queue: Vec<Arrival>,
+    under_way: Vec<Delivery<'a>>,
+    random: Random,
+    seen: Seen,
+}
+
+impl<'a> Storm<'a> {
+    /// A content lands; its event comes several times.
+    async fn upload(&mut self, number: usize, key: &str, bytes: &[u8]) {
+        let (files, uploaded) = (&self.files.inner, place(key));
+        let put = files.put_file(&uploaded, Bytes::copy_from_slice(bytes));
+        put.await.expect("memory");
+        let head = files.head_file(&uploaded, None).await.expect("memory");
+        let arrival = Arrival {
+            bucket: BUCKET.to_owned(),
+            key: key.to_owned(),
+            etag: head.map(|head| head.version.etag),
+            version_id: None,
+            sequencer: format!("{number:08X}"),
+        };
+        self.queue.extend(std::iter::repeat_n(arrival, COPIES));
+        if number == FILES / 2 || number == FILES {
+            self.releases.served.fetch_xor(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Any message that nobody has is delivered.
+    fn deliver(&mut self) {
+        if self.under_way.len() >= AT_ONCE || self.queue.is_empty() {
+            return;
+        }
+        let message = self.random.below(self.queue.len());
+        if self
+            .under_way
+            .iter()
+            .any(|delivery| delivery.message == message)
+        {
+            return;
+        }
+        self.seen.deliveries += 1;
+        let clock = SetClock::starting(&self.now_ms);
+        let deadline_ms = clock.deadline_ms;
+        let owner = format!("invocation {}", self.seen.deliveries);
+        let arrival = self.queue[message].clone();
+        let run = Box::pin(run_of(self.files, self.releases, clock, owner, arrival));
+        self.under_way.push(Delivery {
+            message,
+            deadline_ms,
+            run,
+        });
+    }
+
+    /// One of the deliveries makes one call of a store, or is killed.
+    fn advance(&mut self, now_ms: i64) {
+        let chosen = self.random.below(self.under_way.len());
+        if self.under_way[chosen].deadline_ms <= now_ms || self.random.below(150) == 0 {
+            // Out of memory, out of time, or the machine is gone.
+            drop(self.under_way.swap_remove(chosen));
+            self.seen.kills += 1;
+            return;
+        }
+        let mut context = Context::from_waker(Waker::noop());
+        let run = self.under_way[chosen].run.as_mut();
+        let Poll::Ready(ended) = run.poll(&mut context) else {
+            return;
+        };
+        let message = self.under_way.swap_remove(chosen).message;
+        match ended {
+            Ok(outcome) => self.done(message, &outcome),
+            Err(Error::Retry { .. }) => self.seen.retries += 1,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    fn done(&mut self, message: usize, outcome: &Outcome) {
+        self.seen.count(outcome);
+        self.queue.swap_remove(message);
+        // The last message took the place of the one that is done.
+        for delivery in &mut self.under_way {
+            if delivery.message == self.queue.len() {
+                delivery.message = message;
+            }
+        }
+    }
+
+    /// Until every message is done.
+    async fn run(&mut self, contents: &[(String, Vec<u8>)]) {
+        let mut uploads = contents.iter().enumerate();
+        for _ in 0..6_000_000 {
+            let passed = i64::try_from(self.random.below(20)).expect("small");
+            let now_ms = self.now_ms.fetch_add(passed, Ordering::Relaxed);
+            // Uploads come while earlier ones are scored; a file may be replaced while it is read.
+            if self.random.below(40) == 0
+                && self.queue.len() < 400
+                && let Some((number, (key, bytes))) = uploads.next()
+            {
+                self.upload(number, key, bytes).await;
+            }
+            self.deliver();
+            if !self.under_way.is_empty() {
+                self.advance(now_ms);
+            } else if self.queue.is_empty() && uploads.len() == 0 {
+                return;
+            }
+        }
+        panic!("{} messages never end: {:?}", self.queue.len(), self.seen);
+    }
+}
+
+/// Of every hundred calls about two fail, one of them after its effect.
+fn weather(faults: &Arc<AtomicUsize>) -> Plan {
+    let (faults, mut random) = (Arc::clone(faults), Random(7));
+    Arc::new(Mutex::new(move || {
+        let fault = [Fault::Before, Fault::After, Fault::None][random.below(120).min(2)];
+        faults.fetch_add(usize::from(fault != Fault::None), Ordering::Relaxed);
+        fault
+    }))
+}
+
 #[tokio::test]
 async fn every_row_ends_in_exactly_one_place() {
     let faults = Arc::new(AtomicUsize::new(0));
     let rig = Rig::<Churn>::new().await;
-    let plan: Plan = {
-        let (faults, mut random) = (Arc::clone(&faults), Random(7));
-        Arc::new(Mutex::new(move || {
-            let fault = [Fault::Before, Fault::After, Fault::None][random.below(120).min(2)];
-            faults.fetch_add(usize::from(fault != Fault::None), Ordering::Relaxed);
-            fault
-        }))
-    };
     let stores = Faulty {
         inner: Arc::new(filled().await),
-        plan: Arc::clone(&plan),
+        plan: weather(&faults),
     };
-    let releases = Releases::<Churn, _>::new(|| stores.clone()).await;
     let files = Faulty {
         inner: Arc::new(MemoryFiles::default()),
-        plan,
+        plan: Arc::clone(&stores.plan),
     };
+    let releases = Releases::new(|| stores.clone()).await;
     let mut random = Random(42);
-    let contents: Vec<_> = (0..2 * FILES)
-        .map(|n| file(n % FILES, n / FILES, &mut random))
-        .collect();
-    let mut uploads = contents.iter().enumerate();
-    let mut queue: Vec<Arrival> = Vec::new();
-    let mut under_way: Vec<Delivery<'_>> = Vec::new();
-    let mut seen = Seen::default();
-    let mut steps = 0;
-    loop {
-        steps += 1;
-        assert!(
-            steps < 3_000_000,
-            "{} messages never end: {seen:?}",
-            queue.len()
-        );
-        let now_ms = rig
-            .now_ms
-            .fetch_add(random.below(20) as i64, Ordering::Relaxed);
-        // Uploads come while earlier ones are scored; a file may be replaced while it is read.
-        if random.below(40) == 0
-            && queue.len() < 400
-            && let Some((number, (key, bytes))) = uploads.next()
-        {
-            let uploaded = place(key);
-            let put = files.inner.put_file(&uploaded, Bytes::from(bytes.clone()));
-            put.await.expect("memory");
-            let head = files
-                .inner
-                .head_file(&place(key), None)
-                .await
-                .expect("memory");
-            let arrival = Arrival {
-                bucket: BUCKET.to_owned(),
-                key: key.clone(),
-                etag: head.map(|head| head.version.etag),
-                version_id: None,
-                sequencer: format!("{number:08X}"),
-            };
-            queue.extend(std::iter::repeat_n(arrival, COPIES));
-            if number == FILES / 2 || number == FILES {
-                releases.served.fetch_xor(1, Ordering::Relaxed);
-            }
-        }
-        if under_way.len() < AT_ONCE && !queue.is_empty() {
-            let message = random.below(queue.len());
-            if under_way.iter().all(|delivery| delivery.message != message) {
-                seen.deliveries += 1;
-                let clock = SetClock::starting(&rig.now_ms);
-                let deadline_ms = clock.deadline_ms;
-                let owner = format!("invocation {}", seen.deliveries);
-                let arrival = queue[message].clone();
-                let run = Box::pin(run_of(&files, &releases, clock, owner, arrival));
-                under_way.push(Delivery {
-                    message,
-                    deadline_ms,
-                    run,
-                });
-            }
-        }
-        if under_way.is_empty() {
-            if queue.is_empty() && uploads.len() == 0 {
-                break;
-            }
-            continue;
-        }
-        let chosen = random.below(under_way.len());
-        if under_way[chosen].deadline_ms <= now_ms || random.below(150) == 0 {
-            // Killed: out of memory, out of time, or the machine is gone.
-            drop(under_way.swap_remove(chosen));
-            seen.kills += 1;
-            continue;
-        }
-        let mut context = Context::from_waker(Waker::noop());
-        let Poll::Ready(ended) = under_way[chosen].run.as_mut().poll(&mut context) else {
-            continue;
-        };
-        let message = under_way.swap_remove(chosen).message;
-        match ended {
-            Ok(outcome) => {
-                seen.count(&outcome);
-                queue.swap_remove(message);
-                // The last message took the place of the one that is done.
-                for delivery in &mut under_way {
-                    if delivery.message == queue.len() {
-                        delivery.message = message;
-                    }
-                }
-            }
-            Err(Error::Retry { .. }) => seen.retries += 1,
-            Err(error) => panic!("{error}"),
-        }
-    }
+    let mut landing = |n: usize| {
+        let (block, within) = (n / (2 * BLOCK), n % (2 * BLOCK));
+        file(block * BLOCK + within % BLOCK, within / BLOCK, &mut random)
+    };
+    let contents: Vec<_> = (0..2 * FILES).map(&mut landing).collect();
+    let mut storm = Storm {
+        files: &files,
+        releases: &releases,
+        now_ms: Arc::clone(&rig.now_ms),
+        queue: Vec::new(),
+        under_way: Vec::new(),
+        random,
+        seen: Seen::default(),
+    };
+    storm.run(&contents).await;
+    let (seen, faults) = (&storm.seen, faults.load(Ordering::Relaxed));
     println!(
-        "{seen:?}, {} faults, {steps} steps",
-        faults.load(Ordering::Relaxed)
+        "{} events, {seen:?}, {faults} faults",
+        contents.len() * COPIES
     );
-    assert!(
-        seen.kills > 200 && faults.load(Ordering::Relaxed) > 200,
-        "{seen:?}"
-    );
+    assert!(seen.kills > 200 && faults > 200, "{seen:?}");
     assert!(seen.outcomes["duplicate"] > FILES, "{seen:?}");
-    for (key, bytes) in &contents[FILES..] {
-        reconcile(&rig, &files.inner, key, bytes).await;
+    for block in contents.chunks(2 * BLOCK) {
+        for (key, bytes) in &block[BLOCK..] {
+            reconcile(&rig, &files.inner, key, bytes).await;
+        }
     }
 }
 
@@ -277,7 +318,7 @@ async fn reconcile(rig: &Rig<Churn>, files: &MemoryFiles, key: &str, bytes: &[u8
     let texts = [files, &rig.files].map(|files| {
         let bytes = output(files, "");
         let mut text = String::new();
-        if key.ends_with(".gz") {
+        if rest.rsplit('.').next() == Some("gz") {
             let mut reader = flate2::read::GzDecoder::new(&bytes[..]);
             std::io::Read::read_to_string(&mut reader, &mut text).expect("gzip");
         } else {

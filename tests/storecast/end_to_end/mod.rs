@@ -50,7 +50,7 @@ impl Stack {
     /// Bucket and files of the events.
     async fn put_uploads(&self) -> UploadedFiles {
         let clients = Clients::at(&self.s3.url(), &self.dynamo.url()).await;
-        local::uploads::put_samples(&clients, &workspace::root())
+        local::uploads::put_samples(&clients, workspace::root())
             .await
             .expect("a bucket");
         UploadedFiles::new(&clients)

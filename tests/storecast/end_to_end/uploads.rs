@@ -101,10 +101,8 @@ async fn a_bare_notification_that_fails_comes_again_and_is_done_once() {
         panic!("expected an error")
     };
     assert_eq!(error["errorType"], "urn:storecast:problem:unavailable");
-    let rows = "x".repeat(20);
-    let lines: String = (0..60_000)
-        .map(|row| format!("{{\"sku_id\": \"{rows}-{row}\"}}\n"))
-        .collect();
+    let line = |row| json!({ "sku_id": format!("{:0>20}", row) }).to_string();
+    let lines = (0..60_000).map(line).collect::<Vec<_>>().join("\n");
     let large = place("uploads/inventory/large.jsonl");
     let put = files.put_file(&large, Bytes::from(lines));
     put.await.expect("S3");
