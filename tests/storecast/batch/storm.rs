@@ -117,7 +117,7 @@ struct Storm<'a> {
     seen: Seen,
 }
 
-impl<'a> Storm<'a> {
+impl Storm<'_> {
     /// A content lands; its event comes several times.
     async fn upload(&mut self, number: usize, key: &str, bytes: &[u8]) {
         let (files, uploaded) = (&self.files.inner, place(key));
