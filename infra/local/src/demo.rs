@@ -165,11 +165,11 @@ pub fn dev(plan: &Plan) -> Result<(), Failure> {
         ids[0], ids[1]
     );
     println!(
-        "  .tools/bin/cargo-lambda lambda invoke churn --invoke-port {} --data-file events/churn/direct.json",
+        "  .tools/bin/cargo-lambda lambda invoke churn --invoke-address 127.0.0.1 --invoke-port {} --data-file events/churn/direct.json",
         plan.function_port
     );
     println!(
-        "  .tools/bin/cargo-lambda lambda invoke churn --invoke-port {} --data-file events/churn/s3-upload.json\n",
+        "  .tools/bin/cargo-lambda lambda invoke churn --invoke-address 127.0.0.1 --invoke-port {} --data-file events/churn/s3-upload.json\n",
         plan.function_port
     );
     println!("The same stores, for `storecast` and the AWS command line:\n");

@@ -4,6 +4,7 @@ mod faults;
 mod kills;
 mod outcomes;
 mod storm;
+mod together;
 
 use crate::shop::{self, NOW};
 use bytes::Bytes;

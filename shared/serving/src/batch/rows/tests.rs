@@ -227,7 +227,8 @@ fn filelike() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    // `PROPTEST_CASES` makes it run longer.
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.max(2000)))]
 
     /// Never a panic, never another result for other pieces, and never a row that is more than one request.
     #[test]
