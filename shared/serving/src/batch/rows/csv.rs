@@ -15,7 +15,7 @@ pub struct CsvRows {
     ends: Vec<usize>,
     record: Record,
     header: Option<Vec<(Field, bool)>>,
-    /// The first bytes, until it is known whether they are a byte order mark.
+    /// The first bytes, until it is known whether they are byte order marks.
     start: Option<Vec<u8>>,
     /// Records that have ended.
     records: u64,
@@ -62,11 +62,16 @@ impl CsvRows {
             return self.split(bytes, rows);
         };
         start.extend_from_slice(bytes);
-        if start.len() < BOM.len() && BOM.starts_with(&start) {
-            self.start = Some(start);
+        // All of them, or the reader would take the second one off where it comes in one piece, and only there.
+        let mut text = &start[..];
+        while let Some(rest) = text.strip_prefix(BOM) {
+            text = rest;
+        }
+        if BOM.starts_with(text) {
+            self.start = Some(text.to_vec());
             return Ok(());
         }
-        self.split(start.strip_prefix(BOM).unwrap_or(&start), rows)
+        self.split(text, rows)
     }
 
     fn split(&mut self, mut bytes: &[u8], rows: &mut Vec<Row>) -> Result<(), FileFault> {
