@@ -83,7 +83,7 @@ pub(crate) async fn answer<P: Predictor>(
         Event::Undecodable(error) => {
             over_http(problem_response(&Problem::new(&Error::Caller(error))).into())
         }
-        Event::Records { source } => json!({ "refused records of": source }),
+        Event::Records { source } => json!({ "source": source, "uploads": uploads(payload) }),
         Event::Direct => match service
             .handle_direct(payload.as_bytes(), REQUEST_ID, NOW)
             .await
@@ -94,6 +94,16 @@ pub(crate) async fn answer<P: Predictor>(
             Err(problem) => json!({ "problem": problem }),
         },
     }
+}
+
+/// What a notification is about; the files themselves are scored in `batch` and, by the binary, in `end_to_end`.
+fn uploads(payload: &str) -> Vec<Value> {
+    let arrivals = aws::uploads::arrivals(payload).expect("a notification");
+    let told = |arrival: serving::batch::Arrival| {
+        json!({ "bucket": arrival.bucket, "key": arrival.key, "etag": arrival.etag,
+            "version_id": arrival.version_id, "sequencer": arrival.sequencer })
+    };
+    arrivals.into_iter().map(told).collect()
 }
 
 fn over_http(answer: Answer) -> Value {

@@ -4,6 +4,7 @@
 
 mod algebra;
 mod api;
+mod batch;
 mod bgnbd;
 mod decision;
 mod demo;

@@ -1,6 +1,7 @@
 //! What churn is asked and what it answers.
 
 use serde::{Deserialize, Serialize};
+use serving::batch::shape::{Field, RowShape};
 use serving::error::Error;
 use serving::wire::{InlineHistory, check_id, parse_body, parse_instant, shown, value_error};
 use std::collections::HashSet;
@@ -257,3 +258,37 @@ pub struct Alternative {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub break_even_uplift: Option<f64>,
 }
+
+/// How files are asked and answered: a row is a customer of a request of its own.
+pub static ROWS: RowShape = RowShape {
+    list: Some("customers"),
+    id: "customer_id",
+    fields: &[Field::text("customer_id"), Field::json("history")],
+    around: &[Field::text("as_of")],
+    answer: "/results/0",
+    columns: &[
+        ("state", "/results/0/state"),
+        ("as_of", "/results/0/as_of"),
+        ("churn_probability", "/results/0/churn_probability"),
+        ("risk_band", "/results/0/risk_band"),
+        ("recency_days", "/results/0/recency_days"),
+        ("expected_spend_minor", "/results/0/expected_spend_minor"),
+        ("intervention", "/results/0/decision/intervention"),
+        ("intervention_title", "/results/0/decision/title"),
+        ("because", "/results/0/decision/because"),
+        ("control_group", "/results/0/decision/control_group"),
+        (
+            "expected_value_minor",
+            "/results/0/decision/expected_value_minor",
+        ),
+        (
+            "expected_cost_minor",
+            "/results/0/decision/expected_cost_minor",
+        ),
+        ("main_reason", "/results/0/reasons/0/sentence"),
+        ("second_reason", "/results/0/reasons/1/sentence"),
+        ("currency", "/currency"),
+        ("model_version", "/model_version"),
+        ("policy_version", "/policy_version"),
+    ],
+};

@@ -20,6 +20,7 @@ use ::features::customer::Window;
 use ::features::history::CustomerHistory;
 use ::features::matrix::Matrix;
 use ::features::time::Timestamp;
+use serving::batch::shape::RowShape;
 use serving::error::{CallerError, Error};
 use serving::manifest::{GoldenRow, Platt};
 use serving::ports::HistoryStore;
@@ -110,6 +111,10 @@ impl Predictor for Churn {
             fingerprint: COLUMNS.fingerprint(),
             columns: COLUMNS.infos().collect(),
         }
+    }
+
+    fn rows() -> Option<&'static RowShape> {
+        Some(&api::ROWS)
     }
 
     fn parse(body: &[u8]) -> Result<Request, Error> {

@@ -3,6 +3,7 @@
 use crate::planning::LeadTimeRule;
 use crate::policy::{Constraints, Costs, Plan, Shared, Target};
 use serde::Serialize;
+use serving::batch::shape::{Field, RowShape};
 use std::collections::BTreeMap;
 
 /// Answer to one request.
@@ -190,3 +191,56 @@ pub struct Reason {
     /// The columns behind it, by name; absent ones are not known.
     pub values: BTreeMap<&'static str, f32>,
 }
+
+/// How files are asked and answered: a row is a SKU of a request of its own.
+pub static ROWS: RowShape = RowShape {
+    list: Some("skus"),
+    id: "sku_id",
+    fields: &[
+        Field::text("sku_id"),
+        Field::text("location"),
+        Field::json("history"),
+        Field::json("on_hand"),
+        Field::json("backorders"),
+        Field::json("on_order"),
+        Field::json("lead_time_days"),
+        Field::json("review_period_days"),
+        Field::json("costs"),
+        Field::json("target"),
+        Field::json("constraints"),
+    ],
+    around: &[Field::text("as_of")],
+    answer: "/results/0",
+    columns: &[
+        ("location", "/results/0/location"),
+        ("state", "/results/0/state"),
+        ("as_of", "/results/0/as_of"),
+        ("on_hand", "/results/0/assumptions/on_hand"),
+        ("order_quantity", "/results/0/plan/order_quantity"),
+        ("order_value_minor", "/results/0/order_value_minor"),
+        (
+            "cost_against_no_order_minor",
+            "/results/0/cost_against_no_order_minor",
+        ),
+        ("reorder_point", "/results/0/plan/reorder_point"),
+        ("order_up_to_level", "/results/0/plan/order_up_to_level"),
+        ("safety_stock", "/results/0/plan/safety_stock"),
+        ("runs_out_median", "/results/0/runs_out_median"),
+        ("runs_out_early", "/results/0/runs_out_early"),
+        ("forecaster", "/results/0/forecast/forecaster"),
+        ("interval_days", "/results/0/forecast/interval_days"),
+        ("forecast_mean", "/results/0/forecast/mean"),
+        ("forecast_p10", "/results/0/forecast/quantiles/p10"),
+        ("forecast_p50", "/results/0/forecast/quantiles/p50"),
+        ("forecast_p90", "/results/0/forecast/quantiles/p90"),
+        ("forecast_p95", "/results/0/forecast/quantiles/p95"),
+        (
+            "main_reason",
+            "/results/0/forecast/explained/reasons/0/sentence",
+        ),
+        ("because", "/results/0/because"),
+        ("currency", "/currency"),
+        ("model_version", "/model_version"),
+        ("policy_version", "/policy_version"),
+    ],
+};

@@ -30,6 +30,7 @@ use ::features::demand::{DemandHistory, SkuHistory, codec, day_of};
 use ::features::matrix::Matrix;
 use ::features::time::{LocalDay, Timestamp};
 use serde::Deserialize;
+use serving::batch::shape::RowShape;
 use serving::error::Error;
 use serving::manifest::GoldenRow;
 use serving::ports::{Histories, HistoryStore};
@@ -149,6 +150,10 @@ impl Predictor for Inventory {
             fingerprint: COLUMNS.fingerprint(),
             columns: COLUMNS.infos().collect(),
         }
+    }
+
+    fn rows() -> Option<&'static RowShape> {
+        Some(&answer::ROWS)
     }
 
     fn parse(body: &[u8]) -> Result<Request, Error> {

@@ -3,6 +3,7 @@
 use features::history::CustomerHistory;
 use features::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use serving::batch::shape::{Field, RowShape};
 use serving::error::{CallerError, Error};
 use serving::wire::{
     InlineHistory, check_id, check_text, parse_body, parse_instant, shown, value_error, within,
@@ -193,3 +194,44 @@ fn check_list(texts: &[String], limit: usize, pointer: &str) -> Result<(), Calle
     }
     Ok(())
 }
+
+/// A row of a file is a request of its own: whom to recommend to, and what `POST /v1/recommendations` takes beside.
+pub static ROWS: RowShape = RowShape {
+    list: None,
+    id: "customer_id",
+    fields: &[
+        Field::text("customer_id"),
+        Field::json("history"),
+        Field::json("cart"),
+        Field::json("k"),
+        Field::text("surface"),
+        Field::json("exclude"),
+        Field::json("include_categories"),
+        Field::json("in_stock_only"),
+        Field::json("diversity"),
+        Field::json("age_verified"),
+        Field::text("as_of"),
+    ],
+    around: &[],
+    answer: "",
+    columns: &[
+        ("surface", "/surface"),
+        ("as_of", "/as_of"),
+        ("fallback", "/fallback"),
+        ("product_1", "/items/0/product_id"),
+        ("reason_1", "/items/0/reason/text"),
+        ("product_2", "/items/1/product_id"),
+        ("reason_2", "/items/1/reason/text"),
+        ("product_3", "/items/2/product_id"),
+        ("reason_3", "/items/2/reason/text"),
+        ("product_4", "/items/3/product_id"),
+        ("product_5", "/items/4/product_id"),
+        ("product_6", "/items/5/product_id"),
+        ("product_7", "/items/6/product_id"),
+        ("product_8", "/items/7/product_id"),
+        ("product_9", "/items/8/product_id"),
+        ("product_10", "/items/9/product_id"),
+        ("model_version", "/model_version"),
+        ("policy_version", "/policy_version"),
+    ],
+};

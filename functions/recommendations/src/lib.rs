@@ -41,6 +41,7 @@ use ::features::matrix::Matrix;
 use ::features::time::Timestamp;
 use bytes::Bytes;
 use serde::Deserialize;
+use serving::batch::shape::RowShape;
 use serving::error::Error;
 use serving::manifest::GoldenRow;
 use serving::ports::HistoryStore;
@@ -192,6 +193,10 @@ impl Predictor for Recommendations {
             fingerprint: COLUMNS.fingerprint(),
             columns: COLUMNS.infos().collect(),
         }
+    }
+
+    fn rows() -> Option<&'static RowShape> {
+        Some(&api::ROWS)
     }
 
     fn parse(body: &[u8]) -> Result<Request, Error> {

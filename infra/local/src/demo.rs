@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stdout, reason = "a demo is for people to read")]
 
+mod batch;
 mod churn;
 mod draw;
 mod inventory;
@@ -60,11 +61,15 @@ pub fn run(plan: &Plan) -> Result<(), Failure> {
     let log = plan.work.join("functions.log");
     let functions = start_functions(plan, &stores, &log)?;
     let (customers, skus) = (customer_ids(&stores)?, busiest_skus(&stores)?);
+    let bucket = runtime.block_on(batch::Bucket::open(&stores, &plan.root))?;
     let _rest = runtime.block_on(stop(stores, plan.stop))?;
     let api = Api::new(functions.url());
     ask_churn(&api, &customers, &mut steps)
         .and_then(|()| ask_inventory(&api, &skus, &mut steps))
         .and_then(|left| ask_recommendations(&api, &customers, &left, &mut steps))
+        .and_then(|()| {
+            batch::score_file(&runtime, &bucket, &functions.url(), &customers, &mut steps)
+        })
         .map_err(|failure| with_log(&failure, &log))?;
     println!(
         "What to try next: `make dev` keeps this running and prints calls to try; README says how to use your own shop."
@@ -193,6 +198,7 @@ pub fn dev(plan: &Plan) -> Result<(), Failure> {
     let functions = start_functions(plan, &stores, &log)?;
     let ids = customer_ids(&stores)?;
     let url = functions.url();
+    runtime.block_on(batch::Bucket::open(&stores, &plan.root))?;
     println!(
         "{} is up: {} customers, {}. Ctrl-C ends it.\n",
         shop.name,
@@ -208,7 +214,11 @@ pub fn dev(plan: &Plan) -> Result<(), Failure> {
         ids[0], ids[1]
     );
     println!(
-        "  .tools/bin/cargo-lambda lambda invoke churn --invoke-port {} --data-file events/churn/direct.json\n",
+        "  .tools/bin/cargo-lambda lambda invoke churn --invoke-address 127.0.0.1 --invoke-port {} --data-file events/churn/direct.json",
+        plan.function_port
+    );
+    println!(
+        "  .tools/bin/cargo-lambda lambda invoke churn --invoke-address 127.0.0.1 --invoke-port {} --data-file events/churn/s3-upload.json\n",
         plan.function_port
     );
     println!("The same stores, for `storecast` and the AWS command line:\n");

@@ -8,4 +8,5 @@ pub mod demo;
 mod key_locks;
 pub mod servers;
 pub mod stack;
+pub mod uploads;
 pub mod watch;

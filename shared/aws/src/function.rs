@@ -1,11 +1,13 @@
 //! The whole `main` of a function: cold start, then invocations.
 
+use crate::claims::DynamoClaims;
 use crate::clients::Clients;
 use crate::config::{self, Settings};
 use crate::dispatch::{Event, GatewayResponse};
 use crate::dynamo::DynamoStore;
 use crate::s3::S3Artifacts;
 use crate::telemetry::{self, RequestMetrics};
+use crate::uploaded_files::UploadedFiles;
 use features::time::Timestamp;
 use futures_util::FutureExt;
 use futures_util::future::{Either, select};
@@ -16,10 +18,10 @@ use serving::error::Error;
 use serving::ports::StoreError;
 use serving::predictor::{Predictor, Served};
 use serving::problem::Problem;
-use serving::registry::{Refusal, load_served};
+use serving::registry::{Pins, Refusal, load_pinned, read_pins};
 use serving::service::{HttpResponse, Observed, Service, problem_response};
 use std::panic::AssertUnwindSafe;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -92,7 +94,11 @@ async fn serve<P: Predictor>(settings: Settings) -> Result<(), lambda_runtime::E
         let function = Arc::clone(&function);
         async move {
             function
-                .answer(event.payload.get(), &event.context.request_id)
+                .answer(
+                    event.payload.get(),
+                    &event.context.request_id,
+                    event.context.deadline,
+                )
                 .await
         }
     };
@@ -103,6 +109,8 @@ async fn serve<P: Predictor>(settings: Settings) -> Result<(), lambda_runtime::E
 struct Function<P: Predictor> {
     store: DynamoStore,
     artifacts: S3Artifacts,
+    files: UploadedFiles,
+    claims: DynamoClaims,
     runtime_library: Option<PathBuf>,
     state: Mutex<State<P>>,
     answered_before: AtomicBool,
@@ -110,6 +118,8 @@ struct Function<P: Predictor> {
 
 struct State<P: Predictor> {
     service: Arc<Service<P, DynamoStore>>,
+    /// What is served, if it is.
+    pins: Option<Pins>,
     /// When the model was refused, if it was.
     refused_at: Option<Instant>,
 }
@@ -132,10 +142,12 @@ struct Outcome {
 impl<P: Predictor> Function<P> {
     async fn start(settings: Settings) -> Self {
         let clients = Clients::from_environment().await;
+        let files = UploadedFiles::new(&clients);
+        let claims = DynamoClaims::new(clients.dynamo.clone(), &settings.table);
         let store = DynamoStore::new(clients.dynamo, settings.table);
         let artifacts = S3Artifacts::new(clients.s3, settings.model_bucket, "");
         let runtime_library = settings.runtime_library;
-        let load = load_served::<P>(&artifacts, &store, runtime_library.as_deref());
+        let load = load::<P>(&artifacts, &store, runtime_library.as_deref());
         let load = tokio::time::timeout(LOAD_LIMIT, Box::pin(load));
         // The pointers come from DynamoDB; meanwhile the connection to S3, with its handshakes, is opened.
         let loaded = match select(pin!(load), pin!(artifacts.warm_up())).await {
@@ -147,6 +159,8 @@ impl<P: Predictor> Function<P> {
         Self {
             store,
             artifacts,
+            files,
+            claims,
             runtime_library,
             state,
             answered_before: AtomicBool::new(false),
@@ -177,7 +191,7 @@ impl<P: Predictor> Function<P> {
             due
         };
         if due {
-            let load = load_served::<P>(
+            let load = load::<P>(
                 &self.artifacts,
                 &self.store,
                 self.runtime_library.as_deref(),
@@ -190,15 +204,28 @@ impl<P: Predictor> Function<P> {
     }
 
     /// Answers one event, writes its metrics, and survives its panics.
-    async fn answer(&self, payload: &str, request_id: &str) -> Result<Answer, Diagnostic> {
+    async fn answer(
+        &self,
+        payload: &str,
+        request_id: &str,
+        deadline_ms: u64,
+    ) -> Result<Answer, Diagnostic> {
         let started = Instant::now();
         let span = tracing::info_span!("request", request_id, function = P::NAME);
         self.look_again().instrument(span.clone()).await;
         let service = self.service();
         let event = Event::read(payload);
         let over_http = matches!(event, Event::Http(_));
-        let work = outcome(&service, event, payload, request_id).instrument(span);
-        let outcome = AssertUnwindSafe(work).catch_unwind().await;
+        let work = async {
+            match &event {
+                Event::Records { source } => {
+                    // On the heap: a call that asks for an answer has no use for its size.
+                    Box::pin(self.records(source, payload, request_id, deadline_ms)).await
+                }
+                _ => outcome(&service, event, payload, request_id).await,
+            }
+        };
+        let outcome = AssertUnwindSafe(work.instrument(span)).catch_unwind().await;
         let outcome = outcome.unwrap_or_else(|_| panicked(over_http, request_id));
         let metrics = RequestMetrics {
             function: P::NAME,
@@ -215,16 +242,33 @@ impl<P: Predictor> Function<P> {
 }
 
 impl<P: Predictor> State<P> {
-    fn new(store: DynamoStore, served: Result<Served<P>, Refusal>) -> Self {
+    fn new(store: DynamoStore, loaded: Result<(Pins, Served<P>), Refusal>) -> Self {
+        let (pins, served) = match loaded {
+            Ok((pins, served)) => (Some(pins), Ok(served)),
+            Err(refusal) => (None, Err(refusal)),
+        };
         let refused_at = served.as_ref().err().map(|refusal| {
             tracing::error!(%refusal, "model refused");
             Instant::now()
         });
         Self {
             service: Arc::new(Service::new(store, served)),
+            pins,
             refused_at,
         }
     }
+}
+
+/// What is served, and which bytes that is.
+async fn load<P: Predictor>(
+    artifacts: &S3Artifacts,
+    pointers: &DynamoStore,
+    runtime_library: Option<&Path>,
+) -> Result<(Pins, Served<P>), Refusal> {
+    let pins = read_pins::<P>(pointers).await?;
+    // On the heap: all its files are in it.
+    let served = Box::pin(load_pinned(artifacts, &pins, runtime_library)).await?;
+    Ok((pins, served))
 }
 
 fn too_slow() -> StoreError {
@@ -328,5 +372,6 @@ fn since_1970() -> Duration {
         .unwrap_or_default()
 }
 
+mod records;
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,7 @@
 //! below `conformance/`, pointers below `conformance/`), and panics with what was expected. Stores that answer reads
 //! from replicas are to be handed over in the mode that reads their own writes.
 
+pub mod batch;
 mod race;
 
 use crate::ports::{ArtifactStore, HistoryStore, PointerStore};

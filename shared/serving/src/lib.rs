@@ -10,11 +10,13 @@
 //! | [`registry`] | finding, verifying and loading the served model |
 //! | [`model`] | scorers: native tree ensembles, ONNX Runtime, exact contributions |
 //! | [`wire`] | histories and instants as they stand in requests and golden rows |
+//! | [`batch`] | files of rows: scored exactly once in effect, over any predictor |
 //! | [`calendar`] | dates as they stand in requests and answers |
 //! | [`explanation`] | contributions, summed by groups of columns |
 //! | [`error`] | what can go wrong, split by who must act |
 //! | [`problem`] | RFC 9457; the only place that knows status codes |
 
+pub mod batch;
 pub mod calendar;
 pub mod conformance;
 pub mod error;

@@ -1,5 +1,6 @@
 //! The trait every function implements, and what training needs of it.
 
+use crate::batch::shape::RowShape;
 use crate::error::Error;
 use crate::manifest::{GoldenRow, Manifest};
 use crate::model::{Contributions, ModelError, Scorer};
@@ -59,6 +60,11 @@ pub trait Predictor: Sized + Send + Sync + 'static {
 
     /// The columns, in order, and their fingerprint.
     fn schema() -> Schema;
+
+    /// How files of rows are asked and answered; `None` when this function takes no files.
+    fn rows() -> Option<&'static RowShape> {
+        None
+    }
 
     /// Parses a body: the one door, whatever the trigger.
     fn parse(body: &[u8]) -> Result<Self::Request, Error>;

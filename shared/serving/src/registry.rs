@@ -39,6 +39,16 @@ pub struct PolicyPointer {
     pub sha256: String,
 }
 
+/// What a function serves, pinned: the same bytes whatever the pointers say later.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pins {
+    /// The model.
+    pub model: ModelPointer,
+    /// The policy.
+    pub policy: PolicyPointer,
+}
+
 /// Name of the pointer to the served version for code that knows this fingerprint.
 pub fn model_pointer(model: &str, fingerprint: &str) -> String {
     format!("model/{model}/{fingerprint}")
@@ -65,6 +75,12 @@ pub async fn load_served<P: Predictor>(
     pointers: &impl PointerStore,
     runtime_library: Option<&Path>,
 ) -> Result<Served<P>, Refusal> {
+    let pins = read_pins::<P>(pointers).await?;
+    load_pinned(artifacts, &pins, runtime_library).await
+}
+
+/// What is served now, in one read.
+pub async fn read_pins<P: Predictor>(pointers: &impl PointerStore) -> Result<Pins, Refusal> {
     let schema = P::schema();
     let names = [
         model_pointer(P::NAME, &schema.fingerprint),
@@ -73,8 +89,19 @@ pub async fn load_served<P: Predictor>(
     let values = pointers.get_pointers(&[&names[0], &names[1]]).await?;
     let [model, policy] = <[_; 2]>::try_from(values)
         .map_err(|_| Refusal::unreadable("pointers", "not two answers"))?;
-    let model: ModelPointer = parse_pointer(&names[0], model)?;
-    let policy: PolicyPointer = parse_pointer(&names[1], policy)?;
+    Ok(Pins {
+        model: parse_pointer(&names[0], model)?,
+        policy: parse_pointer(&names[1], policy)?,
+    })
+}
+
+/// Loads a pinned model and policy: all files side by side, then every check.
+pub async fn load_pinned<P: Predictor>(
+    artifacts: &impl ArtifactStore,
+    pins: &Pins,
+    runtime_library: Option<&Path>,
+) -> Result<Served<P>, Refusal> {
+    let Pins { model, policy } = pins;
     let key = |file| model_key(P::NAME, &model.version, file);
     let (manifest, graph, fitted, golden) = (
         key(MANIFEST_FILE),

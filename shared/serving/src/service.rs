@@ -1,6 +1,9 @@
 //! gather, features, score, respond over any predictor: the request path every trigger shares.
 
 mod routing;
+mod together;
+
+pub use together::RowAnswers;
 
 use crate::error::{CallerError, Error};
 use crate::ports::{HistoryStore, StoreError};
@@ -62,6 +65,13 @@ impl<P: Predictor, S: HistoryStore> Service<P, S> {
         self.served
             .as_ref()
             .map_or("none", |served| &served.model.manifest.version)
+    }
+
+    /// Fingerprint of the served model's columns, or `none`.
+    pub fn fingerprint(&self) -> &str {
+        self.served
+            .as_ref()
+            .map_or("none", |served| &served.model.manifest.features.fingerprint)
     }
 
     /// Answers one call; every failure becomes a problem.

@@ -10,6 +10,7 @@ use serving::conformance;
 use serving::ports::{ArtifactStore, HistoryStore, PointerStore, StoreError};
 use tempfile::TempDir;
 
+mod batch;
 mod orders;
 mod throttling;
 

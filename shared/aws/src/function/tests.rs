@@ -68,11 +68,13 @@ impl Predictor for Fragile {
 
 async fn function() -> Function<Fragile> {
     let clients = Clients::at("http://127.0.0.1:9", "http://127.0.0.1:9").await;
-    let store = DynamoStore::new(clients.dynamo, "storecast");
+    let store = DynamoStore::new(clients.dynamo.clone(), "storecast");
     let refusal = Refusal::NotServed {
         pointer: "model/fragile/".to_owned(),
     };
     Function {
+        files: UploadedFiles::new(&clients),
+        claims: DynamoClaims::new(clients.dynamo.clone(), "storecast"),
         artifacts: S3Artifacts::new(clients.s3, "models", ""),
         runtime_library: None,
         state: Mutex::new(State::new(store.clone(), Err(refusal))),
@@ -90,7 +92,7 @@ async fn over_gateway(function: &Function<Fragile>, method: &str, body: &str) ->
         "isBase64Encoded": method == "PUT",
     });
     let answer = function
-        .answer(&event.to_string(), "r-1")
+        .answer(&event.to_string(), "r-1", u64::MAX)
         .await
         .expect("HTTP answers never fail");
     let answer = serde_json::to_value(answer).unwrap();
@@ -102,7 +104,7 @@ async fn over_gateway(function: &Function<Fragile>, method: &str, body: &str) ->
 
 /// Type and problem of a refused direct invocation.
 async fn directly(function: &Function<Fragile>, payload: &str) -> (String, String) {
-    let refused = function.answer(payload, "r-2").await.unwrap_err();
+    let refused = function.answer(payload, "r-2", u64::MAX).await.unwrap_err();
     (refused.error_type, refused.error_message)
 }
 
@@ -140,9 +142,9 @@ async fn a_refused_model_a_bad_body_and_a_foreign_event_say_what_they_are() {
         400,
         "base64 that is none"
     );
-    let (kind, message) = directly(&function, r#"{"Records": [{"eventSource": "aws:s3"}]}"#).await;
+    let (kind, message) = directly(&function, r#"{"Records": [{"eventSource": "aws:sns"}]}"#).await;
     assert_eq!(kind, "urn:storecast:problem:unsupported-event");
-    assert_eq!(message, "aws:s3 events are not scored by this version");
+    assert_eq!(message, "aws:sns events are not scored by this version");
 }
 
 #[tokio::test]

@@ -1,0 +1,98 @@
+//! Rows of CSV and of JSON Lines, split from bytes that come in pieces, each made the body of a request.
+//!
+//! The row is asked about as the API would be asked about its entity alone, so the request's own parser says what is
+//! wrong with it, and a row means in a file what it means in a call. Memory is bounded by one row.
+
+mod csv;
+mod jsonl;
+
+pub use csv::CsvRows;
+pub use jsonl::JsonRows;
+
+use super::limits::{FileFault, Limits, cut_short};
+use super::name::Format;
+use super::shape::RowShape;
+
+/// Byte order mark of UTF-8.
+const BOM: &[u8] = b"\xef\xbb\xbf";
+
+/// One row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// As a spreadsheet or an editor counts: the header of a CSV file is row 1, and so is the first line of JSON Lines.
+    pub number: u64,
+    /// The body of its request, or why there is none.
+    pub body: Result<Vec<u8>, Reject>,
+}
+
+/// Why a row is not scored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reject {
+    /// Stable, for counting.
+    pub kind: &'static str,
+    /// The column; empty for the row as a whole.
+    pub column: String,
+    /// The value, cut short; empty where it is no text.
+    pub value: String,
+    /// The reason, in words.
+    pub reason: String,
+}
+
+impl Reject {
+    /// A row that is wrong as a whole.
+    pub fn row(kind: &'static str, reason: impl Into<String>) -> Self {
+        Self {
+            kind,
+            column: String::new(),
+            value: String::new(),
+            reason: reason.into(),
+        }
+    }
+
+    /// The same with what stands in the row.
+    #[must_use]
+    pub fn showing(mut self, text: &str) -> Self {
+        self.value = cut_short(text);
+        self
+    }
+}
+
+/// Splits a file into rows.
+pub enum Rows {
+    /// A header, then records.
+    Csv(Box<CsvRows>),
+    /// One object per line.
+    Json(JsonRows),
+}
+
+impl Rows {
+    /// For one file.
+    pub fn new(format: Format, shape: &'static RowShape, limits: &Limits) -> Self {
+        match format {
+            Format::Csv => Self::Csv(Box::new(CsvRows::new(shape, limits))),
+            Format::JsonLines => Self::Json(JsonRows::new(shape, limits)),
+        }
+    }
+
+    /// Takes the next bytes and adds the rows that end in them.
+    pub fn push(&mut self, bytes: &[u8], rows: &mut Vec<Row>) -> Result<(), FileFault> {
+        match self {
+            Self::Csv(csv) => csv.push(bytes, rows),
+            Self::Json(json) => {
+                json.push(bytes, rows);
+                Ok(())
+            }
+        }
+    }
+
+    /// Ends the file: its last row may have no line end. A file without anything to score is a fault.
+    pub fn finish(&mut self, rows: &mut Vec<Row>) -> Result<(), FileFault> {
+        match self {
+            Self::Csv(csv) => csv.finish(rows),
+            Self::Json(json) => json.finish(rows),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

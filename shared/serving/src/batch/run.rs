@@ -1,0 +1,296 @@
+//! One upload, from its event to its claim's end.
+
+mod claiming;
+mod score;
+
+use super::claim::{Claim, Counts, State};
+use super::limits::{FileFault, Limits};
+use super::name::{Key, UploadName};
+use super::output::{Input, Outputs, Report};
+use super::ports::{ClaimStore, FileHead, FilePlace, FileStore};
+use super::shape::RowShape;
+use crate::error::Error;
+use crate::ports::{HistoryStore, StoreError};
+use crate::predictor::Predictor;
+use crate::registry::Pins;
+use crate::service::{Observed, Service, store_failed};
+use bytes::Bytes;
+use features::time::Timestamp;
+use score::Tally;
+use std::future::Future;
+use std::sync::Arc;
+
+/// Time that must be left to begin another chunk: enough to write the outputs of what is done, or to give up cleanly.
+const DEADLINE_MARGIN_MS: i64 = 5_000;
+/// What an event says of an upload.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Arrival {
+    /// The bucket.
+    pub bucket: String,
+    /// The decoded key.
+    pub key: String,
+    /// The content's `ETag`, without quotes.
+    pub etag: Option<String>,
+    /// The content's version, where the bucket keeps versions.
+    pub version_id: Option<String>,
+    /// Orders events of one key; may be empty.
+    pub sequencer: String,
+}
+
+/// What became of an event. Each of them ends it: nothing is left to do, and nothing is lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The file was scored.
+    Scored(Counts),
+    /// The file cannot be scored; its report says why.
+    Quarantined(FileFault),
+    /// The same content was done before; this is what came of it.
+    Duplicate(State),
+    /// A later content of the key was claimed already.
+    Older,
+    /// The key holds another content by now, whose own event will come, or came.
+    Superseded,
+    /// The file is not there any more.
+    Gone,
+    /// A folder marker.
+    Folder,
+    /// One of our own outputs.
+    Output,
+}
+
+/// What the outside tells of time.
+pub trait Clock: Send + Sync {
+    /// Milliseconds since 1970.
+    fn now_ms(&self) -> i64;
+    /// Milliseconds until the invocation ends.
+    fn remaining_ms(&self) -> i64;
+}
+
+/// The models that files are scored with.
+pub trait Services: Send + Sync {
+    /// The predictor.
+    type Predictor: Predictor;
+    /// Where histories are read.
+    type Store: HistoryStore;
+
+    /// What is served now.
+    fn current(&self) -> Result<(Pins, Pinned<Self>), Error>;
+
+    /// What was served when a file was first begun; `None` when this code can no longer serve it.
+    fn pinned(
+        &self,
+        pins: &Pins,
+    ) -> impl Future<Output = Result<Option<Pinned<Self>>, Error>> + Send;
+}
+
+/// A service with a model that does not change.
+pub type Pinned<M> = Arc<Service<<M as Services>::Predictor, <M as Services>::Store>>;
+
+/// Everything a run needs of the outside.
+#[derive(Debug)]
+pub struct Batch<'a, F, C, M, K> {
+    /// Uploads and outputs.
+    pub files: &'a F,
+    /// Claims.
+    pub claims: &'a C,
+    /// Models.
+    pub services: &'a M,
+    /// Time.
+    pub clock: &'a K,
+    /// This invocation, unlike any other.
+    pub owner: &'a str,
+    /// Caps.
+    pub limits: Limits,
+}
+
+/// A claimed file.
+struct Job<'a, M: Services> {
+    place: &'a FilePlace,
+    name: &'a UploadName,
+    head: &'a FileHead,
+    shape: &'static RowShape,
+    service: Pinned<M>,
+    claim: Claim,
+    begun_ms: i64,
+}
+
+/// Why a run ends early.
+enum Stop {
+    /// The file cannot be scored, now or ever.
+    Fault(FileFault),
+    /// The key holds another content.
+    Changed,
+    /// Something else failed; the event must come again.
+    Failed(Error),
+}
+
+impl From<FileFault> for Stop {
+    fn from(fault: FileFault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(files_failed(error))
+    }
+}
+
+impl<F, C, M, K> Batch<'_, F, C, M, K>
+where
+    F: FileStore,
+    C: ClaimStore,
+    M: Services,
+    K: Clock,
+{
+    /// Scores one upload. An error means that the event must come again; what was done so far does no harm.
+    pub async fn score(&self, arrival: &Arrival) -> Result<(Outcome, Observed), Error> {
+        let ended = |outcome| Ok((outcome, Observed::default()));
+        let (name, misnamed) = match Key::read(&arrival.key, M::Predictor::NAME) {
+            Key::Folder => return ended(Outcome::Folder),
+            Key::Output => return ended(Outcome::Output),
+            Key::Foreign => return Err(refuse("score an upload outside the function's prefix")),
+            Key::Upload(name) => (name, None),
+            Key::Unreadable(name, reason) => (name, Some(FileFault::new("wrong name", reason))),
+        };
+        let shape = M::Predictor::rows();
+        let shape = shape.ok_or_else(|| refuse("score files with this function"))?;
+        let place = FilePlace {
+            bucket: arrival.bucket.clone(),
+            key: arrival.key.clone(),
+        };
+        let version_id = arrival.version_id.as_deref();
+        let head = self.files.head_file(&place, version_id).await;
+        let Some(head) = head.map_err(files_failed)? else {
+            return ended(Outcome::Gone);
+        };
+        let is_other = |etag: &String| *etag != head.version.etag;
+        if version_id.is_none() && arrival.etag.as_ref().is_some_and(is_other) {
+            return ended(Outcome::Superseded);
+        }
+        let (claim, service) = match self.claim(&place, &head, &arrival.sequencer).await? {
+            Ok(claimed) => claimed,
+            Err(outcome) => return ended(outcome),
+        };
+        let job = Job {
+            place: &place,
+            name: &name,
+            head: &head,
+            shape,
+            service,
+            claim,
+            begun_ms: self.clock.now_ms(),
+        };
+        self.work(&job, misnamed).await
+    }
+
+    /// Scores a claimed file and ends its claim.
+    async fn work(
+        &self,
+        job: &Job<'_, M>,
+        misnamed: Option<FileFault>,
+    ) -> Result<(Outcome, Observed), Error> {
+        let worked = match misnamed {
+            Some(fault) => Err(Stop::Fault(fault)),
+            None => self.score_file(job).await,
+        };
+        let ended = match worked {
+            Ok(tally) => self.finish(job, tally).await,
+            Err(Stop::Fault(fault)) => self.quarantine(job, fault).await,
+            Err(stop) => Err(stop),
+        };
+        match ended {
+            Ok(ended) => Ok(ended),
+            Err(Stop::Failed(error)) => {
+                self.release(job, error.to_string()).await;
+                Err(error)
+            }
+            Err(Stop::Changed | Stop::Fault(_)) => {
+                self.release(job, "the content changed".to_owned()).await;
+                Ok((Outcome::Superseded, Observed::default()))
+            }
+        }
+    }
+
+    /// Outputs are complete: reports, then ends the claim.
+    async fn finish(&self, job: &Job<'_, M>, tally: Tally) -> Result<(Outcome, Observed), Stop> {
+        let mut report = self.report(job);
+        report.counts = tally.counts;
+        report.rejected_by_reason = &tally.reasons;
+        report.outputs = Some(Outputs {
+            scored: job.name.scored(),
+            rejects: job.name.rejects(),
+        });
+        self.put_report(job, job.name.report(), &report).await?;
+        let result = tally.counts;
+        self.end(job, State::Completed { result }).await?;
+        Ok((Outcome::Scored(result), tally.observed))
+    }
+
+    /// Says why the file was not scored, at its two places, then ends the claim.
+    async fn quarantine(
+        &self,
+        job: &Job<'_, M>,
+        fault: FileFault,
+    ) -> Result<(Outcome, Observed), Stop> {
+        let report = self.report(job).refused(&fault);
+        self.put_report(job, job.name.quarantine(), &report).await?;
+        self.put_report(job, job.name.report(), &report).await?;
+        let reason = fault.kind.to_owned();
+        self.end(job, State::Failed { reason }).await?;
+        Ok((Outcome::Quarantined(fault), Observed::default()))
+    }
+
+    fn report<'j>(&self, job: &'j Job<'_, M>) -> Report<'j> {
+        let input = Input::of(job.place, job.head);
+        let fingerprint = job.service.fingerprint();
+        let mut report = Report::of(&job.claim, M::Predictor::NAME, fingerprint, input);
+        report.duration_ms = self.clock.now_ms() - job.begun_ms;
+        report
+    }
+
+    async fn put_report(
+        &self,
+        job: &Job<'_, M>,
+        key: String,
+        report: &Report<'_>,
+    ) -> Result<(), Stop> {
+        let mut text = serde_json::to_string_pretty(report).map_err(|error| {
+            Stop::Failed(Error::Internal {
+                what: "write a report",
+                reason: error.to_string(),
+            })
+        })?;
+        text.push('\n');
+        let place = job.place.beside(key);
+        self.files.put_file(&place, Bytes::from(text)).await?;
+        Ok(())
+    }
+}
+
+impl<M: Services> Job<'_, M> {
+    fn as_of(&self) -> Timestamp {
+        Timestamp(self.claim.as_of_seconds)
+    }
+}
+
+fn refuse(what: &'static str) -> Error {
+    Error::Internal {
+        what,
+        reason: "see where the bucket's notifications go".to_owned(),
+    }
+}
+
+fn files_failed(error: StoreError) -> Error {
+    match store_failed(error) {
+        Error::Retry { reason, .. } => Error::Retry {
+            what: "the bucket is not available",
+            reason,
+        },
+        Error::Internal { reason, .. } => Error::Internal {
+            what: "read or write a file",
+            reason,
+        },
+        other @ Error::Caller(_) => other,
+    }
+}

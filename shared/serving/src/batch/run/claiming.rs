@@ -1,0 +1,142 @@
+//! Taking, keeping and ending the claim of a file.
+
+use super::{Batch, Clock, Job, Outcome, Pinned, Services, Stop};
+use crate::batch::claim::{Claim, LEASE_MARGIN_MS, State, Verdict, claim_key, judge, later};
+use crate::batch::limits::cut_short;
+use crate::batch::ports::{ClaimStore, FileHead, FilePlace, FileStore};
+use crate::error::Error;
+use crate::ports::StoreError;
+use crate::predictor::Predictor;
+use crate::registry::Pins;
+use crate::service::store_failed;
+
+/// How often a claim is tried for when others change it at the same moment.
+const CLAIM_TRIES: usize = 4;
+
+impl<F, C, M, K> Batch<'_, F, C, M, K>
+where
+    F: FileStore,
+    C: ClaimStore,
+    M: Services,
+    K: Clock,
+{
+    /// Claims the file, or says why there is nothing to do.
+    pub(super) async fn claim(
+        &self,
+        place: &FilePlace,
+        head: &FileHead,
+        sequencer: &str,
+    ) -> Result<Result<(Claim, Pinned<M>), Outcome>, Error> {
+        let key = claim_key(M::Predictor::NAME, place);
+        for _ in 0..CLAIM_TRIES {
+            let found = self.claims.get_claim(&key).await.map_err(claims_failed)?;
+            let verdict = judge(
+                found.as_ref(),
+                &head.version,
+                sequencer,
+                self.clock.now_ms(),
+            );
+            let before = match verdict {
+                Verdict::Begin(before) => before,
+                Verdict::Duplicate(state) => return Ok(Err(Outcome::Duplicate(state))),
+                Verdict::Older => return Ok(Err(Outcome::Older)),
+                Verdict::Busy => break,
+            };
+            let (pins, service, as_of_seconds) = self.pin(before).await?;
+            let same = found.as_ref().filter(|c| c.version == head.version.name());
+            let attempt = same.map_or(1, |c| c.attempt + 1);
+            let greatest = found.as_ref().map_or("", |claim| &claim.sequencer);
+            let claim = Claim {
+                version: head.version.name().to_owned(),
+                sequencer: later(sequencer, greatest).to_owned(),
+                pins,
+                as_of_seconds,
+                attempt,
+                state: self.in_progress(None),
+                changed_ms: self.clock.now_ms(),
+            };
+            let swapped = self.claims.swap_claim(&key, found.as_ref(), &claim).await;
+            if swapped.map_err(claims_failed)? {
+                return Ok(Ok((claim, service)));
+            }
+        }
+        Err(Error::Retry {
+            what: "the file is being scored",
+            reason: format!("claim of file {} is held", place.token()),
+        })
+    }
+
+    /// What the file is scored with: as an earlier attempt began it, where this code still can.
+    async fn pin(&self, before: Option<(Pins, i64)>) -> Result<(Pins, Pinned<M>, i64), Error> {
+        let (current, service) = self.services.current()?;
+        let now = self.clock.now_ms().div_euclid(1000);
+        let Some((pins, as_of)) = before else {
+            return Ok((current, service, now));
+        };
+        if pins == current {
+            return Ok((current, service, as_of));
+        }
+        // No output of the earlier attempt was completed beside another model's: each is one file, seen at once, and
+        // all are written again.
+        match self.services.pinned(&pins).await? {
+            Some(pinned) => Ok((pins, pinned, as_of)),
+            None => Ok((current, service, now)),
+        }
+    }
+
+    fn in_progress(&self, last_failure: Option<String>) -> State {
+        let remaining_ms = self.clock.remaining_ms();
+        State::InProgress {
+            owner: self.owner.to_owned(),
+            lease_until_ms: self
+                .clock
+                .now_ms()
+                .saturating_add(remaining_ms.saturating_add(LEASE_MARGIN_MS)),
+            last_failure,
+        }
+    }
+
+    pub(super) async fn end(&self, job: &Job<'_, M>, state: State) -> Result<(), Stop> {
+        if self
+            .swap(job, state)
+            .await
+            .map_err(claims_failed)
+            .map_err(Stop::Failed)?
+        {
+            return Ok(());
+        }
+        Err(Stop::Failed(Error::Retry {
+            what: "the file was taken over",
+            reason: format!("claim of file {} has another owner", job.place.token()),
+        }))
+    }
+
+    /// Lets the next attempt begin at once. When that fails too, the lease ends by itself.
+    pub(super) async fn release(&self, job: &Job<'_, M>, reason: String) {
+        let mut state = self.in_progress(Some(cut_short(&reason)));
+        if let State::InProgress { lease_until_ms, .. } = &mut state {
+            *lease_until_ms = 0;
+        }
+        let _ = self.swap(job, state).await;
+    }
+
+    async fn swap(&self, job: &Job<'_, M>, state: State) -> Result<bool, StoreError> {
+        let key = claim_key(M::Predictor::NAME, job.place);
+        let after = Claim {
+            state,
+            changed_ms: self.clock.now_ms(),
+            ..job.claim.clone()
+        };
+        self.claims.swap_claim(&key, Some(&job.claim), &after).await
+    }
+}
+
+fn claims_failed(error: StoreError) -> Error {
+    match store_failed(error) {
+        Error::Internal { reason, .. } => Error::Internal {
+            what: "claim a file",
+            reason,
+        },
+        other => other,
+    }
+}

@@ -1,0 +1,165 @@
+//! Stores that let others go first, and that fail when told to.
+
+use bytes::Bytes;
+use features::time::Timestamp;
+use serving::batch::ports::{FileHead, FilePlace, FileStore, FileVersion, Part, Piece};
+use serving::batch::{Claim, ClaimStore};
+use serving::ports::{Histories, HistoryStore, StoreError};
+use std::future::{Future, poll_fn};
+use std::ops::Range;
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
+
+/// What happens to a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// Nothing.
+    None,
+    /// The store is not there.
+    Before,
+    /// The store does what it is asked, and its answer is lost.
+    After,
+}
+
+/// Decides what happens to the next call.
+pub(super) type Plan = Arc<Mutex<dyn FnMut() -> Fault + Send>>;
+
+/// A store whose every call waits for one more poll, then meets its fault. Who drops a run between two polls kills it
+/// between two calls.
+pub(super) struct Faulty<S> {
+    pub(super) inner: Arc<S>,
+    pub(super) plan: Plan,
+}
+
+impl<S> Clone for Faulty<S> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            plan: Arc::clone(&self.plan),
+        }
+    }
+}
+
+impl<S: Send + Sync> Faulty<S> {
+    async fn call<T: Send>(
+        &self,
+        effect: impl Future<Output = Result<T, StoreError>> + Send,
+    ) -> Result<T, StoreError> {
+        let mut is_later = false;
+        poll_fn(|_| {
+            if is_later {
+                return Poll::Ready(());
+            }
+            is_later = true;
+            Poll::Pending
+        })
+        .await;
+        let fault = (self.plan.lock().expect("no panic"))();
+        let failed = || StoreError::unavailable("call", "a store", "SlowDown");
+        match fault {
+            Fault::None => effect.await,
+            Fault::Before => Err(failed()),
+            Fault::After => {
+                effect.await?;
+                Err(failed())
+            }
+        }
+    }
+}
+
+impl<S: FileStore> FileStore for Faulty<S> {
+    async fn head_file(
+        &self,
+        place: &FilePlace,
+        version_id: Option<&str>,
+    ) -> Result<Option<FileHead>, StoreError> {
+        self.call(self.inner.head_file(place, version_id)).await
+    }
+
+    async fn read_file(
+        &self,
+        place: &FilePlace,
+        version: &FileVersion,
+        range: Range<u64>,
+    ) -> Result<Piece, StoreError> {
+        self.call(self.inner.read_file(place, version, range)).await
+    }
+
+    async fn put_file(&self, place: &FilePlace, bytes: Bytes) -> Result<(), StoreError> {
+        self.call(self.inner.put_file(place, bytes)).await
+    }
+
+    async fn begin_upload(&self, place: &FilePlace) -> Result<String, StoreError> {
+        self.call(self.inner.begin_upload(place)).await
+    }
+
+    async fn put_part(
+        &self,
+        place: &FilePlace,
+        upload: &str,
+        number: u32,
+        bytes: Bytes,
+    ) -> Result<Part, StoreError> {
+        self.call(self.inner.put_part(place, upload, number, bytes))
+            .await
+    }
+
+    async fn complete_upload(
+        &self,
+        place: &FilePlace,
+        upload: &str,
+        parts: &[Part],
+    ) -> Result<(), StoreError> {
+        self.call(self.inner.complete_upload(place, upload, parts))
+            .await
+    }
+
+    async fn abort_upload(&self, place: &FilePlace, upload: &str) -> Result<(), StoreError> {
+        self.call(self.inner.abort_upload(place, upload)).await
+    }
+}
+
+impl<S: ClaimStore> ClaimStore for Faulty<S> {
+    async fn get_claim(&self, key: &str) -> Result<Option<Claim>, StoreError> {
+        self.call(self.inner.get_claim(key)).await
+    }
+
+    async fn swap_claim(
+        &self,
+        key: &str,
+        expected: Option<&Claim>,
+        claim: &Claim,
+    ) -> Result<bool, StoreError> {
+        self.call(self.inner.swap_claim(key, expected, claim)).await
+    }
+}
+
+impl<S: HistoryStore> HistoryStore for Faulty<S> {
+    async fn get_histories(
+        &self,
+        kind: &'static str,
+        ids: &[&str],
+    ) -> Result<Histories, StoreError> {
+        self.call(self.inner.get_histories(kind, ids)).await
+    }
+
+    async fn put_histories(
+        &self,
+        _: &'static str,
+        _: &[(String, Bytes)],
+    ) -> Result<(), StoreError> {
+        unreachable!("scoring writes no histories")
+    }
+
+    async fn retain_histories(
+        &self,
+        _: &'static str,
+        _: &(dyn Fn(&str) -> bool + Sync),
+    ) -> Result<usize, StoreError> {
+        unreachable!("scoring writes no histories")
+    }
+
+    async fn set_complete_through(&self, _: &'static str, _: Timestamp) -> Result<(), StoreError> {
+        unreachable!("scoring writes no histories")
+    }
+}

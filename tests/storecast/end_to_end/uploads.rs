@@ -1,0 +1,126 @@
+//! Files that land in a bucket, scored by the real binary.
+
+use super::*;
+use bytes::Bytes;
+use local::uploads::UPLOAD_BUCKET;
+use serving::batch::FileStore;
+use serving::batch::ports::{FilePlace, Piece};
+
+fn place(key: &str) -> FilePlace {
+    FilePlace {
+        bucket: UPLOAD_BUCKET.to_owned(),
+        key: key.to_owned(),
+    }
+}
+
+async fn text(files: &UploadedFiles, key: &str) -> String {
+    let place = place(key);
+    let head = files.head_file(&place, None).await.expect("S3");
+    let head = head.unwrap_or_else(|| panic!("{key} is not there"));
+    let read = files.read_file(&place, &head.version, 0..head.size).await;
+    let Piece::Bytes(bytes) = read.expect("S3") else {
+        panic!("{key} changed")
+    };
+    String::from_utf8(bytes.to_vec()).expect("UTF-8")
+}
+
+fn notification(key: &str) -> Value {
+    json!({ "Records": [{ "eventSource": "aws:s3", "eventName": "ObjectCreated:Put", "s3": {
+        "bucket": { "name": UPLOAD_BUCKET }, "object": { "key": key, "sequencer": "01" } } }] })
+}
+
+#[tokio::test]
+async fn messages_of_a_queue_are_scored_each_by_itself() {
+    let stack = Stack::start().await;
+    let files = stack.put_uploads().await;
+    let put = async |key: &str, text: String| {
+        files
+            .put_file(&place(key), Bytes::from(text))
+            .await
+            .expect("S3");
+    };
+    let secret = "jane doe's customers";
+    let ids = format!("customer_id\n{STEADY}\n{PRIVATE_ID}\n");
+    put(&format!("uploads/churn/{secret}.csv"), ids).await;
+    put("uploads/churn/bad.csv", "id\n1\n".to_owned()).await;
+    let mut lambda = Lambda::start().await;
+    let process = Process::start(Churn::NAME, &lambda, &stack.settings());
+    let bodies = [
+        notification("uploads/churn/jane+doe%27s+customers.csv").to_string(),
+        "not JSON".to_owned(),
+        notification("uploads/churn/bad.csv").to_string(),
+        notification("uploads/inventory/elsewhere.csv").to_string(),
+        json!({ "Service": "Amazon S3", "Event": "s3:TestEvent" }).to_string(),
+        notification("uploads/churn/jane+doe%27s+customers.csv").to_string(),
+        notification("uploads/churn/gone.csv").to_string(),
+    ];
+    let records: Vec<Value> = bodies
+        .iter()
+        .enumerate()
+        .map(|(id, body)| json!({ "messageId": id.to_string(), "eventSource": "aws:sqs", "body": body }))
+        .collect();
+    let reply = lambda
+        .invoke(&json!({ "Records": records }).to_string())
+        .await;
+    let failed =
+        json!({ "batchItemFailures": [{ "itemIdentifier": "1" }, { "itemIdentifier": "3" }] });
+    assert_eq!(reply, Reply::Response(failed));
+    let scored = text(&files, &format!("scored/churn/{secret}.csv")).await;
+    let states: Vec<_> = scored.lines().map(|line| line.split(',').nth(2)).collect();
+    assert_eq!(states, [Some("state"), Some("scored"), Some("scored")]);
+    let rejects = text(&files, &format!("scored/churn/{secret}.csv.rejects.csv")).await;
+    assert_eq!(rejects, "row,column,value,reason\n");
+    let report = text(&files, "quarantine/churn/bad.csv.report.json").await;
+    assert!(report.contains("wrong columns"), "{report}");
+    let log = process.log();
+    let told: Vec<_> = log
+        .iter()
+        .filter_map(|line| line["outcome"].as_str())
+        .collect();
+    assert_eq!(told.len(), 4, "{told:?}");
+    for (told, kind) in told
+        .iter()
+        .zip(["scored", "quarantined", "duplicate", "gone"])
+    {
+        assert!(told.contains(kind), "{told}");
+    }
+    for line in &log {
+        let line = line.to_string();
+        assert!(!line.contains("jane") && !line.contains(".csv"), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn a_bare_notification_that_fails_comes_again_and_is_done_once() {
+    let stack = Stack::start().await;
+    let files = stack.put_uploads().await;
+    let mut lambda = Lambda::start().await;
+    let process = Process::start(Inventory::NAME, &lambda, &stack.settings());
+    let foreign = notification("uploads/churn/a.csv").to_string();
+    let Reply::Error(error) = lambda.invoke(&foreign).await else {
+        panic!("expected an error")
+    };
+    assert_eq!(error["errorType"], "urn:storecast:problem:unavailable");
+    let line = |row| json!({ "sku_id": format!("{:0>20}", row) }).to_string();
+    let lines = (0..60_000).map(line).collect::<Vec<_>>().join("\n");
+    let large = place("uploads/inventory/large.jsonl");
+    let put = files.put_file(&large, Bytes::from(lines));
+    put.await.expect("S3");
+    let event = notification("uploads/inventory/large.jsonl").to_string();
+    let Reply::Response(first) = lambda.invoke(&event).await else {
+        panic!("expected an answer")
+    };
+    let outcome = &first["outcomes"][0]["outcome"];
+    assert_eq!(
+        outcome["counts"],
+        json!({ "rows": 60_000, "scored": 60_000, "rejected": 0 })
+    );
+    let scored = text(&files, "scored/inventory/large.jsonl").await;
+    assert!(scored.len() > 8 * 1024 * 1024, "written in parts");
+    assert_eq!(scored.lines().count(), 60_000);
+    let Reply::Response(second) = lambda.invoke(&event).await else {
+        panic!("expected an answer")
+    };
+    assert_eq!(second["outcomes"][0]["outcome"]["kind"], "duplicate");
+    drop(process);
+}
