@@ -16,6 +16,7 @@ use churn::Churn;
 use inventory::Inventory;
 use lambda::{Lambda, Process, Reply};
 use local::servers::{Server, start_dynamo, start_s3};
+use recommendations::Recommendations;
 use serde_json::{Value, json};
 use serving::predictor::Predictor;
 use serving::registry::publish;
@@ -131,6 +132,11 @@ async fn the_churn_binary_answers_every_event_as_the_library_does() {
 #[tokio::test]
 async fn the_inventory_binary_answers_every_event_as_the_library_does() {
     the_binary_answers_as_the_library::<Inventory>().await;
+}
+
+#[tokio::test]
+async fn the_recommendations_binary_answers_every_event_as_the_library_does() {
+    the_binary_answers_as_the_library::<Recommendations>().await;
 }
 
 async fn the_binary_answers_as_the_library<P: Predictor>() {
