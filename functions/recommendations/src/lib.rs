@@ -140,7 +140,7 @@ impl Case {
     }
 
     /// The question and the product id of a row, once the rows were made.
-    fn candidate(&self, row: usize) -> Option<(&Question, &str)> {
+    pub fn candidate(&self, row: usize) -> Option<(&Question, &str)> {
         let prepared = self.prepared.get()?.as_ref()?;
         let asked = prepared.asked.iter().zip(&self.questions);
         let mut all = asked.flat_map(|(asked, question)| {
