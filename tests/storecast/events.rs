@@ -7,6 +7,7 @@ use crate::shop::{self, Answer, NOW};
 use crate::workspace::root;
 use aws::dispatch::Event;
 use churn::Churn;
+use features::time::Timestamp;
 use inventory::Inventory;
 use recommendations::Recommendations;
 use serde_json::{Value, json};
@@ -23,7 +24,7 @@ const REQUEST_ID: &str = "request-1";
 async fn every_event_of<P: Predictor>() {
     let service = shop::service::<P>().await;
     for (name, payload) in shop::events::<P>() {
-        let answer = rounded(answer(&service, &payload).await);
+        let answer = rounded(answer(&service, &payload, NOW).await);
         insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {
             insta::assert_json_snapshot!(snapshot::<P>(&name), answer);
         });
@@ -75,17 +76,18 @@ fn no_snapshot_is_left_of_an_event_that_is_gone() {
 pub(crate) async fn answer<P: Predictor>(
     service: &Service<P, MemoryStore>,
     payload: &str,
+    now: Timestamp,
 ) -> Value {
     match Event::read(payload) {
         Event::Http(request) => {
-            over_http(service.handle_http(request, REQUEST_ID, NOW).await.into())
+            over_http(service.handle_http(request, REQUEST_ID, now).await.into())
         }
         Event::Undecodable(error) => {
             over_http(problem_response(&Problem::new(&Error::Caller(error))).into())
         }
         Event::Records { source } => json!({ "source": source, "uploads": uploads(payload) }),
         Event::Direct => match service
-            .handle_direct(payload.as_bytes(), REQUEST_ID, NOW)
+            .handle_direct(payload.as_bytes(), REQUEST_ID, now)
             .await
         {
             Ok((body, _)) => {

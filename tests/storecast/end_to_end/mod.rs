@@ -4,7 +4,7 @@ mod lambda;
 mod uploads;
 
 use crate::events;
-use crate::shop::{self, FADING, NOW, PRIVATE_ID, STEADY};
+use crate::shop::{self, FADING, PRIVATE_ID, STEADY};
 use crate::workspace;
 use aws::admin::{ensure_bucket, ensure_table};
 use aws::clients::{Clients, LOCAL_ACCESS_KEY, LOCAL_REGION, LOCAL_SECRET_KEY};
@@ -13,6 +13,7 @@ use aws::dynamo::DynamoStore;
 use aws::s3::S3Artifacts;
 use aws::uploaded_files::UploadedFiles;
 use churn::Churn;
+use features::time::Timestamp;
 use inventory::Inventory;
 use lambda::{Lambda, Process, Reply};
 use local::servers::{Server, start_dynamo, start_s3};
@@ -20,6 +21,7 @@ use recommendations::Recommendations;
 use serde_json::{Value, json};
 use serving::predictor::Predictor;
 use serving::registry::publish;
+use std::time::{SystemTime, UNIX_EPOCH};
 use tempfile::TempDir;
 
 const TABLE: &str = "storecast-test";
@@ -44,6 +46,7 @@ impl Stack {
         let artifacts = S3Artifacts::new(clients.s3, BUCKET, "");
         release::<Churn>(&artifacts, &store).await;
         release::<Inventory>(&artifacts, &store).await;
+        release::<Recommendations>(&artifacts, &store).await;
         shop::fill(&store).await;
         Self { s3, dynamo, files }
     }
@@ -96,9 +99,9 @@ fn settled(value: Value) -> Value {
     match value {
         Value::Array(items) => items.into_iter().map(settled).collect(),
         Value::Object(fields) => {
-            let kept = fields
-                .into_iter()
-                .filter(|(name, _)| !VOLATILE.contains(&name.as_str()));
+            let kept = fields.into_iter().filter(|(name, value)| {
+                !VOLATILE.contains(&name.as_str()) && !is_clock(name, value)
+            });
             kept.map(|(name, value)| (name, settled(value))).collect()
         }
         // A body, or a problem, as text inside the answer.
@@ -107,6 +110,17 @@ fn settled(value: Value) -> Value {
         }
         other => other,
     }
+}
+
+/// Of somebody of whom nothing is stored the answer is for the instant of the call.
+fn is_clock(name: &str, value: &Value) -> bool {
+    name == "as_of" && value.as_str() > Some("2019")
+}
+
+fn clock() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let seconds = since.expect("after 1970").as_secs();
+    Timestamp(i64::try_from(seconds).expect("a date"))
 }
 
 fn status(reply: &Reply) -> (u64, Value) {
@@ -147,14 +161,15 @@ async fn the_binary_answers_as_the_library<P: Predictor>() {
     let process = Process::start(P::NAME, &lambda, &stack.settings());
     for (name, payload) in shop::events::<P>() {
         let reply = lambda.invoke(&payload).await;
+        let now = clock();
         let expected = match Event::read(&payload) {
             Event::Http(request) => {
-                let response = library.handle_http(request, "r", NOW).await;
+                let response = library.handle_http(request, "r", now).await;
                 Reply::Response(settled(
                     serde_json::to_value(GatewayResponse::from(response)).expect("JSON"),
                 ))
             }
-            _ => match events::answer(&library, &payload).await {
+            _ => match events::answer(&library, &payload, now).await {
                 answer if answer.get("direct").is_some() => {
                     Reply::Response(settled(answer["direct"].clone()))
                 }
