@@ -18,14 +18,19 @@ const MOST_ITEMS: usize = 6000;
 const LAMBDA: f64 = 500.0;
 /// Neighbours kept of each item.
 const NEIGHBOURS: usize = 200;
-/// Customers of which the smaller matrix is made at most; beyond, items are fewer anyway.
+/// Stands for an item that is not compared.
 const NONE: u32 = u32::MAX;
 
 /// Fits the rows of all items; items outside the comparison have none.
 pub(super) fn fit(seen: &Seen, popularity: &[u32]) -> NeighboursBuilder {
     let bought = Bought::of(seen, popularity);
-    let penalised = |square: &mut Square| (0..square.size).for_each(|i| square.add(i, i, LAMBDA));
     let by_customer = bought.customers.len() < bought.items.len();
+    rows_of(&bought, popularity, by_customer)
+}
+
+/// Inverts the matrix of customers or that of items: the same rows, at another cost.
+fn rows_of(bought: &Bought, popularity: &[u32], by_customer: bool) -> NeighboursBuilder {
+    let penalised = |square: &mut Square| (0..square.size).for_each(|i| square.add(i, i, LAMBDA));
     let mut square = if by_customer {
         co_counts(&bought.by_item, bought.customers.len())
     } else {
@@ -159,5 +164,55 @@ impl Bought {
             next += 1;
         }
         rows
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tables::Neighbours;
+    use bytes::Bytes;
+
+    /// Forty customers with some of twelve items each, by a fixed rule.
+    fn bought() -> Bought {
+        let customers: Vec<Vec<u32>> = (0..40u32)
+            .map(|customer| {
+                let has = |item: &u32| (customer * 7 + item * item * 3 + customer * item) % 5 < 2;
+                (0..12).filter(has).collect()
+            })
+            .collect();
+        let of = |item: u32| {
+            let buyers = customers.iter().enumerate();
+            let buyers = buyers.filter(|(_, items)| items.contains(&item));
+            buyers.map(|(customer, _)| customer as u32).collect()
+        };
+        Bought {
+            items: (0..12).collect(),
+            by_item: (0..12).map(of).collect(),
+            customers,
+        }
+    }
+
+    #[test]
+    fn customers_and_items_lead_to_the_same_rows() {
+        let bought = bought();
+        let rows = |by_customer| {
+            let file = Bytes::from(rows_of(&bought, &[30; 12], by_customer).to_bytes());
+            Neighbours::open(&file, 12).expect("an own file")
+        };
+        let (by_customer, by_item) = (rows(true), rows(false));
+        let mut compared = 0;
+        for item in 0..12 {
+            for (other, weight) in by_item.of(item) {
+                let same = by_customer.weight(item, other);
+                assert!(
+                    (weight - same).abs() < 1e-7,
+                    "{item}, {other}: {weight}, {same}"
+                );
+                compared += 1;
+            }
+            assert_eq!(by_customer.of(item).count(), by_item.of(item).count());
+        }
+        assert!(compared > 30, "{compared} weights");
     }
 }
