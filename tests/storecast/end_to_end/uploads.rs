@@ -1,6 +1,7 @@
 //! Files that land in a bucket, scored by the real binary.
 
 use super::*;
+use aws::uploaded_files::UploadedFiles;
 use bytes::Bytes;
 use local::uploads::UPLOAD_BUCKET;
 use serving::batch::FileStore;
