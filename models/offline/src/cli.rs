@@ -10,6 +10,7 @@ mod progress;
 mod publish;
 mod shop_data;
 mod simulate;
+mod uploads;
 
 use crate::functions::NAMES;
 use clap::{Args, Parser, Subcommand};
@@ -58,6 +59,10 @@ enum Command {
     Simulate(simulate::Simulate),
     /// Answer one event on this machine, without AWS: the function's own code over a shop's files.
     Invoke(invoke::Invoke),
+    /// Say what became of an uploaded file: scored, quarantined, being scored, abandoned, or not begun.
+    Status(uploads::Status),
+    /// Check that every upload of a function is scored with all its rows and outputs, or quarantined; list the others.
+    Reconcile(uploads::Reconcile),
 }
 
 /// Which function is meant.
@@ -98,6 +103,8 @@ pub fn run() -> ExitCode {
         Command::Publish(command) => command.run(),
         Command::Simulate(command) => command.run(),
         Command::Invoke(command) => command.run(),
+        Command::Status(command) => command.run(),
+        Command::Reconcile(command) => command.run(),
     };
     done.unwrap_or_else(|failure| {
         eprintln!("error: {failure}");

@@ -15,6 +15,7 @@
 //! | [`model_folder`] | a model's folder on disk |
 //! | [`functions`] | the list of predictors |
 //! | [`cli`] | the command line `storecast` |
+//! | [`uploads`] | what became of the files that were uploaded |
 //! | [`simulation`] | what ordering rules would have done over weeks whose demand is known |
 //! | [`messy`] | a generated European shop with every flaw the loader knows |
 
@@ -36,3 +37,4 @@ pub mod simulate;
 pub mod simulation;
 pub mod snapshots;
 pub mod store;
+pub mod uploads;

@@ -1,5 +1,6 @@
 //! Files of rows through the whole path, in memory: what becomes of good and bad ones, whatever fails on the way.
 
+mod fates;
 mod faults;
 mod kills;
 mod outcomes;

@@ -292,6 +292,8 @@ async fn reconcile(rig: &Rig<Churn>, files: &MemoryFiles, key: &str, bytes: &[u8
         let report = report.unwrap_or_else(|| panic!("no report of {key}: {outcome:?}"));
         serde_json::from_slice::<Value>(&report).expect("JSON")
     });
+    let fate = offline::uploads::fate(files, files, Churn::NAME, &place(key), i64::MAX).await;
+    assert!(fate.expect("memory").is_settled(), "{key}");
     for field in [
         "outcome",
         "fault",

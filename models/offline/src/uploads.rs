@@ -1,0 +1,179 @@
+//! What became of the files that were uploaded: read from the report beside the answers, and from the claim of a file that
+//! has none yet.
+
+use serde_json::Value;
+use serving::batch::claim::{Claim, Counts, State, claim_key};
+use serving::batch::name::{Key, UploadName};
+use serving::batch::ports::{FilePlace, Piece};
+use serving::batch::{ClaimStore, FileStore};
+use serving::ports::StoreError;
+
+/// What became of one upload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// Every row is in the answers or among the rejects, and all outputs are there.
+    Scored(Counts),
+    /// Not scored as a whole, and why; the report says so in two places.
+    Quarantined(String),
+    /// Somebody is at work until then, milliseconds since 1970.
+    Working {
+        /// When the lease ends.
+        until_ms: i64,
+        /// Which attempt it is.
+        attempt: u32,
+    },
+    /// Somebody began and did not end: the next message of the queue begins again.
+    Abandoned {
+        /// Attempts so far.
+        attempt: u32,
+        /// What the last one failed on, where it said so.
+        last_failure: Option<String>,
+    },
+    /// No attempt of this content is known: the message has not come yet, or is in the dead-letter queue.
+    Waiting,
+    /// What should be there is not, or does not add up.
+    Broken(String),
+    /// No upload of this name.
+    Gone,
+}
+
+impl Fate {
+    /// Whether nothing more has to happen.
+    pub fn is_settled(&self) -> bool {
+        matches!(self, Self::Scored(_) | Self::Quarantined(_))
+    }
+}
+
+impl std::fmt::Display for Fate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Scored(Counts {
+                rows,
+                scored,
+                rejected,
+            }) => write!(f, "{rows} rows = {scored} scored + {rejected} rejected"),
+            Self::Quarantined(reason) => write!(f, "quarantined: {reason}"),
+            Self::Working { until_ms, attempt } => write!(
+                f,
+                "being scored, attempt {attempt}, at the latest until {}",
+                serving::wire::format_instant(features::time::Timestamp(until_ms / 1000))
+            ),
+            Self::Abandoned {
+                attempt,
+                last_failure,
+            } => {
+                write!(f, "begun {attempt} times and not ended")?;
+                let reason = last_failure.as_deref();
+                reason.map_or(Ok(()), |reason| write!(f, "; last failure: {reason}"))
+            }
+            Self::Waiting => write!(
+                f,
+                "not begun: its message has not come, or is in the dead-letter queue"
+            ),
+            Self::Broken(what) => write!(f, "broken: {what}"),
+            Self::Gone => write!(f, "no such upload"),
+        }
+    }
+}
+
+/// The name of an upload of a function, where its key is one; keys that can never be scored have outputs as well.
+pub fn name_of(key: &str, function: &'static str) -> Option<UploadName> {
+    match Key::read(key, function) {
+        Key::Upload(name) | Key::Unreadable(name, _) => Some(name),
+        Key::Folder | Key::Output | Key::Foreign => None,
+    }
+}
+
+/// Looks at an upload, its outputs and its claim; changes nothing.
+pub async fn fate(
+    files: &impl FileStore,
+    claims: &impl ClaimStore,
+    function: &'static str,
+    place: &FilePlace,
+    now_ms: i64,
+) -> Result<Fate, StoreError> {
+    let Some(name) = name_of(&place.key, function) else {
+        return Ok(Fate::Broken(format!(
+            "{} is no upload of {function}",
+            place.key
+        )));
+    };
+    let Some(head) = files.head_file(place, None).await? else {
+        return Ok(Fate::Gone);
+    };
+    let report = read_json(files, &place.beside(name.report())).await?;
+    let is_of_this = |report: &Value| {
+        let of = |field: &str| report["input"][field].as_str();
+        of("version_id").or(of("etag")) == Some(head.version.name())
+            || of("etag") == Some(head.version.etag.as_str())
+    };
+    if let Some(report) = report.filter(is_of_this) {
+        return reported(files, place, &name, &report).await;
+    }
+    let claim = claims.get_claim(&claim_key(function, place)).await?;
+    let is_of_this =
+        |claim: &Claim| claim.version == head.version.name() || claim.version == head.version.etag;
+    Ok(claim
+        .filter(is_of_this)
+        .map_or(Fate::Waiting, |claim| claimed(claim, now_ms)))
+}
+
+async fn reported(
+    files: &impl FileStore,
+    place: &FilePlace,
+    name: &UploadName,
+    report: &Value,
+) -> Result<Fate, StoreError> {
+    if report["outcome"] != "scored" {
+        let detail = report["fault"]["detail"].as_str();
+        return Ok(Fate::Quarantined(detail.unwrap_or("no reason").to_owned()));
+    }
+    let Ok(counts) = serde_json::from_value::<Counts>(report.clone()) else {
+        return Ok(Fate::Broken("the report has no counts".to_owned()));
+    };
+    if counts.rows != counts.scored + counts.rejected {
+        let Counts {
+            rows,
+            scored,
+            rejected,
+        } = counts;
+        return Ok(Fate::Broken(format!(
+            "{rows} rows are not {scored} scored and {rejected} rejected"
+        )));
+    }
+    for output in [name.scored(), name.rejects()] {
+        let found = files.head_file(&place.beside(output.clone()), None).await?;
+        if found.is_none() {
+            return Ok(Fate::Broken(format!("{output} is missing")));
+        }
+    }
+    Ok(Fate::Scored(counts))
+}
+
+fn claimed(claim: Claim, now_ms: i64) -> Fate {
+    let attempt = claim.attempt;
+    match claim.state {
+        State::InProgress { lease_until_ms, .. } if lease_until_ms > now_ms => Fate::Working {
+            until_ms: lease_until_ms,
+            attempt,
+        },
+        State::InProgress { last_failure, .. } => Fate::Abandoned {
+            attempt,
+            last_failure,
+        },
+        State::Completed { .. } | State::Failed { .. } => {
+            Fate::Broken("it was ended, but its report is missing".to_owned())
+        }
+    }
+}
+
+async fn read_json(files: &impl FileStore, place: &FilePlace) -> Result<Option<Value>, StoreError> {
+    let Some(head) = files.head_file(place, None).await? else {
+        return Ok(None);
+    };
+    let read = files.read_file(place, &head.version, 0..head.size).await?;
+    let Piece::Bytes(bytes) = read else {
+        return Ok(None);
+    };
+    Ok(serde_json::from_slice(&bytes).ok())
+}

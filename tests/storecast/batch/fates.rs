@@ -1,0 +1,82 @@
+//! What `storecast status` and `storecast reconcile` say of an upload, from before its message to after its outputs.
+
+use super::*;
+use churn::Churn;
+use offline::uploads::{Fate, fate};
+use serving::batch::claim::State;
+
+const KEY: &str = "uploads/churn/june.csv";
+
+async fn fate_of(rig: &Rig<Churn>, key: &str) -> Fate {
+    let now_ms = rig.now_ms.load(Ordering::Relaxed);
+    fate(&rig.files, &rig.files, Churn::NAME, &place(key), now_ms)
+        .await
+        .expect("memory")
+}
+
+#[tokio::test]
+async fn an_upload_waits_is_scored_and_is_missed_when_an_output_goes() {
+    let rig = Rig::<Churn>::new().await;
+    assert_eq!(fate_of(&rig, KEY).await, Fate::Gone);
+    let arrival = rig.upload(KEY, "customer_id\n1\n208\n\"\"\n").await;
+    assert_eq!(fate_of(&rig, KEY).await, Fate::Waiting);
+    rig.score(&arrival).await.expect("nothing fails");
+    assert_eq!(fate_of(&rig, KEY).await, Fate::Scored(counts(2, 1)));
+    // Another content waits for its own message, whatever was said of the one before.
+    rig.upload(KEY, "customer_id\n7\n").await;
+    assert_eq!(fate_of(&rig, KEY).await, Fate::Waiting);
+    rig.upload(KEY, "customer_id\n1\n208\n\"\"\n").await;
+    assert!(fate_of(&rig, KEY).await.is_settled());
+    rig.files.remove(&place("scored/churn/june.csv"));
+    let missing = "scored/churn/june.csv is missing".to_owned();
+    assert_eq!(fate_of(&rig, KEY).await, Fate::Broken(missing));
+}
+
+#[tokio::test]
+async fn a_quarantined_upload_says_why() {
+    let rig = Rig::<Churn>::new().await;
+    rig.scored(KEY, "").await;
+    let fate = fate_of(&rig, KEY).await;
+    assert!(fate.is_settled());
+    assert!(fate.to_string().starts_with("quarantined: "), "{fate}");
+    rig.scored("uploads/churn/photo.png", "PNG").await;
+    assert!(fate_of(&rig, "uploads/churn/photo.png").await.is_settled());
+}
+
+#[tokio::test]
+async fn an_upload_in_work_is_abandoned_when_its_lease_ends() {
+    let rig = Rig::<Churn>::new().await;
+    let arrival = rig.upload(KEY, "customer_id\n1\n").await;
+    rig.score(&arrival).await.expect("nothing fails");
+    let key = claim_key(Churn::NAME, &place(KEY));
+    let done = rig.files.get_claim(&key).await.expect("memory");
+    let done = done.expect("a claim");
+    let until_ms = rig.now_ms.load(Ordering::Relaxed) + 1;
+    let mut working = done.clone();
+    working.state = State::InProgress {
+        owner: "somebody".to_owned(),
+        lease_until_ms: until_ms,
+        last_failure: None,
+    };
+    let swapped = rig.files.swap_claim(&key, Some(&done), &working).await;
+    assert!(swapped.expect("memory"));
+    rig.files
+        .remove(&place("scored/churn/june.csv.report.json"));
+    let attempt = working.attempt;
+    assert_eq!(
+        fate_of(&rig, KEY).await,
+        Fate::Working { until_ms, attempt }
+    );
+    rig.now_ms.fetch_add(1, Ordering::Relaxed);
+    let last_failure = None;
+    assert_eq!(
+        fate_of(&rig, KEY).await,
+        Fate::Abandoned {
+            attempt,
+            last_failure
+        }
+    );
+    let swapped = rig.files.swap_claim(&key, Some(&working), &done).await;
+    assert!(swapped.expect("memory"));
+    assert!(matches!(fate_of(&rig, KEY).await, Fate::Broken(_)));
+}
