@@ -10,7 +10,6 @@ import csv
 import io
 import json
 
-import boto3
 import pytest
 import stack
 from permission import grants, granting
@@ -103,6 +102,22 @@ def test_a_policy_that_is_too_wide_or_too_narrow_is_found(world):
     ungranted, uncalled = gaps(stack.mutated(change), "PublisherPolicy", world.calls("publisher"))
     assert {call.action for call in ungranted} == {"s3:GetObject", "dynamodb:BatchGetItem", "dynamodb:PutItem"}
     assert uncalled == {f"s3:DeleteObject <ModelBucket.Arn>/{folder}/*" for folder in ("models", "policies")}
+
+
+def test_a_batch_policy_that_is_too_wide_or_too_narrow_is_found(world):
+    def change(resources: dict) -> None:
+        said = {s["Sid"]: s for s in resources["ChurnBatchRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]}
+        said["WriteScored"]["Action"] = ["s3:PutObject", "s3:DeleteObject"]
+        said["WriteQuarantine"]["Resource"] = {"Fn::Sub": "${DataBucket.Arn}/quarantine/inventory/*"}
+        said["MissUploads"]["Condition"]["StringLike"]["s3:prefix"] = ["scored/churn/*"]
+        said["ReadUploads"]["Action"] = "s3:GetObject"
+        said["ClaimFiles"]["Action"] = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+
+    calls = [call for call in world.calls("churn-batch") if must_pass("churn-batch", call)]
+    ungranted, uncalled = gaps(stack.mutated(change), "ChurnBatchRole", calls)
+    missed = {"s3:AbortMultipartUpload", "s3:PutObject", "s3:ListBucket", "s3:GetObjectVersion", "dynamodb:PutItem"}
+    assert {call.action for call in ungranted} == missed
+    assert {"s3:DeleteObject", "dynamodb:UpdateItem", "s3:PutObject", "s3:ListBucket"} == {grant.split()[0] for grant in uncalled}
 
 
 def test_a_call_beyond_the_policies_is_noticed(world):

@@ -134,6 +134,24 @@ def test_a_function_reads_the_histories_that_its_code_names(function):
         assert keys_granted(real()["tokens"], role) == expected
 
 
+def amiss_with_key(made: Stack) -> set[str]:
+    """Roles of functions that have not just what they need of a key of the shop's own: to read, and, to score files, to write."""
+    needed = {role: {"kms:Decrypt"} | ({"kms:GenerateDataKey"} if function.endswith("Batch") else set()) for function, role in roles(made).items()}
+    granted: dict[str, set[str]] = {role: set() for role in needed}
+    for attached in made.of_type("AWS::IAM::Policy").values():
+        for s in attached["PolicyDocument"]["Statement"]:
+            for role in attached["Roles"]:
+                granted[role.strip("<>")] |= set(listed(s["Action"]))
+    return {role for role, actions in needed.items() if granted[role] != actions}
+
+
+def test_every_function_can_use_the_shop_s_own_key():
+    assert amiss_with_key(real()["all options"]) == set()
+    assert amiss_with_key(mutated(lambda r: r["BatchKeyPolicy"]["Properties"]["Roles"].pop(0), stack.ALL_OPTIONS)) == {"ChurnBatchRole"}
+    wider = mutated(lambda r: r["BatchKeyPolicy"]["Properties"]["Roles"].append({"Ref": "ChurnRole"}), stack.ALL_OPTIONS)
+    assert amiss_with_key(wider) == {"ChurnRole"}
+
+
 def test_exceptions_are_used():
     used = {a for _, s in statements(real()["tokens"]) if s.get("Resource") == "*" for a in listed(s["Action"])}
     assert used == set(STAR_DEMANDED)
