@@ -30,7 +30,8 @@ RESERVED = {
 class FakeLambda:
     """Starts a program with exactly these settings, and those that Lambda sets; hands it one event after the other."""
 
-    def __init__(self, program: Path, settings: dict[str, str]):
+    def __init__(self, program: Path, settings: dict[str, str], limit_s: int = 29):
+        self.limit_s = limit_s
         self.events: queue.Queue[str] = queue.Queue()
         self.replies: queue.Queue[tuple[bool, Any]] = queue.Queue()
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), self.handler())
@@ -73,7 +74,7 @@ class FakeLambda:
         return [json.loads(line) for line in list(self.lines)]
 
     def handler(self) -> type[BaseHTTPRequestHandler]:
-        events, replies = self.events, self.replies
+        events, replies, limit_ms = self.events, self.replies, self.limit_s * 1000
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -82,7 +83,7 @@ class FakeLambda:
                 event = events.get().encode()
                 self.send_response(200)
                 self.send_header("Lambda-Runtime-Aws-Request-Id", "request-1")
-                self.send_header("Lambda-Runtime-Deadline-Ms", str(int(time.time() * 1000) + 29_000))
+                self.send_header("Lambda-Runtime-Deadline-Ms", str(int(time.time() * 1000) + limit_ms))
                 self.send_header("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:eu-central-1:123456789012:function:f")
                 self.send_header("Content-Length", str(len(event)))
                 self.end_headers()

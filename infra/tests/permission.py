@@ -9,7 +9,8 @@ from typing import Any
 from recording import Call
 from stack import Stack, listed, statements
 
-KEYS = ("ForAllValues:StringLike", "dynamodb:LeadingKeys")
+# Conditions that hold a call to keys: of items, and of what is listed.
+HELD_TO = (("ForAllValues:StringLike", "dynamodb:LeadingKeys"), ("StringLike", "s3:prefix"))
 
 
 def places(outputs: dict[str, str]) -> dict[str, str]:
@@ -30,8 +31,11 @@ def in_template_words(call: Call, named: dict[str, str]) -> Call:
 def patterns(statement: dict[str, Any]) -> list[str]:
     """Patterns of the keys that a statement is held to, none if it is not."""
     condition = statement.get("Condition", {})
-    assert not condition or set(condition) == {KEYS[0]}, f"not understood: {condition}"
-    return listed(condition.get(KEYS[0], {}).get(KEYS[1], []))
+    if not condition:
+        return []
+    found = [listed(condition[test][key]) for test, key in HELD_TO if set(condition) == {test} and set(condition[test]) == {key}]
+    assert len(found) == 1, f"not understood: {condition}"
+    return found[0]
 
 
 def granting(stack: Stack, holder: str, call: Call) -> set[str]:

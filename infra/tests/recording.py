@@ -9,6 +9,7 @@ import re
 import threading
 from dataclasses import dataclass
 from typing import Any, Iterator
+from urllib.parse import parse_qs
 from urllib.request import Request, urlopen
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
@@ -49,18 +50,34 @@ class RecordingServer:
             environ["wsgi.input"] = io.BytesIO(body)
             self.calls += dynamo_calls(who[1], environ["HTTP_X_AMZ_TARGET"].split(".")[1], json.loads(body))
         elif who and "/s3/" in environ["HTTP_AUTHORIZATION"]:
-            self.calls.append(s3_call(who[1], environ))
+            start_response = self.noticed(s3_call(who[1], environ), start_response)
         return self.application(environ, start_response)
+
+    def noticed(self, call: Call, start_response: Any) -> Any:
+        """Writes the call down, and, once it is answered, that the right to list decided on the answer to a missing key."""
+        self.calls.append(call)
+
+        def answered(status: str, headers: Any, *rest: Any) -> Any:
+            bucket, _, key = call.resource.partition("/")
+            if key and status.startswith("404"):
+                self.calls.append(Call(call.who, "s3:ListBucket", bucket, keys=(key,)))
+            return start_response(status, headers, *rest)
+
+        return answered
 
 
 def s3_call(who: str, environ: dict[str, Any]) -> Call:
     bucket, _, key = environ["PATH_INFO"].lstrip("/").partition("/")
-    # `HeadBucket` and listings both need s3:ListBucket. Source: S3 API reference.
-    action = {"GET": "s3:GetObject", "HEAD": "s3:GetObject", "PUT": "s3:PutObject"}[environ["REQUEST_METHOD"]]
+    # `HeadBucket` and listings both need s3:ListBucket; to begin, fill and complete an upload in parts is to put. Source: S3 API reference.
+    asked = parse_qs(environ["QUERY_STRING"], keep_blank_values=True)
+    read = "s3:GetObjectVersion" if "versionId" in asked else "s3:GetObject"
+    action = {"GET": read, "HEAD": read, "PUT": "s3:PutObject"}
+    if {"uploads", "uploadId"} & set(asked):
+        action = {"POST": "s3:PutObject", "PUT": "s3:PutObject", "DELETE": "s3:AbortMultipartUpload"}
     headers = frozenset(name[5:].lower().replace("_", "-") for name in environ if name.startswith("HTTP_IF_"))
     if not key:
         return Call(who, "s3:ListBucket", f"bucket {bucket}", headers=headers)
-    return Call(who, action, f"bucket {bucket}/{key}", headers=headers)
+    return Call(who, action[environ["REQUEST_METHOD"]], f"bucket {bucket}/{key}", headers=headers)
 
 
 def dynamo_calls(who: str, operation: str, body: dict[str, Any]) -> Iterator[Call]:
@@ -73,6 +90,8 @@ def dynamo_calls(who: str, operation: str, body: dict[str, Any]) -> Iterator[Cal
             for table, asked in body["RequestItems"].items():
                 items = [r["PutRequest"]["Item"] if "PutRequest" in r else r["DeleteRequest"]["Key"] for r in asked]
                 yield Call(who, action, f"table {table}", tuple(item["pk"]["S"] for item in items))
+        case "GetItem":
+            yield Call(who, action, f"table {body['TableName']}", (body["Key"]["pk"]["S"],))
         case "PutItem":
             yield Call(who, action, f"table {body['TableName']}", (body["Item"]["pk"]["S"],))
         case "Scan":

@@ -10,12 +10,12 @@ from stack import ROOT, Stack
 CONFIG = ROOT / "shared" / "aws" / "src" / "config.rs"
 
 
-def settings_of(made: Stack, function: str, outputs: dict[str, str], program: Path) -> dict[str, str]:
+def settings_of(made: Stack, resource: str, outputs: dict[str, str], program: Path) -> dict[str, str]:
     """The environment that the template gives a function, in a stack with these outputs.
 
     The one path in it is looked for beside the program; an ordinary build has nothing there, and the setting is optional.
     """
-    variables = made.resources[f"{function.capitalize()}Function"]["Properties"]["Environment"]["Variables"]
+    variables = made.resources[resource]["Properties"]["Environment"]["Variables"]
     names = {"<Table>": outputs["TableName"], "<ModelBucket>": outputs["ModelBucketName"]}
     settings = {name: names.get(value, value) for name, value in variables.items()}
     library = program.parent / Path(settings["STORECAST_ORT_LIBRARY"]).relative_to("/var/task")

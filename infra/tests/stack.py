@@ -7,6 +7,7 @@ Nothing here asks AWS. A reference to a resource becomes its name in angle brack
 from __future__ import annotations
 
 import copy
+import functools
 import re
 import tomllib
 from pathlib import Path
@@ -20,12 +21,14 @@ ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = ROOT / "infra" / "template.yaml"
 
 REGION, ACCOUNT, STACK_NAME = "eu-central-1", "123456789012", "shop"
+STACK_UUID = "0c5d4f80-0b1e-11f0-9a1c-0a1b2c3d4e5f"
 PSEUDO = {
     "AWS::Region": REGION,
     "AWS::AccountId": ACCOUNT,
     "AWS::Partition": "aws",
     "AWS::URLSuffix": "amazonaws.com",
     "AWS::StackName": STACK_NAME,
+    "AWS::StackId": f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/{STACK_NAME}/{STACK_UUID}",
 }
 # What a shop with tokens gives at least.
 TOKENS = {"JwtIssuer": "https://issuer.example", "JwtAudience": "shop"}
@@ -34,6 +37,7 @@ ALL_OPTIONS = {
     **TOKENS,
     "CorsOrigins": "https://shop.example,https://admin.shop.example",
     "ReservedConcurrency": "20",
+    "BatchConcurrency": "5",
     "ProvisionedConcurrency": "2",
     "AlarmTopicArn": f"arn:aws:sns:{REGION}:{ACCOUNT}:alarms",
     "KmsKeyArn": f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1",
@@ -48,7 +52,12 @@ NOTHING = object()
 
 
 def source() -> dict[str, Any]:
-    """The template as it is written."""
+    """The template as it is written; the caller's to change."""
+    return copy.deepcopy(parsed())
+
+
+@functools.cache
+def parsed() -> dict[str, Any]:
     return yaml_parse(TEMPLATE.read_text(encoding="utf-8"))
 
 
@@ -128,6 +137,10 @@ class Stack:
                 return self.value(argument[1 if self.holds(argument[0]) else 2])
             case "Fn::Join":
                 return argument[0].join(self.value(argument[1]))
+            case "Fn::Split":
+                return self.value(argument[1]).split(argument[0])
+            case "Fn::Select":
+                return self.value(argument[1])[int(argument[0])]
             case "Fn::Equals":
                 left, right = map(self.value, argument)
                 return str(left) == str(right)
@@ -148,8 +161,15 @@ class Stack:
         return re.sub(r"\$\{([^}!]+)\}", lambda m: str(given.get(m[1], self.reference(m[1]))), text)
 
 
+def function_of(resource: str) -> tuple[str, bool]:
+    """Which question a function of the template answers, and whether it scores files and not requests."""
+    is_batch = resource.endswith("Batch")
+    return resource.removesuffix("Batch").removesuffix("Function").lower(), is_batch
+
+
+@functools.cache
 def real() -> dict[str, Stack]:
-    """The stack in each of its variants."""
+    """The stack in each of its variants; nobody changes them."""
     template = source()
     return {name: Stack(template, given) for name, given in VARIANTS.items()}
 

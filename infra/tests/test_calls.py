@@ -6,135 +6,18 @@ called. moto itself checks no permission.
 
 from __future__ import annotations
 
+import csv
 import io
 import json
-import subprocess
-import zipfile
-from pathlib import Path
 
-import boto3
-import moto_stack
 import pytest
 import stack
-from fake_lambda import FakeLambda
-from permission import grants, granting, in_template_words, places
-from recording import Call, RecordingServer
-from settings import settings_of
+from permission import grants, granting
+from recording import Call
+from world import BROKEN, FILE, World, published
 
-SHOP = """
-format = 1
-name = "tiny"
-currency = "EUR"
-source = "made up here"
-licence = "MIT"
-data_root = "s3://{bucket}"
-[time]
-naive_zone = "UTC"
-[orders]
-files = ["orders/*.csv"]
-dates = ["%Y-%m-%d"]
-[orders.columns]
-order_id = "order_id"
-customer_id = "customer_id"
-placed_at = "placed_at"
-product_id = "product_id"
-quantity = "quantity"
-amount = "amount"
-[products]
-files = ["products.csv"]
-[products.columns]
-product_id = "product_id"
-category = "category"
-[stock]
-files = ["stock.csv"]
-[stock.columns]
-product_id = "product_id"
-date = "date"
-on_hand = "on_hand"
-"""
-# A function opens its connection to S3 while it waits for the pointers; a 403 does that as well as a 200.
-MAY_BE_REFUSED = {"s3:ListBucket"}
-
-
-# Who calls, and which role or policy is theirs.
-HOLDERS = {"publisher": "PublisherPolicy", "loader": "LoaderPolicy"}
 # What the programs can be seen to use here; logs, traces and keys are AWS's own doing.
 SERVICES = ("dynamodb:", "s3:")
-
-
-def orders(customers: dict[str, str]) -> str:
-    """Twenty weeks of orders, one a week of each customer's product."""
-    rows = ["order_id,customer_id,placed_at,product_id,quantity,amount"]
-    for week in range(20):
-        day = f"2026-{1 + week // 4:02}-{1 + 7 * (week % 4):02}"
-        rows += [f"{week}-{customer},{customer},{day},{product},2,10.00" for customer, product in customers.items()]
-    return "\n".join(rows) + "\n"
-
-
-def package() -> bytes:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr("bootstrap", "stands for a program")
-    return file.getvalue()
-
-
-def published() -> list[str]:
-    """Functions whose committed model is complete."""
-    return [f for f in stack.functions() if (stack.ROOT / "models" / f / "manifest.json").is_file()]
-
-
-class World:
-    """A made stack, filled and asked by the real programs."""
-
-    def __init__(self, program, work: Path):
-        self.program, self.work = program, work
-        self.server = RecordingServer()
-        self.outputs = moto_stack.create(self.server.url, stack.TOKENS, package())
-        self.stack = stack.Stack(stack.source(), stack.TOKENS)
-        self.endpoint = {"AWS_ENDPOINT_URL": self.server.url, "AWS_REGION": stack.REGION}
-        self.answers: dict[str, dict] = {}
-
-    def load(self, customers: dict[str, str]) -> None:
-        bucket = self.outputs["DataBucketName"]
-        s3 = boto3.client("s3", endpoint_url=self.server.url)
-        s3.put_object(Bucket=bucket, Key="orders/all.csv", Body=orders(customers).encode())
-        s3.put_object(Bucket=bucket, Key="products.csv", Body=b"product_id,category\ntea,drinks\ncup,kitchen\n")
-        s3.put_object(Bucket=bucket, Key="stock.csv", Body=b"product_id,date,on_hand\ntea,2026-05-22,5\ncup,2026-05-22,9\n")
-        shop = self.work / "shop.toml"
-        shop.write_text(SHOP.format(bucket=bucket), encoding="utf-8")
-        self.run("loader", "load", "--shop", str(shop), "--work", str(self.work / "work"))
-
-    def run(self, who: str, *arguments: str) -> None:
-        environment = {
-            **self.endpoint,
-            "AWS_ACCESS_KEY_ID": who,
-            "AWS_SECRET_ACCESS_KEY": "nothing",
-            "STORECAST_TABLE": self.outputs["TableName"],
-            "STORECAST_MODEL_BUCKET": self.outputs["ModelBucketName"],
-        }
-        command = [self.program("storecast"), *arguments]
-        ran = subprocess.run(command, env=environment, cwd=stack.ROOT, capture_output=True, text=True, timeout=120)
-        assert ran.returncode == 0, ran.stderr
-
-    def ask(self, function: str) -> None:
-        """Asks for one customer or SKU, over the gateway's route."""
-        routes = self.stack.of_type("AWS::ApiGatewayV2::Route").values()
-        keys = [r["RouteKey"].split() for r in routes if r["Target"] == f"integrations/<{function.capitalize()}Integration>"]
-        (path,) = [path for method, path in keys if method == "GET"]
-        path = path.format(customer_id="anna", sku_id="tea")
-        event = {"version": "2.0", "rawPath": path, "requestContext": {"http": {"method": "GET", "path": path}}}
-        program = self.program(function)
-        settings = {**self.endpoint, **settings_of(self.stack, function, self.outputs, program), "AWS_ACCESS_KEY_ID": function}
-        with FakeLambda(program, settings) as running:
-            answered, self.answers[function] = running.answer(event)
-        assert answered, self.answers[function]
-
-    def calls(self, who: str) -> list[Call]:
-        named = places(self.outputs)
-        return [in_template_words(call, named) for call in self.server.calls if call.who == who]
-
-    def holder(self, who: str) -> str:
-        return HOLDERS.get(who, f"{who.capitalize()}Role")
 
 
 @pytest.fixture(scope="module")
@@ -147,6 +30,7 @@ def world(program, tmp_path_factory):
         made.run("publisher", "publish", function)
     for function in published():
         made.ask(function)
+        made.score(function)
     yield made
     made.server.stop()
 
@@ -166,11 +50,49 @@ def gaps(made: stack.Stack, holder: str, calls: list[Call]) -> tuple[list[Call],
     return ungranted, grants(made, holder, SERVICES) - set().union(*used)
 
 
-@pytest.mark.parametrize("who", ["publisher", "loader", *published()])
+def must_pass(who: str, call: Call) -> bool:
+    """A function opens its connection to S3 while it waits for the pointers; a 403 does that as well as a 200. A 403 also tells
+    whoever may not list that a file is missing, but for the function that scores files: a file that is gone is no failure there."""
+    if call.action != "s3:ListBucket" or who == "loader":
+        return True
+    return bool(call.keys) and who.endswith("-batch")
+
+
+WHO = ["publisher", "loader", *published(), *(f"{f}-batch" for f in published())]
+
+
+@pytest.mark.parametrize("who", WHO)
 def test_what_is_called_is_granted_and_what_is_granted_is_called(world, who):
-    calls = [call for call in world.calls(who) if who not in published() or call.action not in MAY_BE_REFUSED]
+    calls = [call for call in world.calls(who) if must_pass(who, call)]
     assert calls, "nothing was called"
     assert gaps(world.stack, world.holder(who), calls) == ([], set())
+
+
+@pytest.mark.parametrize("function", published())
+def test_a_file_comes_back_scored_with_a_report(world, function):
+    # Of two messages nothing can be made or had; only the one that is no notification comes again.
+    assert world.failures[function] == {"batchItemFailures": [{"itemIdentifier": "nonsense"}]}
+    for name in (FILE, "again.csv"):
+        scored = f"scored/{function}/{name}"
+        (row,) = csv.DictReader(io.StringIO(world.file(scored)))
+        assert row["row"] == "2" and {"anna", "tea"} & set(row.values()), row
+        (reject,) = csv.DictReader(io.StringIO(world.file(f"{scored}.rejects.csv")))
+        assert reject["value"] == "yesterday", reject
+        report = json.loads(world.file(f"{scored}.report.json"))
+        assert (report["rows"], report["scored"], report["rejected"]) == (2, 1, 1), report
+
+
+@pytest.mark.parametrize("function", published())
+def test_a_broken_file_is_quarantined_and_leaves_nothing_half_written(world, function):
+    report = json.loads(world.file(f"quarantine/{function}/{BROKEN}.report.json"))
+    assert report == json.loads(world.file(f"scored/{function}/{BROKEN}.report.json"))
+    assert (report["rows"], report["scored"]) == (0, 0) and report["fault"]["kind"], report
+    # It was begun in parts, of which nothing may stay.
+    assert "s3:AbortMultipartUpload" in {call.action for call in world.calls(f"{function}-batch")}
+    bucket = world.outputs["DataBucketName"]
+    assert world.s3.list_multipart_uploads(Bucket=bucket).get("Uploads", []) == []
+    found = world.s3.list_objects_v2(Bucket=bucket, Prefix=f"scored/{function}/{BROKEN}")["Contents"]
+    assert [o["Key"] for o in found] == [f"scored/{function}/{BROKEN}.report.json"]
 
 
 def test_a_policy_that_is_too_wide_or_too_narrow_is_found(world):
@@ -182,6 +104,22 @@ def test_a_policy_that_is_too_wide_or_too_narrow_is_found(world):
     ungranted, uncalled = gaps(stack.mutated(change), "PublisherPolicy", world.calls("publisher"))
     assert {call.action for call in ungranted} == {"s3:GetObject", "dynamodb:BatchGetItem", "dynamodb:PutItem"}
     assert uncalled == {f"s3:DeleteObject <ModelBucket.Arn>/{folder}/*" for folder in ("models", "policies")}
+
+
+def test_a_batch_policy_that_is_too_wide_or_too_narrow_is_found(world):
+    def change(resources: dict) -> None:
+        said = {s["Sid"]: s for s in resources["ChurnBatchRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]}
+        said["WriteScored"]["Action"] = ["s3:PutObject", "s3:DeleteObject"]
+        said["WriteQuarantine"]["Resource"] = {"Fn::Sub": "${DataBucket.Arn}/quarantine/inventory/*"}
+        said["MissUploads"]["Condition"]["StringLike"]["s3:prefix"] = ["scored/churn/*"]
+        said["ReadUploads"]["Action"] = "s3:GetObject"
+        said["ClaimFiles"]["Action"] = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+
+    calls = [call for call in world.calls("churn-batch") if must_pass("churn-batch", call)]
+    ungranted, uncalled = gaps(stack.mutated(change), "ChurnBatchRole", calls)
+    missed = {"s3:AbortMultipartUpload", "s3:PutObject", "s3:ListBucket", "s3:GetObjectVersion", "dynamodb:PutItem"}
+    assert {call.action for call in ungranted} == missed
+    assert {"s3:DeleteObject", "dynamodb:UpdateItem", "s3:PutObject", "s3:ListBucket"} == {grant.split()[0] for grant in uncalled}
 
 
 def test_a_call_beyond_the_policies_is_noticed(world):
@@ -197,6 +135,16 @@ def test_a_call_beyond_the_policies_is_noticed(world):
     assert not passes("inventory", "dynamodb:BatchGetItem", "<Table.Arn>", "customer#1")
     assert not passes("loader", "dynamodb:PutItem", "<Table.Arn>", "pointer#policy/churn")
     assert not passes("publisher", "dynamodb:PutItem", "<Table.Arn>", "customer#1")
+    assert passes("churn-batch", "dynamodb:PutItem", "<Table.Arn>", "claim#1")
+    assert not passes("churn-batch", "dynamodb:PutItem", "<Table.Arn>", "customer#1")
+    assert passes("churn-batch", "s3:PutObject", "<DataBucket.Arn>/scored/churn/a.csv")
+    assert not passes("churn-batch", "s3:PutObject", "<DataBucket.Arn>/scored/inventory/a.csv")
+    assert not passes("churn-batch", "s3:PutObject", "<DataBucket.Arn>/uploads/churn/a.csv")
+    assert not passes("churn-batch", "s3:GetObject", "<DataBucket.Arn>/orders/all.csv")
+    assert passes("churn-batch", "s3:ListBucket", "<DataBucket.Arn>", "uploads/churn/a.csv")
+    assert not passes("churn-batch", "s3:ListBucket", "<DataBucket.Arn>", "uploads/inventory/a.csv")
+    assert not passes("churn-batch", "s3:ListBucket", "<DataBucket.Arn>")
+    assert not passes("churn", "s3:PutObject", "<DataBucket.Arn>/scored/churn/a.csv")
 
 
 def test_every_model_file_is_written_once(world):

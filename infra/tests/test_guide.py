@@ -8,7 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import boto3
 import stack
+from botocore import xform_name
 from test_template import NOT_MADE_BY_MOTO
 
 GUIDE = (stack.ROOT / "infra" / "README.md").read_text(encoding="utf-8")
@@ -29,6 +31,13 @@ def helped(*words: str | Path) -> str:
     return subprocess.run([*words, "--help"], capture_output=True, text=True, check=True).stdout
 
 
+def members(service: str, name: str) -> set[str]:
+    """What a command of AWS's own takes."""
+    model = boto3.client(service).meta.service_model
+    (operation,) = [o for o in model.operation_names if xform_name(o, "-") == name]
+    return set(model.operation_model(operation).input_shape.members)
+
+
 def test_every_command_exists(program):
     seen = set()
     for command in commands():
@@ -42,11 +51,13 @@ def test_every_command_exists(program):
                 assert options(command) <= set(re.findall(r"--[a-z0-9-]+", helped(BIN / "sam", "list", name)))
             case ["target/release/storecast", name, *_]:
                 assert options(command) <= set(re.findall(r"--[a-z0-9-]+", helped(program("storecast"), name)))
+            case ["aws", service, name, *_]:
+                assert options(command) <= {f"--{xform_name(member, '-')}" for member in members(service, name)}
             case ["export" | "curl", *_]:
                 pass
             case _:
                 raise AssertionError(f"not known: {command}")
-    assert seen == {"make", ".tools/infra/bin/sam", "target/release/storecast", "export", "curl"}
+    assert seen == {"make", ".tools/infra/bin/sam", "target/release/storecast", "export", "curl", "aws"}
 
 
 def test_parameters_and_outputs_exist():

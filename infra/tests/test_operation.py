@@ -11,7 +11,7 @@ import pytest
 import stack
 from fake_lambda import RESERVED, FakeLambda
 from settings import CONFIG, documented, read, settings_of
-from stack import Stack, mutated, real
+from stack import Stack, listed, mutated, real
 
 OUTPUTS = {"TableName": "shop-table", "ModelBucketName": "shop-models"}
 # Read by ONNX Runtime, not by the code.
@@ -42,7 +42,8 @@ def test_settings_are_those_that_the_code_reads():
     source = stack.source()
     source["Globals"]["Function"]["Environment"]["Variables"] = variables
     spoiled = misfits(Stack(source, stack.TOKENS))
-    assert "ChurnFunction lacks STORECAST_TABLE" in spoiled and "ChurnFunction does not know STORECAST_TABEL" in spoiled
+    for name in ("ChurnFunction", "ChurnBatch"):
+        assert f"{name} lacks STORECAST_TABLE" in spoiled and f"{name} does not know STORECAST_TABEL" in spoiled
 
 
 def test_log_levels_are_those_that_the_code_knows():
@@ -51,8 +52,10 @@ def test_log_levels_are_those_that_the_code_knows():
 
 
 @pytest.mark.parametrize("function", stack.functions())
-def test_a_program_starts_with_the_template_s_settings_and_ends_without_one(function, program):
-    settings = {**NOWHERE, **settings_of(real()["tokens"], function, OUTPUTS, program(function))}
+@pytest.mark.parametrize("suffix", ["Function", "Batch"])
+def test_a_program_starts_with_the_template_s_settings_and_ends_without_one(function, suffix, program):
+    resource = function.capitalize() + suffix
+    settings = {**NOWHERE, **settings_of(real()["tokens"], resource, OUTPUTS, program(function))}
     with FakeLambda(program(function), settings) as running:
         event = {"rawPath": "/v1/churn", "requestContext": {"http": {"method": "DELETE"}}}
         answered, response = running.answer(event)
@@ -73,7 +76,8 @@ def selector(pattern: str) -> tuple[str, Any]:
 @pytest.mark.parametrize("function", stack.functions())
 def test_filters_count_what_a_program_writes(function, program):
     """A model that cannot be loaded is a refusal, and the 503 that follows is a failure; both are one line each."""
-    settings = {**NOWHERE, **settings_of(real()["tokens"], function, OUTPUTS, program(function))}
+    resource = f"{function.capitalize()}Function"
+    settings = {**NOWHERE, **settings_of(real()["tokens"], resource, OUTPUTS, program(function))}
     get = next(k for k, f in stack.routes_of_cargo().items() if f == function and "{" in k)
     event = {"rawPath": get.format(customer_id="1", sku_id="1"), "requestContext": {"http": {"method": "GET"}}}
     with FakeLambda(program(function), settings) as running:
@@ -103,6 +107,9 @@ def loose_ends(made: Stack) -> list[str]:
         if not alarm["AlarmDescription"].endswith("."):
             found.append(f"{name} does not say what to do")
     for function in made.of_type("AWS::Lambda::Function"):
+        if stack.function_of(function)[1]:
+            found += impatience(made, function)
+            continue
         group = made.resources[f"{function}DeploymentGroup"]["Properties"]
         prefix = function.removesuffix("Function")
         watched = {a["Name"].strip("<>") for a in group.get("AlarmConfiguration", {}).get("Alarms", [])}
@@ -113,6 +120,14 @@ def loose_ends(made: Stack) -> list[str]:
         if made.resources[f"{function}Aliaslive"].get("UpdatePolicy", {}).get("CodeDeployLambdaAliasUpdate") is None:
             found.append(f"{function} changes at once")
     return found
+
+
+def impatience(made: Stack, function: str) -> list[str]:
+    """What lets new code score files before the release of the same code for the API has passed."""
+    waits_for = listed(made.resources[function].get("DependsOn", []))
+    is_released_alone = any(name.startswith(f"{function}Alias") for name in made.resources)
+    is_told = f"{function.removesuffix('Batch')}FunctionAliaslive" in waits_for and not is_released_alone
+    return [] if is_told else [f"{function} does not wait for the release of the API's function"]
 
 
 def test_releases_are_watched_and_rolled_back():
@@ -147,6 +162,9 @@ def test_a_changed_template_is_a_release_and_a_changed_parameter_is_none():
         (lambda r: r["ChurnFunction"]["Properties"]["DeploymentPreference"].pop("Alarms"), "ChurnFunction is released under no alarm"),
         (lambda r: r["ChurnRefusals"]["Properties"].update(MetricName="churn-refused"), "ChurnRefusals watches what nobody counts"),
         (lambda r: r["ChurnSlow"]["Properties"].pop("TreatMissingData"), "ChurnSlow rises when nothing happens"),
+        (lambda r: r["ChurnBatch"].pop("DependsOn"), "ChurnBatch does not wait for the release of the API's function"),
+        (lambda r: r["ChurnBatch"].update(DependsOn="InventoryFunctionAliaslive"), "ChurnBatch does not wait for the release of the API's function"),
+        (lambda r: r["ChurnDeadLettersFound"]["Properties"].pop("TreatMissingData"), "ChurnDeadLettersFound rises when nothing happens"),
     ],
 )
 def test_a_loose_end_is_found(change, complaint):
@@ -160,7 +178,7 @@ def test_the_release_role_names_these_aliases_and_alarms():
         groups = made.of_type("AWS::CodeDeploy::DeploymentGroup").values()
         alarms = {f"{a['Name'][:-1]}.Arn>" for g in groups for a in g["AlarmConfiguration"]["Alarms"]}
         assert resources["WatchAlarms"] == alarms
-        names = {f["FunctionName"] for f in made.of_type("AWS::Lambda::Function").values()}
+        names = {f["FunctionName"] for name, f in made.of_type("AWS::Lambda::Function").items() if not stack.function_of(name)[1]}
         arn = f"arn:aws:lambda:{stack.REGION}:{stack.ACCOUNT}:function:"
         assert resources["MoveAlias"] == {arn + n + suffix for n in names for suffix in ("", ":live")}
 

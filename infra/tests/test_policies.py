@@ -19,6 +19,10 @@ OBJECTS = re.compile(r"<(Model|Data)Bucket\.Arn>(/[a-z]+)*/\*")
 WRITES = re.compile(r"s3:(Put|Delete|Abort|Restore|Replicate|Create|Bypass)|dynamodb:(Put|Update|Delete|BatchWrite|PartiQL|Transact)")
 
 
+# What Lambda does with a queue that it reads. Source: Lambda developer guide, "Using Lambda with Amazon SQS".
+TAKES = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
+
+
 def roles(made: Stack) -> dict[str, str]:
     """Role of each function."""
     return {name: f["Role"].strip("<>").split(".")[0] for name, f in made.of_type("AWS::Lambda::Function").items()}
@@ -43,25 +47,58 @@ def stars(made: Stack) -> list[str]:
 
 
 def trespasses(made: Stack) -> list[str]:
-    """What a function may do beyond reading its own models and policies, or beyond its own log."""
+    """What a function may do beyond reading its own models and policies, and scoring its own files, or beyond its own log."""
     found = [f"{n} has managed policies" for n, r in made.of_type("AWS::IAM::Role").items() if r.get("ManagedPolicyArns")]
     for function, role in roles(made).items():
-        name = function.removesuffix("Function").lower()
-        own = {f"<ModelBucket.Arn>/{folder}/{name}/*" for folder in ("models", "policies")}
         for holder, s in statements(made):
-            if holder != role or "Principal" in s:
-                continue
-            for action in listed(s["Action"]):
-                resources = set(listed(s["Resource"]))
-                if WRITES.match(action):
-                    found.append(f"{role} may {action}")
-                if action.startswith("s3:") and not resources <= own:
-                    found.append(f"{role} reads {', '.join(sorted(resources - own))}")
-                if action.startswith("logs:") and resources != {f"<{function.removesuffix('Function')}Logs.Arn>"}:
-                    found.append(f"{role} writes another log")
-                if action.startswith("dynamodb:") and "dynamodb:LeadingKeys" not in str(s.get("Condition")):
-                    found.append(f"{role} reads every item")
+            if holder == role and "Principal" not in s:
+                found += [f"{role} {fault}" for action in listed(s["Action"]) for fault in faults(function, action, s)]
     return found
+
+
+def faults(function: str, action: str, s: dict[str, Any]) -> list[str]:
+    """What is wrong with a function that may do this."""
+    resources, keys, found = set(listed(s["Resource"])), keys_of(s), []
+    own, writes = territory(function, action), WRITES.match(action)
+    is_claim = action in ("dynamodb:GetItem", "dynamodb:PutItem") and function.endswith("Batch")
+    if writes and not own and not is_claim:
+        found.append(f"may {action}")
+    if action.startswith(("s3:", "sqs:")) and not resources <= own:
+        found.append(f"{'writes' if writes else 'reads'} {', '.join(sorted(resources - own))}")
+    if action == "s3:ListBucket" and keys != {f"uploads/{stack.function_of(function)[0]}/*"}:
+        found.append("lists more than its uploads")
+    if action.startswith("logs:") and resources != {f"<{function.removesuffix('Function')}Logs.Arn>"}:
+        found.append("writes another log")
+    if action.startswith("dynamodb:") and not keys:
+        found.append("reads every item")
+    if is_claim and keys != {"claim#*"}:
+        found.append(f"claims {', '.join(sorted(keys))}")
+    return found
+
+
+def keys_of(s: dict[str, Any]) -> set[str]:
+    """Patterns of keys that a statement is held to."""
+    condition = s.get("Condition", {})
+    items = condition.get("ForAllValues:StringLike", {}).get("dynamodb:LeadingKeys", [])
+    return set(listed(items)) | set(listed(condition.get("StringLike", {}).get("s3:prefix", [])))
+
+
+def territory(function: str, action: str) -> set[str]:
+    """Where a function may do something to files or messages."""
+    name, is_batch = stack.function_of(function)
+    models = {f"<ModelBucket.Arn>/{folder}/{name}/*" for folder in ("models", "policies")}
+    if not is_batch:
+        return models if action == "s3:GetObject" else set()
+    uploads, scored, quarantine = (f"<DataBucket.Arn>/{folder}/{name}/*" for folder in ("uploads", "scored", "quarantine"))
+    places = {
+        "s3:GetObject": models | {uploads},
+        "s3:GetObjectVersion": {uploads},
+        "s3:ListBucket": {"<DataBucket.Arn>"},
+        "s3:PutObject": {scored, quarantine},
+        "s3:AbortMultipartUpload": {scored},
+        **{take: {f"<{name.capitalize()}Uploads.Arn>"} for take in TAKES},
+    }
+    return places.get(action, set())
 
 
 def shared_roles(made: Stack) -> list[str]:
@@ -75,8 +112,8 @@ def kinds_read(function: str) -> set[str]:
     return set(re.findall(r'const (?:CUSTOMER|SKU|CATEGORY|LEVELS): &str = "(\w+)"', "\n".join(code)))
 
 
-def keys_granted(made: Stack, function: str) -> set[str]:
-    grants = [s for holder, s in statements(made) if holder == f"{function.capitalize()}Role" and "dynamodb:BatchGetItem" in listed(s["Action"])]
+def keys_granted(made: Stack, role: str) -> set[str]:
+    grants = [s for holder, s in statements(made) if holder == role and "dynamodb:BatchGetItem" in listed(s["Action"])]
     return {key for s in grants for key in s["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]}
 
 
@@ -85,7 +122,7 @@ def test_no_star_no_trespass_one_role_each(variant):
     made = real()[variant]
     assert stars(made) == []
     assert trespasses(made) == []
-    assert shared_roles(made) == [] and len(roles(made)) == len(stack.functions())
+    assert shared_roles(made) == [] and len(roles(made)) == 2 * len(stack.functions())
 
 
 @pytest.mark.parametrize("function", stack.functions())
@@ -93,7 +130,26 @@ def test_a_function_reads_the_histories_that_its_code_names(function):
     kinds = kinds_read(function)
     assert kinds, "the code names its kinds"
     expected = {f"{k}#*" for k in kinds} | {f"meta#{k}" for k in kinds} | {f"pointer#model/{function}/*", f"pointer#policy/{function}"}
-    assert keys_granted(real()["tokens"], function) == expected
+    for role in (f"{function.capitalize()}Role", f"{function.capitalize()}BatchRole"):
+        assert keys_granted(real()["tokens"], role) == expected
+
+
+def amiss_with_key(made: Stack) -> set[str]:
+    """Roles of functions that have not just what they need of a key of the shop's own: to read, and, to score files, to write."""
+    needed = {role: {"kms:Decrypt"} | ({"kms:GenerateDataKey"} if function.endswith("Batch") else set()) for function, role in roles(made).items()}
+    granted: dict[str, set[str]] = {role: set() for role in needed}
+    for attached in made.of_type("AWS::IAM::Policy").values():
+        for s in attached["PolicyDocument"]["Statement"]:
+            for role in attached["Roles"]:
+                granted[role.strip("<>")] |= set(listed(s["Action"]))
+    return {role for role, actions in needed.items() if granted[role] != actions}
+
+
+def test_every_function_can_use_the_shop_s_own_key():
+    assert amiss_with_key(real()["all options"]) == set()
+    assert amiss_with_key(mutated(lambda r: r["BatchKeyPolicy"]["Properties"]["Roles"].pop(0), stack.ALL_OPTIONS)) == {"ChurnBatchRole"}
+    wider = mutated(lambda r: r["BatchKeyPolicy"]["Properties"]["Roles"].append({"Ref": "ChurnRole"}), stack.ALL_OPTIONS)
+    assert amiss_with_key(wider) == {"ChurnRole"}
 
 
 def test_exceptions_are_used():
@@ -106,7 +162,9 @@ def test_only_the_publisher_writes_models_and_nobody_twice():
         writers = {
             holder
             for holder, s in statements(made)
-            if s["Effect"] == "Allow" and any(WRITES.match(a) and a.startswith("s3:") for a in listed(s["Action"]))
+            if s["Effect"] == "Allow"
+            and any(WRITES.match(a) and a.startswith("s3:") for a in listed(s["Action"]))
+            and any("ModelBucket" in r or not OBJECTS.fullmatch(r) for r in listed(s["Resource"]))
         }
         assert writers == {"PublisherPolicy"}
         (denied,) = [s for holder, s in statements(made) if s.get("Sid") == "WriteOnce"]
@@ -114,14 +172,20 @@ def test_only_the_publisher_writes_models_and_nobody_twice():
         assert denied["Condition"]["Null"] == {"s3:if-none-match": "true"}
 
 
-def allow(holder: str, **changes: Any) -> Any:
-    """A change that gives a function's first statement something else."""
+def allow(holder: str, sid: str = "ReadModel", **changes: Any) -> Any:
+    """A change that gives one of a function's statements something else."""
 
     def change(resources: dict[str, Any]) -> None:
-        statement = resources[holder]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
-        statement[1].update(changes)
+        statements = resources[holder]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
+        (statement,) = [s for s in statements if s["Sid"] == sid]
+        statement.update(changes)
 
     return change
+
+
+CUSTOMERS = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["customer#*"]}}
+WRITES_UPLOADS = "ChurnBatchRole writes <DataBucket.Arn>/uploads/churn/*"
+WRITES_MODELS = "ChurnBatchRole writes <ModelBucket.Arn>/models/churn/*"
 
 
 @pytest.mark.parametrize(
@@ -146,6 +210,19 @@ def allow(holder: str, **changes: Any) -> Any:
         ),
         (lambda r: r["ChurnRole"]["Properties"].update(ManagedPolicyArns=["arn:aws:iam::aws:policy/AdministratorAccess"]), trespasses, "ChurnRole has managed policies"),
         (lambda r: r["InventoryFunction"]["Properties"].update(Role={"Fn::GetAtt": "ChurnRole.Arn"}), shared_roles, "ChurnRole"),
+        (lambda r: r["ChurnBatch"]["Properties"].update(Role={"Fn::GetAtt": "ChurnRole.Arn"}), shared_roles, "ChurnRole"),
+        (allow("ChurnBatchRole", "WriteScored", Action=["s3:PutObject", "s3:DeleteObject"]), trespasses, "ChurnBatchRole may s3:DeleteObject"),
+        (allow("ChurnBatchRole", "WriteScored", Resource={"Fn::Sub": "${DataBucket.Arn}/uploads/churn/*"}), trespasses, WRITES_UPLOADS),
+        (allow("ChurnBatchRole", "WriteScored", Resource={"Fn::Sub": "${DataBucket.Arn}/scored/*"}), trespasses, "ChurnBatchRole writes <DataBucket.Arn>/scored/*"),
+        (allow("ChurnBatchRole", "WriteQuarantine", Resource={"Fn::Sub": "${ModelBucket.Arn}/models/churn/*"}), trespasses, WRITES_MODELS),
+        (allow("ChurnBatchRole", "ReadUploads", Resource={"Fn::Sub": "${DataBucket.Arn}/*"}), trespasses, "ChurnBatchRole reads <DataBucket.Arn>/*"),
+        (allow("ChurnBatchRole", "MissUploads", Condition={}), trespasses, "ChurnBatchRole lists more than its uploads"),
+        (allow("ChurnBatchRole", "ClaimFiles", Condition=CUSTOMERS), trespasses, "ChurnBatchRole claims customer#*"),
+        (allow("ChurnBatchRole", "ClaimFiles", Condition={}), trespasses, "ChurnBatchRole reads every item"),
+        (allow("ChurnBatchRole", "ClaimFiles", Action="dynamodb:DeleteItem"), trespasses, "ChurnBatchRole may dynamodb:DeleteItem"),
+        (allow("ChurnBatchRole", "TakeMessages", Resource={"Fn::GetAtt": "InventoryUploads.Arn"}), trespasses, "ChurnBatchRole reads <InventoryUploads.Arn>"),
+        (allow("ChurnBatchRole", "TakeMessages", Action="sqs:SendMessage"), trespasses, "ChurnBatchRole reads <ChurnUploads.Arn>"),
+        (allow("ChurnRole", "ReadModel", Action="s3:ListBucket"), trespasses, "ChurnRole lists more than its uploads"),
     ],
 )
 def test_a_wider_policy_is_found(change, check, complaint):

@@ -1,0 +1,176 @@
+"""A made stack, filled and asked by the real programs, with moto in the place of AWS."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import subprocess
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import boto3
+import moto_stack
+import stack
+from fake_lambda import FakeLambda
+from notification import message
+from permission import in_template_words, places
+from recording import Call, RecordingServer
+from settings import settings_of
+
+SHOP = """
+format = 1
+name = "tiny"
+currency = "EUR"
+source = "made up here"
+licence = "MIT"
+data_root = "s3://{bucket}"
+[time]
+naive_zone = "UTC"
+[orders]
+files = ["orders/*.csv"]
+dates = ["%Y-%m-%d"]
+[orders.columns]
+order_id = "order_id"
+customer_id = "customer_id"
+placed_at = "placed_at"
+product_id = "product_id"
+quantity = "quantity"
+amount = "amount"
+[products]
+files = ["products.csv"]
+[products.columns]
+product_id = "product_id"
+category = "category"
+[stock]
+files = ["stock.csv"]
+[stock.columns]
+product_id = "product_id"
+date = "date"
+on_hand = "on_hand"
+"""
+# Who calls, and which role or policy is theirs.
+HOLDERS = {"publisher": "PublisherPolicy", "loader": "LoaderPolicy"}
+
+
+def orders(customers: dict[str, str]) -> str:
+    """Twenty weeks of orders, one a week of each customer's product."""
+    rows = ["order_id,customer_id,placed_at,product_id,quantity,amount"]
+    for week in range(20):
+        day = f"2026-{1 + week // 4:02}-{1 + 7 * (week % 4):02}"
+        rows += [f"{week}-{customer},{customer},{day},{product},2,10.00" for customer, product in customers.items()]
+    return "\n".join(rows) + "\n"
+
+
+# A row of each function that is answered, and one that is rejected.
+ROWS = {
+    "churn": ("customer_id,as_of\n", "anna,\n", "anna,{}\n"),
+    "recommendations": ("customer_id,surface,as_of\n", "anna,home,\n", "anna,home,{}\n"),
+    "inventory": ("sku_id,on_hand,as_of\n", "tea,5,\n", "tea,5,{}\n"),
+}
+FILE, BROKEN = "june 1/all.csv", "broken.csv.gz"
+# Enough for rejects of more than one part (8 MiB), so that there is an upload to give up.
+MANY_ROWS = 45_000
+
+
+def uploads(function: str) -> dict[str, bytes]:
+    """A file that is scored but for one row, and a broken archive of which nothing is."""
+    header, row, wrong = ROWS[function]
+    packed = gzip.compress((header + wrong.format("x" * 90) * MANY_ROWS).encode(), mtime=0)
+    return {FILE: (header + row + wrong.format("yesterday")).encode(), BROKEN: packed[:-8]}
+
+
+def package() -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("bootstrap", "stands for a program")
+    return file.getvalue()
+
+
+def published() -> list[str]:
+    """Functions whose committed model is complete."""
+    return [f for f in stack.functions() if (stack.ROOT / "models" / f / "manifest.json").is_file()]
+
+
+class World:
+    """A made stack, filled and asked by the real programs."""
+
+    def __init__(self, program, work: Path):
+        self.program, self.work = program, work
+        self.server = RecordingServer()
+        self.outputs = moto_stack.create(self.server.url, stack.TOKENS, package())
+        self.stack = stack.Stack(stack.source(), stack.TOKENS)
+        self.endpoint = {"AWS_ENDPOINT_URL": self.server.url, "AWS_REGION": stack.REGION}
+        self.s3 = boto3.client("s3", endpoint_url=self.server.url)
+        # moto's CloudFormation makes the bucket, but leaves this out.
+        versions = self.stack.resources["DataBucket"]["Properties"]["VersioningConfiguration"]
+        self.s3.put_bucket_versioning(Bucket=self.outputs["DataBucketName"], VersioningConfiguration=versions)
+        self.answers: dict[str, dict] = {}
+        self.failures: dict[str, Any] = {}
+
+    def load(self, customers: dict[str, str]) -> None:
+        self.put("orders/all.csv", orders(customers).encode())
+        self.put("products.csv", b"product_id,category\ntea,drinks\ncup,kitchen\n")
+        self.put("stock.csv", b"product_id,date,on_hand\ntea,2026-05-22,5\ncup,2026-05-22,9\n")
+        shop = self.work / "shop.toml"
+        shop.write_text(SHOP.format(bucket=self.outputs["DataBucketName"]), encoding="utf-8")
+        self.run("loader", "load", "--shop", str(shop), "--work", str(self.work / "work"))
+
+    def put(self, key: str, body: bytes) -> dict[str, Any]:
+        """Puts a file into the data bucket."""
+        return self.s3.put_object(Bucket=self.outputs["DataBucketName"], Key=key, Body=body)
+
+    def file(self, key: str) -> str:
+        """A file of the data bucket."""
+        return self.s3.get_object(Bucket=self.outputs["DataBucketName"], Key=key)["Body"].read().decode()
+
+    def run(self, who: str, *arguments: str) -> None:
+        environment = {
+            **self.endpoint,
+            "AWS_ACCESS_KEY_ID": who,
+            "AWS_SECRET_ACCESS_KEY": "nothing",
+            "STORECAST_TABLE": self.outputs["TableName"],
+            "STORECAST_MODEL_BUCKET": self.outputs["ModelBucketName"],
+        }
+        command = [self.program("storecast"), *arguments]
+        ran = subprocess.run(command, env=environment, cwd=stack.ROOT, capture_output=True, text=True, timeout=120)
+        assert ran.returncode == 0, ran.stderr
+
+    def ask(self, function: str) -> None:
+        """Asks for one customer or SKU, over the gateway's route."""
+        routes = self.stack.of_type("AWS::ApiGatewayV2::Route").values()
+        keys = [r["RouteKey"].split() for r in routes if r["Target"] == f"integrations/<{function.capitalize()}Integration>"]
+        (path,) = [path for method, path in keys if method == "GET"]
+        path = path.format(customer_id="anna", sku_id="tea")
+        event = {"version": "2.0", "rawPath": path, "requestContext": {"http": {"method": "GET", "path": path}}}
+        with self.started(f"{function.capitalize()}Function", function) as running:
+            answered, self.answers[function] = running.answer(event)
+        assert answered, self.answers[function]
+
+    def started(self, resource: str, who: str) -> FakeLambda:
+        """A function of the template, with its settings and its time."""
+        program = self.program(stack.function_of(resource)[0])
+        settings = {**self.endpoint, **settings_of(self.stack, resource, self.outputs, program), "AWS_ACCESS_KEY_ID": who}
+        return FakeLambda(program, settings, self.stack.resources[resource]["Properties"]["Timeout"])
+
+    def score(self, function: str) -> None:
+        """Uploads files, and hands the messages about them to the function as a queue would."""
+        bucket, folder = self.outputs["DataBucketName"], f"uploads/{function}"
+        messages = [{"messageId": "nonsense", "eventSource": "aws:sqs", "body": "nonsense"}]
+        for name, body in uploads(function).items():
+            version = self.put(f"{folder}/{name}", body)
+            messages.append(message(bucket, f"{folder}/{name}", version["ETag"], version.get("VersionId")))
+        # Written by hand: of a file without its version, and of one that is gone.
+        self.put(f"{folder}/again.csv", uploads(function)[FILE])
+        messages += [message(bucket, f"{folder}/{name}") for name in ("again.csv", "gone.csv")]
+        with self.started(f"{function.capitalize()}Batch", f"{function}-batch") as running:
+            answered, self.failures[function] = running.answer({"Records": messages})
+        assert answered, self.failures[function]
+
+    def calls(self, who: str) -> list[Call]:
+        named = places(self.outputs)
+        return [in_template_words(call, named) for call in self.server.calls if call.who == who]
+
+    def holder(self, who: str) -> str:
+        function, _, batch = who.partition("-")
+        return HOLDERS.get(who, f"{function.capitalize()}{batch.capitalize()}Role")
