@@ -208,6 +208,10 @@ pub fn dev(plan: &Plan) -> Result<(), Failure> {
     println!("  curl -s {url}/v1/customers/{}/churn", ids[0]);
     if let Some(sku) = busiest_skus(&stores)?.first() {
         println!("  curl -s {url}/v1/skus/{sku}/inventory");
+        println!(
+            "  curl -s '{url}/v1/customers/{}/recommendations?k=3'",
+            ids[0]
+        );
     }
     println!(
         "  curl -s {url}/v1/churn -d '{{\"customers\": [{{\"customer_id\": \"{}\"}}, {{\"customer_id\": \"{}\"}}]}}'",

@@ -3,6 +3,7 @@
 use super::faults::{Fault, Faulty, Plan};
 use super::*;
 use inventory::Inventory;
+use recommendations::Recommendations;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
@@ -16,7 +17,7 @@ fn to_end<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-async fn over(plan: Plan) -> Service<Inventory, Faulty<MemoryStore>> {
+async fn over<P: Predictor>(plan: Plan) -> Service<P, Faulty<MemoryStore>> {
     let inner = Arc::new(filled().await);
     Service::new(Faulty { inner, plan }, Ok(shop::served().await))
 }
@@ -29,24 +30,32 @@ fn body(row: usize) -> String {
     )
 }
 
-#[tokio::test]
-async fn a_chunk_reads_once_per_kind_and_answers_as_the_api_does() {
+fn shelf(row: usize) -> String {
+    let ids = [shop::STEADY, shop::FADING, "nobody"];
+    let surface = ["home", "discover"][row % 2];
+    format!(
+        "{{\"customer_id\": \"{}\", \"surface\": \"{surface}\"}}",
+        ids[row % 3]
+    )
+}
+
+/// `reads` calls of the store, whatever the number of rows, and every answer is the API's.
+async fn a_chunk_is_read_together_and_answered_alone<P: Predictor>(
+    body: fn(usize) -> String,
+    reads: usize,
+) {
     let calls = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&calls);
     let counting: Plan = Arc::new(Mutex::new(move || {
         counted.fetch_add(1, Ordering::Relaxed);
         Fault::None
     }));
-    let service = over(counting).await;
-    let parse = |row| Inventory::parse(body(row).as_bytes()).expect("a request");
+    let service = over::<P>(counting).await;
+    let parse = |row| P::parse(body(row).as_bytes()).expect("a request");
     let requests: Vec<_> = (0..300).map(parse).collect();
     let answered = to_end(service.answer_rows(&requests, NOW)).expect("answers");
-    assert_eq!(
-        calls.load(Ordering::Relaxed),
-        2,
-        "SKUs, then their categories"
-    );
-    let alone = shop::service::<Inventory>().await;
+    assert_eq!(calls.load(Ordering::Relaxed), reads);
+    let alone = shop::service::<P>().await;
     for row in 0..8 {
         let expected = alone.handle_direct(body(row).as_bytes(), "r", NOW).await;
         let (expected, _) = expected.expect("an answer");
@@ -65,8 +74,18 @@ async fn a_chunk_reads_once_per_kind_and_answers_as_the_api_does() {
 }
 
 #[tokio::test]
+async fn rows_of_inventory_read_skus_and_then_their_categories() {
+    a_chunk_is_read_together_and_answered_alone::<Inventory>(body, 2).await;
+}
+
+#[tokio::test]
+async fn rows_of_recommendations_read_customers_and_then_stock() {
+    a_chunk_is_read_together_and_answered_alone::<Recommendations>(shelf, 2).await;
+}
+
+#[tokio::test]
 async fn a_store_that_fails_fails_the_chunk_and_rejects_no_row() {
-    let service = over(Arc::new(Mutex::new(|| Fault::Before))).await;
+    let service = over::<Inventory>(Arc::new(Mutex::new(|| Fault::Before))).await;
     let request = Inventory::parse(body(0).as_bytes()).expect("a request");
     let error = to_end(service.answer_rows(&[request], NOW)).expect_err("a failure");
     assert!(matches!(error, Error::Retry { .. }), "{error}");

@@ -1,6 +1,7 @@
 //! Many requests, each answered as if it were alone, with one read of the store per kind and phase.
 //!
-//! Every predictor gathers for one request at a time. Here all requests of a chunk gather beside each other over a
+//! Every predictor gathers for one request at a time. Here all requests of a chunk gather (and, once scored, gather again
+//! what only the scores can name) beside each other over a
 //! store that only notes what is asked; when none of them can go on, everything asked is read at once, every id once.
 
 use super::{Service, score_failed, store_failed};
@@ -11,6 +12,7 @@ use bytes::Bytes;
 use features::time::Timestamp;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::future::{Future, poll_fn};
+use std::ops::Range;
 use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -36,43 +38,58 @@ impl<P: Predictor, S: HistoryStore> Service<P, S> {
     ) -> Result<RowAnswers, Error> {
         let served = self.served()?;
         let together = Together::new(&self.store);
-        let gathered = together.gather::<P>(requests, now).await;
-        let desk = together.desk.into_inner();
-        let desk = desk.unwrap_or_else(PoisonError::into_inner);
-        if let Some(error) = desk.failed {
-            return Err(store_failed(error));
-        }
-        let mut answers = respond_alone(served, requests, gathered)?;
-        answers.history_bytes = desk.bytes;
-        Ok(answers)
+        let gather = |request| Box::pin(P::gather(&together, request, now)) as Running<'_, _>;
+        let gathered = together.run(requests.iter().map(gather).collect()).await?;
+        let (mut cases, own) = flat(gathered);
+        let scored = served.model.score_for_answers(&cases);
+        let scored = scored.map_err(score_failed)?;
+        let second = second_phase(&together, requests, &own, &mut cases, &scored, served);
+        let mut stocked = together.run(second).await?.into_iter();
+        let answer = |(request, own): (&P::Request, Result<Range<usize>, Error>)| {
+            let own = own?;
+            stocked.next().unwrap_or(Ok(()))?;
+            answer_text(request, &cases[own.clone()], &scored[own], served)
+        };
+        Ok(RowAnswers {
+            answers: requests.iter().zip(own).map(answer).collect(),
+            rows: scored.iter().map(|scored| scored.raw.len()).sum(),
+            history_bytes: together.desk().bytes,
+        })
     }
 }
 
-/// One matrix and one call of the model, one response per request.
-fn respond_alone<P: Predictor>(
-    served: &Served<P>,
-    requests: &[P::Request],
-    gathered: Vec<Result<Vec<P::Case>, Error>>,
-) -> Result<RowAnswers, Error> {
+/// The cases of all requests one after the other, and which of them are each request's.
+fn flat<C>(gathered: Vec<Result<Vec<C>, Error>>) -> (Vec<C>, Vec<Result<Range<usize>, Error>>) {
     let mut cases = Vec::new();
-    let mut own = Vec::with_capacity(gathered.len());
-    for gathered in gathered {
-        own.push(gathered.map(|own| {
-            let first = cases.len();
-            cases.extend(own);
-            first..cases.len()
-        }));
+    let ranges = gathered.into_iter().map(|own| {
+        let first = cases.len();
+        cases.extend(own?);
+        Ok(first..cases.len())
+    });
+    let ranges = ranges.collect();
+    (cases, ranges)
+}
+
+/// One for each request that was gathered: what only the scores can name.
+fn second_phase<'a, P: Predictor, S: HistoryStore>(
+    together: &'a Together<'a, S>,
+    requests: &'a [P::Request],
+    own: &[Result<Range<usize>, Error>],
+    mut cases: &'a mut [P::Case],
+    scored: &'a [Scored],
+    served: &'a Served<P>,
+) -> Vec<Running<'a, Result<(), Error>>> {
+    let mut running: Vec<Running<'a, _>> = Vec::new();
+    for (request, range) in requests.iter().zip(own) {
+        let Ok(range) = range else { continue };
+        let (own, rest) = std::mem::take(&mut cases).split_at_mut(range.len());
+        cases = rest;
+        let scored = &scored[range.clone()];
+        running.push(Box::pin(P::gather_scored(
+            together, request, own, scored, served,
+        )));
     }
-    let scored = served.model.score(&cases).map_err(score_failed)?;
-    let answer = |(request, own): (&P::Request, Result<std::ops::Range<usize>, Error>)| {
-        let own = own?;
-        answer_text(request, &cases[own.clone()], &scored[own], served)
-    };
-    Ok(RowAnswers {
-        answers: requests.iter().zip(own).map(answer).collect(),
-        rows: scored.iter().map(|scored| scored.raw.len()).sum(),
-        history_bytes: 0,
-    })
+    running
 }
 
 fn answer_text<P: Predictor>(
@@ -108,7 +125,8 @@ struct Found {
     complete_through: Option<Timestamp>,
 }
 
-type Gathering<'a, C> = Pin<Box<dyn Future<Output = Result<Vec<C>, Error>> + Send + 'a>>;
+/// One of many futures that go on together.
+type Running<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 impl<'a, S: HistoryStore> Together<'a, S> {
     fn new(store: &'a S) -> Self {
@@ -120,17 +138,13 @@ impl<'a, S: HistoryStore> Together<'a, S> {
         self.desk.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn gather<P: Predictor>(
-        &self,
-        requests: &[P::Request],
-        now: Timestamp,
-    ) -> Vec<Result<Vec<P::Case>, Error>> {
-        let begin = |request| Box::pin(P::gather(self, request, now)) as Gathering<'_, P::Case>;
-        let mut running: Vec<_> = requests.iter().map(|r| Some(begin(r))).collect();
-        let mut gathered: Vec<_> = requests.iter().map(|_| None).collect();
+    /// Lets all of them go on until each has what it asked for; an error when the store fails.
+    async fn run<T>(&self, running: Vec<Running<'_, T>>) -> Result<Vec<T>, Error> {
+        let mut done: Vec<_> = running.iter().map(|_| None).collect();
+        let mut running: Vec<_> = running.into_iter().map(Some).collect();
         loop {
             let advance = |context: &mut Context<'_>| {
-                let all_done = advance(&mut running, &mut gathered, context);
+                let all_done = advance(&mut running, &mut done, context);
                 let is_asked = !self.desk().asked.is_empty();
                 if all_done || is_asked {
                     Poll::Ready(all_done)
@@ -139,7 +153,10 @@ impl<'a, S: HistoryStore> Together<'a, S> {
                 }
             };
             if poll_fn(advance).await {
-                return gathered.into_iter().flatten().collect();
+                return match self.desk().failed.take() {
+                    Some(error) => Err(store_failed(error)),
+                    None => Ok(done.into_iter().flatten().collect()),
+                };
             }
             self.read().await;
         }
@@ -168,18 +185,18 @@ impl<'a, S: HistoryStore> Together<'a, S> {
     }
 }
 
-/// Lets every request go on; `true` when all are done.
-fn advance<C>(
-    running: &mut [Option<Gathering<'_, C>>],
-    gathered: &mut [Option<Result<Vec<C>, Error>>],
+/// Lets every one go on; `true` when all are done.
+fn advance<T>(
+    running: &mut [Option<Running<'_, T>>],
+    done: &mut [Option<T>],
     context: &mut Context<'_>,
 ) -> bool {
     let mut all_done = true;
-    for (slot, gathered) in running.iter_mut().zip(gathered) {
+    for (slot, done) in running.iter_mut().zip(done) {
         let Some(future) = slot else { continue };
         match future.as_mut().poll(context) {
-            Poll::Ready(cases) => {
-                *gathered = Some(cases);
+            Poll::Ready(output) => {
+                *done = Some(output);
                 *slot = None;
             }
             Poll::Pending => all_done = false,
