@@ -374,11 +374,10 @@ async fn a_batch_of_requests_has_the_answers_of_each_alone() {
         .iter()
         .map(|body| Churn::parse(body.as_bytes()).unwrap())
         .collect();
-    let together = service.predict_many(&requests, NOW).await;
-    for (body, response) in bodies.into_iter().zip(together) {
-        let text = serde_json::to_string(&response.unwrap()).unwrap();
+    let together = service.answer_rows(&requests, NOW).await.unwrap();
+    for (body, text) in bodies.into_iter().zip(together.answers) {
         assert_eq!(
-            serde_json::from_str::<Value>(&text).unwrap(),
+            serde_json::from_str::<Value>(&text.unwrap()).unwrap(),
             post(&service, body).await.body
         );
     }

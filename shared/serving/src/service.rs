@@ -7,7 +7,7 @@ pub use together::RowAnswers;
 
 use crate::error::{CallerError, Error};
 use crate::ports::{HistoryStore, StoreError};
-use crate::predictor::{Predictor, Scored, Served};
+use crate::predictor::{Predictor, Served};
 use crate::problem::{CONTENT_TYPE, Problem};
 use crate::registry::Refusal;
 use crate::wire::BODY_LIMIT_BYTES;
@@ -105,22 +105,6 @@ impl<P: Predictor, S: HistoryStore> Service<P, S> {
             .map_err(|error| report(&error).with_request_id(request_id))
     }
 
-    /// Answers many requests with one call of the model: batches and single calls share this path.
-    pub async fn predict_many(
-        &self,
-        requests: &[P::Request],
-        now: Timestamp,
-    ) -> Vec<Result<P::Response, Error>> {
-        let Ok(served) = self.served() else {
-            return requests.iter().map(|_| Err(self.refused())).collect();
-        };
-        let mut gathered = Vec::with_capacity(requests.len());
-        for request in requests {
-            gathered.push(P::gather(&self.store, request, now).await);
-        }
-        respond_many(&self.store, served, requests, gathered).await
-    }
-
     async fn route(&self, http: &HttpRequest, now: Timestamp) -> Result<(String, Observed), Error> {
         let (route, parameters) = routing::find(P::routes(), http)?;
         if http.body.len() > BODY_LIMIT_BYTES {
@@ -177,58 +161,6 @@ impl<P: Predictor, S: HistoryStore> Service<P, S> {
             reason,
         }
     }
-}
-
-/// One matrix and one call of the model for all cases of all requests.
-async fn respond_many<P: Predictor, S: HistoryStore>(
-    store: &S,
-    served: &Served<P>,
-    requests: &[P::Request],
-    gathered: Vec<Result<Vec<P::Case>, Error>>,
-) -> Vec<Result<P::Response, Error>> {
-    let mut all = Vec::new();
-    let counts: Vec<Result<usize, Error>> = gathered
-        .into_iter()
-        .map(|cases| {
-            cases.map(|cases| {
-                let count = cases.len();
-                all.extend(cases);
-                count
-            })
-        })
-        .collect();
-    let scored = served.model.score_for_answers(&all);
-    let (mut cases, mut first) = (&mut all[..], 0);
-    let mut answers = Vec::with_capacity(requests.len());
-    for (request, count) in requests.iter().zip(counts) {
-        let count = match count {
-            Ok(count) => count,
-            Err(error) => {
-                answers.push(Err(error));
-                continue;
-            }
-        };
-        let (own, rest) = cases.split_at_mut(count);
-        cases = rest;
-        let range = first..first + count;
-        first = range.end;
-        let scored = scored.as_ref().map(|scored| &scored[range]);
-        let scored = scored.map_err(|error| score_failed(error.clone()));
-        answers.push(respond_one(store, served, request, own, scored).await);
-    }
-    answers
-}
-
-async fn respond_one<P: Predictor, S: HistoryStore>(
-    store: &S,
-    served: &Served<P>,
-    request: &P::Request,
-    cases: &mut [P::Case],
-    scored: Result<&[Scored], Error>,
-) -> Result<P::Response, Error> {
-    let scored = scored?;
-    P::gather_scored(store, request, cases, scored, served).await?;
-    P::respond(request, cases, scored, served)
 }
 
 /// The failure of a store, as a request sees it.
