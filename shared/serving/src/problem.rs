@@ -1,13 +1,14 @@
 //! RFC 9457 problem details: the only place that knows status codes.
 
 use crate::error::{CallerError, Error};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Content type of every problem.
 pub const CONTENT_TYPE: &str = "application/problem+json";
 
 /// What a caller is told of a failure.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Problem {
     /// Names the kind; stable.
     #[serde(rename = "type")]
