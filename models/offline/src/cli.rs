@@ -6,6 +6,7 @@ mod features;
 mod fit;
 mod invoke;
 mod load;
+mod openapi;
 mod progress;
 mod publish;
 mod shop_data;
@@ -58,6 +59,8 @@ enum Command {
     Simulate(simulate::Simulate),
     /// Answer one event on this machine, without AWS: the function's own code over a shop's files.
     Invoke(invoke::Invoke),
+    /// Print the API's contract: the OpenAPI document that lies in infra/openapi.json.
+    Openapi(openapi::Openapi),
 }
 
 /// Which function is meant.
@@ -98,6 +101,7 @@ pub fn run() -> ExitCode {
         Command::Publish(command) => command.run(),
         Command::Simulate(command) => command.run(),
         Command::Invoke(command) => command.run(),
+        Command::Openapi(command) => command.run(),
     };
     done.unwrap_or_else(|failure| {
         eprintln!("error: {failure}");

@@ -13,6 +13,7 @@
 //! | [`matrix`], [`matrix_file`] | what training reads |
 //! | [`evaluate`], [`assess`] | metrics with intervals, baselines and bars; a model judged by them |
 //! | [`model_folder`] | a model's folder on disk |
+//! | [`contract`] | the API's OpenAPI document |
 //! | [`functions`] | the list of predictors |
 //! | [`cli`] | the command line `storecast` |
 //! | [`simulation`] | what ordering rules would have done over weeks whose demand is known |
@@ -20,6 +21,7 @@
 
 pub mod assess;
 pub mod cli;
+pub mod contract;
 pub mod cutoffs;
 pub mod entity;
 pub mod evaluate;
