@@ -163,6 +163,12 @@ $(FUNCTIONS:%=evaluate-%): evaluate-%: setup build tables
 tables: setup build ## Build the large parts of the models, unless they are there
 	@$(STORECAST) fit recommendations --shop $(SHOP) --tables $(MODELS_DIR)/recommendations
 
+# The API's contract, made of the routes and types of the code; a test keeps it in step.
+.PHONY: openapi
+openapi: build ## Write the OpenAPI document of the HTTP API anew
+	@$(STORECAST) openapi > infra/openapi.json.new && mv infra/openapi.json.new infra/openapi.json
+	@git diff --stat -- infra/openapi.json
+
 # --- Run ---------------------------------------------------------------------------------------------------------------------------
 
 .PHONY: demo dev

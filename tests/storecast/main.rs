@@ -5,6 +5,7 @@
 mod algebra;
 mod api;
 mod bgnbd;
+mod contract;
 mod decision;
 mod demo;
 mod end_to_end;

@@ -131,12 +131,13 @@ pub struct Problem {
     /// HTTP status.
     #[schemars(extend("enum" = statuses()))]
     pub status: u16,
-    /// This occurrence: the place, the value and the limit. Never what a log should hold alone.
+    /// This occurrence: the place, the value and the limit.
+    // Never what a log should hold alone.
     pub detail: String,
-    /// JSON pointer to the place in the body, where there is one.
+    /// JSON pointer to the place in the body, or the name of the parameter, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pointer: Option<String>,
-    /// To find the request in the log.
+    /// Names the request in the log.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
     /// Methods of the path, for the `allow` header.

@@ -84,7 +84,8 @@ fn walk(value: &mut Value, change: &impl Fn(&mut Map<String, Value>)) {
     }
 }
 
-/// Takes off what only Rust knows: links of comments, formats of numbers that no other language has.
+/// Takes off what only Rust knows: links of comments, formats of numbers that no other language has, and what is left out
+/// being nothing.
 fn plain(schema: &mut Value) {
     walk(schema, &|fields| {
         if let Some(Value::String(text)) = fields.get_mut("description") {
@@ -93,6 +94,9 @@ fn plain(schema: &mut Value) {
         let format = fields.get("format").and_then(Value::as_str);
         if format.is_some_and(|format| format.starts_with("uint")) {
             fields.remove("format");
+        }
+        if fields.get("default").is_some_and(Value::is_null) {
+            fields.remove("default");
         }
     });
 }
