@@ -1,4 +1,4 @@
-//! The committed OpenAPI document is what the code says. Whether it is one, and whether bodies and answers keep it, is
+//! The committed `OpenAPI` document is what the code says. Whether it is one, and whether bodies and answers keep it, is
 //! tested in `infra/tests/test_contract.py`, where a validator of schemas is at hand.
 
 use crate::workspace::root;

@@ -59,7 +59,7 @@ enum Command {
     Simulate(simulate::Simulate),
     /// Answer one event on this machine, without AWS: the function's own code over a shop's files.
     Invoke(invoke::Invoke),
-    /// Print the API's contract: the OpenAPI document that lies in infra/openapi.json.
+    /// Print the document of the HTTP API that infra/openapi.json must be.
     Openapi(openapi::Openapi),
 }
 

@@ -1,4 +1,4 @@
-//! The API's contract: an OpenAPI 3.1 document made of what the code itself goes by. Routes and parameters are the
+//! The API's contract: an `OpenAPI` 3.1 document made of what the code itself goes by. Routes and parameters are the
 //! predictors' own, schemas come from the types that requests are parsed into and answers are written from, problems from
 //! the table of problems; examples are the events and the accepted answers of the tests.
 
@@ -16,7 +16,7 @@ use serde_json::{Map, Value, json};
 use serving::predictor::Predictor;
 use std::path::Path;
 
-/// Version of OpenAPI; its schemas are JSON Schema 2020-12.
+/// Version of `OpenAPI`; its schemas are JSON Schema 2020-12.
 const OPENAPI: &str = "3.1.0";
 
 const DESCRIPTION: &str = "Predictions for an online shop. Amounts that end in `_minor` are whole minor units of the currency \

@@ -108,7 +108,7 @@ fn without_links(text: &str) -> String {
     for part in parts {
         let (path, rest) = part.split_once("`]").unwrap_or((part, ""));
         let name = path.rsplit("::").next().unwrap_or(path);
-        plain.push_str(&format!("`{name}`{rest}"));
+        plain.extend(["`", name, "`", rest]);
     }
     plain.replace('\n', " ")
 }
