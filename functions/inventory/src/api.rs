@@ -2,7 +2,7 @@
 
 use crate::inline::InlineDemand;
 use crate::planning::LeadTimeRule;
-use crate::policy::error::{MOST_DAYS, MOST_UNITS};
+use crate::policy::error::{MOST_DAYS, MOST_UNITS, days};
 use crate::policy::{Arrival, Constraints, Costs, PolicyError, Stock, Target};
 use features::demand::DemandHistory;
 use features::time::LocalDay;
@@ -287,6 +287,9 @@ impl Sku {
     fn check(&self) -> Result<(), PolicyError> {
         if let Some(rule) = &self.lead_time {
             rule.lead_time()?;
+        }
+        if let Some(review_period) = self.review_period_days {
+            days("review_period_days", review_period)?;
         }
         if let Some(target) = self.target {
             target.checked()?;

@@ -53,7 +53,7 @@ pub(super) fn units(field: &'static str, value: f64) -> Result<f64, PolicyError>
 }
 
 /// A number of days that can be counted.
-pub(super) fn days(field: &'static str, value: f64) -> Result<f64, PolicyError> {
+pub(crate) fn days(field: &'static str, value: f64) -> Result<f64, PolicyError> {
     let holds = (0.0..=MOST_DAYS).contains(&value);
     check(holds, field, value, "from 0 to 3650 days")
 }
