@@ -78,6 +78,13 @@ $(STAMPS)/infra: infra/requirements.txt $(STAMPS)/venv
 	@$(INFRA_PYTHON) -m pip $(PIP_OPTIONS) --no-deps --requirement $<
 	@touch $@
 
+# Apart as well: what asks the functions thousands of things is not needed to check or deploy the template.
+$(STAMPS)/fuzz: infra/requirements-fuzz.txt $(STAMPS)/venv
+	@echo "set-up: Schemathesis in $(TOOLS)/fuzz"
+	@$(PYTHON) -m venv --clear $(TOOLS)/fuzz
+	@$(TOOLS)/fuzz/bin/python -m pip $(PIP_OPTIONS) --no-deps --requirement $<
+	@touch $@
+
 $(STAMPS)/package: infra/requirements-package.txt $(STAMPS)/venv
 	@echo "set-up: linker for older C libraries in $(TOOLS)/zig"
 	@rm -rf $(TOOLS)/zig
@@ -109,9 +116,9 @@ $(TOOLS)/bin/cargo-lambda: $(STAMPS)/run
 lock: ## Pin the Python packages anew (needs uv on the PATH)
 	@command -v uv >/dev/null || { echo "error: uv is not installed; 'pip install uv' brings it" >&2; exit 1; }
 	@for path in $(TRAINING)/requirements $(TRAINING)/requirements-run $(TRAINING)/requirements-data \
-			infra/requirements infra/requirements-package infra/requirements-library; do \
+			infra/requirements infra/requirements-fuzz infra/requirements-package infra/requirements-library; do \
 		name=$$(basename $$path); cd $(CURDIR)/$$(dirname $$path); \
-		deps=; [ $$name = requirements ] || deps=--no-deps; \
+		deps=--no-deps; case $$name in requirements|requirements-fuzz) deps=;; esac; \
 		pinned=$$(uv pip compile --quiet --upgrade --universal --fork-strategy fewest --python-version 3.11 --generate-hashes \
 			--no-emit-index-url --no-emit-find-links --no-annotate --no-header $$deps $$name.in); \
 		{ echo "# Made by \`make lock\` from $$name.in; do not edit. Every file is pinned by its hash."; echo "$$pinned"; } > $$name.txt; \
@@ -163,6 +170,12 @@ $(FUNCTIONS:%=evaluate-%): evaluate-%: setup build tables
 tables: setup build ## Build the large parts of the models, unless they are there
 	@$(STORECAST) fit recommendations --shop $(SHOP) --tables $(MODELS_DIR)/recommendations
 
+# The API's contract, made of the routes and types of the code; a test keeps it in step.
+.PHONY: openapi
+openapi: build ## Write the OpenAPI document of the HTTP API anew
+	@$(STORECAST) openapi > infra/openapi.json.new && mv infra/openapi.json.new infra/openapi.json
+	@git diff --stat -- infra/openapi.json
+
 # --- Run ---------------------------------------------------------------------------------------------------------------------------
 
 .PHONY: demo dev
@@ -174,7 +187,7 @@ dev: setup build tables ## Keep S3, DynamoDB and the functions up on this machin
 
 # --- Test and check ----------------------------------------------------------------------------------------------------------------
 
-.PHONY: test test-rust test-training test-infra test-package lint deny
+.PHONY: test test-rust test-training test-infra test-package fuzz-api lint deny
 test: test-rust test-training test-infra ## Run all tests
 
 test-rust: setup-train build tables
@@ -188,6 +201,9 @@ test-infra: setup-infra build
 
 test-package: package build ## Let the packed programs publish, load and answer, as the ordinary ones do in `make test`
 	@PACKAGES=target/package $(INFRA_PYTHON) -m pytest -q infra/tests/test_calls.py infra/tests/test_operation.py
+
+fuzz-api: setup build tables $(STAMPS)/fuzz ## Ask the functions on this machine for thousands of things, allowed by the contract and not: make fuzz-api CASES=5000
+	@$(TOOLS)/fuzz/bin/python infra/fuzz.py --cases $(or $(CASES),1000)
 
 lint: ## Formatting and clippy
 	@cargo fmt --all --check

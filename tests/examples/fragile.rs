@@ -9,7 +9,8 @@ use features::time::Timestamp;
 use serving::error::Error;
 use serving::manifest::GoldenRow;
 use serving::ports::HistoryStore;
-use serving::predictor::{Predictor, Route, Schema, Scored, Served};
+use serving::predictor::{Predictor, Schema, Scored, Served};
+use serving::route::Route;
 use std::process::ExitCode;
 
 /// Churn up to the score, which is all it answers.
@@ -17,6 +18,7 @@ struct Fragile;
 
 impl Predictor for Fragile {
     const NAME: &'static str = Churn::NAME;
+    type Body = api::Body;
     type Request = api::Request;
     type Response = Vec<f64>;
     type Case = Case;

@@ -382,3 +382,14 @@ async fn a_batch_of_requests_has_the_answers_of_each_alone() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_body_that_is_not_utf_8_is_refused() {
+    let service = shop::service::<Churn>().await;
+    let answer = post(
+        &service,
+        &b"{\"customers\": [{\"customer_id\": \"\xff\"}]}"[..],
+    )
+    .await;
+    refused(&answer, 400, "malformed-body");
+}

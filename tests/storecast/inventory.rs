@@ -240,6 +240,11 @@ async fn bad_values_are_refused_at_their_place() {
             "/skus/0/review_period_days",
         ),
         (
+            // Nobody knows the SKU, so that nothing is planned: refused all the same.
+            json!({ "skus": [{ "sku_id": "nobody's", "review_period_days": -1 }] }),
+            "/skus/0/review_period_days",
+        ),
+        (
             sku("constraints", json!({ "pack_size": 0 })),
             "/skus/0/pack_size",
         ),

@@ -6,6 +6,7 @@ mod algebra;
 mod api;
 mod batch;
 mod bgnbd;
+mod contract;
 mod decision;
 mod demo;
 mod end_to_end;

@@ -1,9 +1,13 @@
 //! What churn is asked and what it answers.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serving::batch::shape::{Field, RowShape};
 use serving::error::Error;
-use serving::wire::{InlineHistory, check_id, parse_body, parse_instant, shown, value_error};
+use serving::route::{ParameterKind, Parameters, QueryParameter};
+use serving::wire::{
+    ID_LIMIT_BYTES, InlineHistory, check_id, parse_body, parse_instant, shown, value_error,
+};
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -16,18 +20,38 @@ pub const CUSTOMERS_LIMIT: usize = 100;
 /// Largest budget in minor units.
 const BUDGET_LIMIT_MINOR: i64 = 1_000_000_000_000;
 
-#[derive(Deserialize)]
+/// The instant of a query.
+pub(crate) const AS_OF: QueryParameter = QueryParameter {
+    name: "as_of",
+    meaning: "The instant to answer for; now when left out.",
+    kind: ParameterKind::Instant,
+};
+
+/// Whom to answer for, and within which budget.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Body {
+#[schemars(rename = "ChurnRequest")]
+pub struct Body {
+    /// Each at most once.
+    #[schemars(length(min = 1, max = CUSTOMERS_LIMIT))]
     customers: Vec<BodyCustomer>,
+    /// The instant to answer for, RFC 3339 with an offset; now when left out.
+    #[schemars(extend("format" = "date-time"))]
     as_of: Option<String>,
+    /// What interventions may cost together, minor units; no limit when left out.
+    #[schemars(range(min = 0, max = BUDGET_LIMIT_MINOR))]
     budget_minor: Option<i64>,
 }
 
-#[derive(Deserialize)]
+/// A customer, by id or with a history.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "ChurnCustomer")]
 struct BodyCustomer {
+    /// The shop's id, at most 256 bytes.
+    #[schemars(length(min = 1, max = ID_LIMIT_BYTES))]
     customer_id: String,
+    /// Read from the store when left out.
     history: Option<InlineHistory>,
 }
 
@@ -103,23 +127,16 @@ impl Request {
     }
 
     /// The request of `GET /v1/customers/{customer_id}/churn?as_of=`.
-    pub fn for_customer(customer_id: &str, query: &[(String, String)]) -> Result<Self, Error> {
-        check_id(customer_id, "customer_id")?;
-        let mut as_of = None;
-        for (name, value) in query {
-            if name != "as_of" {
-                let reason = format!("unknown query parameter {}, expected as_of", shown(name));
-                return Err(value_error(name.clone(), reason).into());
-            }
-            as_of = Some(parse_instant(value, "as_of")?.0);
-        }
+    pub fn for_customer(parameters: &Parameters<'_>) -> Result<Self, Error> {
+        let as_of = parameters.query(AS_OF.name);
+        let as_of = as_of.map(|text| parse_instant(text, AS_OF.name));
         let customer = Customer {
-            customer_id: customer_id.to_owned(),
+            customer_id: parameters.path[0].1.clone(),
             history: None,
         };
         Ok(Self {
             customers: vec![customer],
-            as_of,
+            as_of: as_of.transpose()?.map(|(at, _)| at),
             budget_minor: None,
             must_exist: true,
         })
@@ -127,7 +144,8 @@ impl Request {
 }
 
 /// The answer: one result per customer, in the order asked.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "ChurnAnswer")]
 pub struct Response {
     /// Version of the model that answered.
     pub model_version: String,
@@ -149,7 +167,8 @@ pub struct Response {
 }
 
 /// What there is to say about one customer.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "ChurnResult")]
 pub struct CustomerResult {
     /// As asked.
     pub customer_id: String,
@@ -163,7 +182,7 @@ pub struct CustomerResult {
 }
 
 /// A state decides what else is said.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum Outcome {
     /// Inside the trained population.
@@ -188,7 +207,8 @@ pub enum Outcome {
 }
 
 /// An explained, decided prediction.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "ChurnPrediction")]
 pub struct Prediction {
     /// Calibrated probability of no purchase within the horizon.
     pub churn_probability: f64,
@@ -208,7 +228,8 @@ pub struct Prediction {
 
 /// A business reason: the sum of the exact contributions of its columns. A contribution explains the score; it is not
 /// a cause.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "ChurnReason")]
 pub struct Reason {
     /// Name of the group of columns.
     pub group: &'static str,
@@ -223,7 +244,8 @@ pub struct Reason {
 }
 
 /// What is worth doing about one customer.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "ChurnDecision")]
 pub struct Decision {
     /// Id of the offer, or `do_nothing`.
     pub intervention: String,
@@ -242,7 +264,8 @@ pub struct Decision {
 }
 
 /// One option and its money.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "ChurnAlternative")]
 pub struct Alternative {
     /// Id of the offer, or `do_nothing`.
     pub intervention: String,

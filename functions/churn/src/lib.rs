@@ -12,7 +12,7 @@ pub mod policy;
 pub mod reasons;
 mod training;
 
-use crate::api::{CustomerResult, Decision, Outcome, Prediction, Request, Response};
+use crate::api::{AS_OF, Body, CustomerResult, Decision, Outcome, Prediction, Request, Response};
 use crate::features::{Artifacts, COLUMNS, ChurnView, in_trained_population};
 use crate::policy::{ChurnPolicy, Stakes};
 use ::features::codec;
@@ -24,7 +24,8 @@ use serving::batch::shape::RowShape;
 use serving::error::{CallerError, Error};
 use serving::manifest::{GoldenRow, Platt};
 use serving::ports::HistoryStore;
-use serving::predictor::{Predictor, Route, Schema, Scored, Served};
+use serving::predictor::{Predictor, Schema, Scored, Served};
+use serving::route::Route;
 use serving::service::store_failed;
 use serving::wire::{InlineHistory, format_instant, parse_instant};
 use std::sync::{Arc, OnceLock};
@@ -82,6 +83,7 @@ impl Case {
 
 impl Predictor for Churn {
     const NAME: &'static str = "churn";
+    type Body = Body;
     type Request = Request;
     type Response = Response;
     type Case = Case;
@@ -94,14 +96,18 @@ impl Predictor for Churn {
             Route {
                 method: "POST",
                 path: "/v1/churn",
+                operation: "predict_churn",
+                summary: "Who is about to leave, why, and what is worth doing about it: up to 100 customers.",
+                query: &[],
                 request: |_, body| Request::parse(body),
             },
             Route {
                 method: "GET",
                 path: "/v1/customers/{customer_id}/churn",
-                request: |parameters, _| {
-                    Request::for_customer(&parameters.path[0].1, &parameters.query)
-                },
+                operation: "predict_churn_of_customer",
+                summary: "The same for one customer who is in the store.",
+                query: &[AS_OF],
+                request: |parameters, _| Request::for_customer(parameters),
             },
         ]
     }

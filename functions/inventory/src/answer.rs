@@ -2,12 +2,14 @@
 
 use crate::planning::LeadTimeRule;
 use crate::policy::{Constraints, Costs, Plan, Shared, Target};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serving::batch::shape::{Field, RowShape};
 use std::collections::BTreeMap;
 
 /// Answer to one request.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "InventoryAnswer")]
 pub struct Response {
     /// The model that answered.
     pub model_version: String,
@@ -31,7 +33,8 @@ pub struct Response {
 }
 
 /// What is said of one SKU.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "InventoryResult")]
 pub struct SkuResult {
     /// As asked.
     pub sku_id: String,
@@ -48,7 +51,7 @@ pub struct SkuResult {
 }
 
 /// A state decides what else is said.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum Outcome {
     /// Forecast, and ordered for.
@@ -68,7 +71,8 @@ pub enum Outcome {
 }
 
 /// A forecast with the order that follows.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "InventoryPlanned")]
 pub struct Planned {
     /// The demand.
     pub forecast: ForecastAnswer,
@@ -91,7 +95,8 @@ pub struct Planned {
 }
 
 /// What an order was planned with.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "InventoryAssumptions")]
 pub struct Assumptions {
     /// Units on the shelf; negative is owed to customers.
     pub on_hand: i64,
@@ -112,7 +117,8 @@ pub struct Assumptions {
 }
 
 /// Demand over the protection interval, and week by week.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "InventoryForecast")]
 pub struct ForecastAnswer {
     /// `model`, or the name of the fallback that answered.
     pub forecaster: &'static str,
@@ -134,7 +140,8 @@ pub struct ForecastAnswer {
 }
 
 /// The model's forecast for the horizon that is nearest to the interval: `log_mean = base_log_mean + all log factors`.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "InventoryExplained")]
 pub struct Explained {
     /// Days that were explained.
     pub horizon_days: u16,
@@ -147,7 +154,8 @@ pub struct Explained {
 }
 
 /// Quantiles of a demand in units.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
+#[schemars(rename = "InventoryQuantiles")]
 pub struct Quantiles {
     /// 10 %.
     pub p10: f64,
@@ -164,7 +172,8 @@ pub struct Quantiles {
 }
 
 /// One coming week.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
+#[schemars(rename = "InventoryWeek")]
 pub struct Week {
     /// 1 is the week that begins now.
     pub week: u32,
@@ -176,7 +185,8 @@ pub struct Week {
 
 /// A business reason of the forecast: the sum of the exact contributions of its columns. It explains the forecast; it
 /// is not a cause.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "InventoryReason")]
 pub struct Reason {
     /// Name of the group of columns.
     pub group: &'static str,

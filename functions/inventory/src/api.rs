@@ -2,13 +2,16 @@
 
 use crate::inline::InlineDemand;
 use crate::planning::LeadTimeRule;
+use crate::policy::error::{MOST_DAYS, MOST_UNITS, days};
 use crate::policy::{Arrival, Constraints, Costs, PolicyError, Stock, Target};
 use features::demand::DemandHistory;
 use features::time::LocalDay;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serving::calendar::parse_date;
 use serving::error::{CallerError, Error};
-use serving::wire::{check_id, parse_body, shown, value_error};
+use serving::route::{ParameterKind, Parameters, QueryParameter};
+use serving::wire::{ID_LIMIT_BYTES, check_id, parse_body, shown, value_error};
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -19,36 +22,83 @@ const BUDGET_LIMIT_MINOR: i64 = 1_000_000_000_000;
 /// Between a SKU and its location in the id of a record.
 const LOCATION_MARK: char = '@';
 
-#[derive(Deserialize)]
+/// The day of a query.
+pub(crate) const AS_OF: QueryParameter = QueryParameter {
+    name: "as_of",
+    meaning: "The first day that is not known yet; today when left out.",
+    kind: ParameterKind::Date,
+};
+/// The location of a query.
+pub(crate) const LOCATION: QueryParameter = QueryParameter {
+    name: "location",
+    meaning: "The shop's location, where stock is kept by location.",
+    kind: ParameterKind::Id,
+};
+
+/// What to plan, and what the orders may cost together.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Body {
+#[schemars(rename = "InventoryRequest")]
+pub struct Body {
+    /// Each at most once for a location.
+    #[schemars(length(min = 1, max = SKUS_LIMIT))]
     skus: Vec<BodySku>,
+    /// The first day that is not known yet, such as `2026-01-31`; today when left out.
+    #[schemars(extend("format" = "date"))]
     as_of: Option<String>,
+    /// What the orders may cost together, minor units; no limit when left out.
+    #[schemars(range(min = 0, max = BUDGET_LIMIT_MINOR))]
     budget_minor: Option<i64>,
+    /// What the orders must cost together if anything is ordered, minor units; no limit when left out.
+    #[schemars(range(min = 0, max = BUDGET_LIMIT_MINOR))]
     supplier_minimum_minor: Option<i64>,
 }
 
-#[derive(Deserialize)]
+/// A SKU; what is left out comes from the store or from the planning policy.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "InventorySku")]
 struct BodySku {
+    /// The shop's id, at most 256 bytes.
+    #[schemars(length(min = 1, max = ID_LIMIT_BYTES))]
     sku_id: String,
+    /// The shop's location, where stock is kept by location.
+    #[schemars(length(min = 1, max = ID_LIMIT_BYTES))]
     location: Option<String>,
+    /// Read from the store when left out.
     history: Option<InlineDemand>,
+    /// Units on the shelf; negative is owed.
+    #[schemars(range(min = -MOST_UNITS, max = MOST_UNITS))]
     on_hand: Option<i64>,
+    /// Units owed beside a negative `on_hand`.
     #[serde(default)]
+    #[schemars(range(max = MOST_UNITS))]
     backorders: u64,
+    /// Open orders.
     on_order: Option<Vec<BodyArrival>>,
+    /// From placing an order to its arrival.
     lead_time_days: Option<LeadTimeRule>,
+    /// Days to the next chance to order.
+    #[schemars(range(min = 0.0, max = MOST_DAYS))]
     review_period_days: Option<f64>,
+    /// Minor units of money.
     costs: Option<Costs>,
+    /// What the stock is for.
     target: Option<Target>,
+    /// What limits the order.
     constraints: Option<Constraints>,
 }
 
-#[derive(Deserialize)]
+/// An open order.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "InventoryArrival")]
 struct BodyArrival {
+    /// The day it arrives, such as `2026-01-31`; a day that is past counts as today.
+    #[schemars(extend("format" = "date"))]
     arrives: String,
+    /// Units.
+    #[schemars(range(max = MOST_UNITS))]
     quantity: u64,
 }
 
@@ -173,28 +223,13 @@ impl Request {
     }
 
     /// One SKU named by a path; the query may hold `as_of` and `location`.
-    pub fn for_sku(sku_id: &str, query: &[(String, String)]) -> Result<Self, Error> {
-        check_id(sku_id, "sku_id")?;
-        let (mut as_of, mut location) = (None, None);
-        for (name, value) in query {
-            match name.as_str() {
-                "as_of" => as_of = Some(parse_date(value, "as_of")?),
-                "location" => {
-                    check_id(value, "location")?;
-                    location = Some(value.clone());
-                }
-                _ => {
-                    let reason = format!(
-                        "{} is not a parameter, allowed: as_of, location",
-                        shown(name)
-                    );
-                    return Err(value_error("query".into(), reason).into());
-                }
-            }
-        }
+    pub fn for_sku(parameters: &Parameters<'_>) -> Result<Self, Error> {
+        let as_of = parameters.query(AS_OF.name);
+        let as_of = as_of.map(|text| parse_date(text, AS_OF.name));
+        let location = parameters.query(LOCATION.name).map(str::to_owned);
         Ok(Self {
-            skus: vec![Sku::named(sku_id.to_owned(), location)],
-            as_of,
+            skus: vec![Sku::named(parameters.path[0].1.clone(), location)],
+            as_of: as_of.transpose()?,
             budget_minor: None,
             supplier_minimum_minor: None,
             must_exist: true,
@@ -252,6 +287,9 @@ impl Sku {
     fn check(&self) -> Result<(), PolicyError> {
         if let Some(rule) = &self.lead_time {
             rule.lead_time()?;
+        }
+        if let Some(review_period) = self.review_period_days {
+            days("review_period_days", review_period)?;
         }
         if let Some(target) = self.target {
             target.checked()?;

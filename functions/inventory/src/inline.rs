@@ -2,67 +2,81 @@
 
 use features::demand::{DaySpan, DemandDay, DemandHistory, Promotion};
 use features::time::LocalDay;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serving::calendar::{format_date, parse_date};
 use serving::error::CallerError;
-use serving::wire::{AMOUNT_LIMIT_MINOR, QUANTITY_LIMIT, check_text, value_error};
+use serving::wire::{AMOUNT_LIMIT_MINOR, ID_LIMIT_BYTES, QUANTITY_LIMIT, check_text, value_error};
 
 /// Days of one inline history: thirty years.
 pub const DAYS_LIMIT: usize = 10_958;
 
 /// What a SKU sold, given in the request instead of an id in the store.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InlineDemand {
     /// The product's category; may be left out.
     #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = ID_LIMIT_BYTES))]
     pub category: String,
     /// Days with a sale, in any order; other days sold nothing. A day that stands twice is summed.
+    #[schemars(length(max = DAYS_LIMIT))]
     pub days: Vec<InlineDay>,
     /// Days that began without stock: nobody could buy.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = DAYS_LIMIT))]
     pub stock_outs: Vec<InlineSpan>,
     /// Promotions, past and planned.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = DAYS_LIMIT))]
     pub promotions: Vec<InlinePromotion>,
 }
 
 /// One day with a sale.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InlineDay {
     /// For example `2026-01-31`.
+    #[schemars(extend("format" = "date"))]
     pub date: String,
     /// Units sold, above zero.
+    #[schemars(range(max = QUANTITY_LIMIT), extend("exclusiveMinimum" = 0))]
     pub units: f64,
     /// Paid for them after discounts, minor units.
     #[serde(default)]
+    #[schemars(range(min = 0, max = AMOUNT_LIMIT_MINOR))]
     pub net_minor: i64,
     /// What discounts took off, minor units.
     #[serde(default)]
+    #[schemars(range(min = 0, max = AMOUNT_LIMIT_MINOR))]
     pub discount_minor: i64,
 }
 
 /// Days `from` to `until`, the latter not among them.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InlineSpan {
     /// The first day.
+    #[schemars(extend("format" = "date"))]
     pub from: String,
     /// The first day after it.
+    #[schemars(extend("format" = "date"))]
     pub until: String,
 }
 
 /// A promotion.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InlinePromotion {
     /// Its first day.
+    #[schemars(extend("format" = "date"))]
     pub from: String,
     /// The first day after it.
+    #[schemars(extend("format" = "date"))]
     pub until: String,
     /// The first day on which it was known; its first day when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date"))]
     pub known_since: Option<String>,
 }
 

@@ -21,7 +21,7 @@ pub use terms::{costs_of_price, plan_by_rules};
 pub use training::HORIZONS_DAYS;
 
 use crate::answer::Response;
-use crate::api::Request;
+use crate::api::{AS_OF, Body, LOCATION, Request};
 use crate::features::{Artifacts, COLUMNS, DemandRow, in_trained_population};
 use crate::inline::InlineDemand;
 use crate::planning::PlanningPolicy;
@@ -34,7 +34,8 @@ use serving::batch::shape::RowShape;
 use serving::error::Error;
 use serving::manifest::GoldenRow;
 use serving::ports::{Histories, HistoryStore};
-use serving::predictor::{Predictor, Route, Schema, Scored, Served};
+use serving::predictor::{Predictor, Schema, Scored, Served};
+use serving::route::Route;
 use serving::service::store_failed;
 use serving::wire::parse_instant;
 use std::collections::{BTreeMap, BTreeSet};
@@ -123,6 +124,7 @@ impl Case {
 
 impl Predictor for Inventory {
     const NAME: &'static str = "inventory";
+    type Body = Body;
     type Request = Request;
     type Response = Response;
     type Case = Case;
@@ -135,12 +137,18 @@ impl Predictor for Inventory {
             Route {
                 method: "POST",
                 path: "/v1/inventory",
+                operation: "plan_inventory",
+                summary: "How much of each product will sell, and the order that follows: up to 100 SKUs.",
+                query: &[],
                 request: |_, body| Request::parse(body),
             },
             Route {
                 method: "GET",
                 path: "/v1/skus/{sku_id}/inventory",
-                request: |parameters, _| Request::for_sku(&parameters.path[0].1, &parameters.query),
+                operation: "plan_inventory_of_sku",
+                summary: "The same for one SKU that is in the store.",
+                query: &[AS_OF, LOCATION],
+                request: |parameters, _| Request::for_sku(parameters),
             },
         ]
     }

@@ -1,6 +1,8 @@
 //! `policy.json`: how the shop plans, apart from any model. What a request leaves out is taken from here.
 
+use crate::policy::error::MOST_DAYS;
 use crate::policy::{Constraints, LeadTime, PolicyError, Target};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serving::wire::within;
 use std::collections::BTreeMap;
@@ -38,22 +40,26 @@ pub struct Rules {
 }
 
 /// A fixed lead time, or its distribution.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
+#[schemars(rename = "InventoryLeadTime")]
 pub enum LeadTimeRule {
     /// Always as many days.
-    Days(f64),
+    Days(#[schemars(range(min = 0.0, max = MOST_DAYS))] f64),
     /// Days with their probabilities, which add up to one.
     Distribution(Vec<LeadTimeDays>),
 }
 
 /// One possible lead time.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "InventoryLeadTimeDays")]
 pub struct LeadTimeDays {
     /// Days.
+    #[schemars(range(min = 0.0, max = MOST_DAYS))]
     pub days: f64,
     /// 0 to 1.
+    #[schemars(range(min = 0.0, max = 1.0))]
     pub probability: f64,
 }
 

@@ -4,10 +4,12 @@ use crate::api::Surface;
 use crate::candidates::Source;
 use crate::cover::OverstockCost;
 use crate::plan::Level;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Ranked items with their reasons.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "RecommendationsAnswer")]
 pub struct Response {
     /// Version of the model that ranked.
     pub model_version: String,
@@ -40,7 +42,8 @@ pub struct Response {
 }
 
 /// Counts of what was left out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "RecommendationsLeftOut")]
 pub struct LeftOut {
     /// By the rules of the shop and of the request, the cart among them.
     pub by_rules: usize,
@@ -49,7 +52,8 @@ pub struct LeftOut {
 }
 
 /// One item.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "Recommendation")]
 pub struct Recommended {
     /// From 1.
     pub rank: usize,
@@ -78,7 +82,8 @@ pub struct Recommended {
 }
 
 /// A change of an item's relevance for the order.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "RecommendationAdjustment")]
 pub struct Adjustment {
     /// `runs_out` or `overstock`.
     pub why: &'static str,
@@ -87,7 +92,8 @@ pub struct Adjustment {
 }
 
 /// Why an item is shown.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "RecommendationReason")]
 pub struct Reason {
     /// What kind of reason.
     pub kind: ReasonKind,
@@ -102,8 +108,9 @@ pub struct Reason {
 }
 
 /// Kinds of reasons.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "RecommendationReasonKind")]
 pub enum ReasonKind {
     /// The customer buys it.
     BuysIt,
@@ -120,7 +127,8 @@ pub enum ReasonKind {
 }
 
 /// An item with its share of a sum.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "RecommendationBecause")]
 pub struct Because {
     /// The shop's id.
     pub product_id: String,
@@ -129,7 +137,8 @@ pub struct Because {
 }
 
 /// Whether an item is there.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "RecommendationStock")]
 pub struct StockState {
     /// `in_stock`, `out_of_stock` or `unknown`.
     pub state: &'static str,
@@ -147,7 +156,8 @@ pub struct StockState {
 }
 
 /// An item of an abandoned cart.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "RecommendationCartItem")]
 pub struct CartItem {
     /// The shop's id.
     pub product_id: String,
@@ -159,7 +169,8 @@ pub struct CartItem {
 }
 
 /// What could stand for an item.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "RecommendationReplacement")]
 pub struct Replacement {
     /// The shop's id.
     pub product_id: String,

@@ -2,11 +2,16 @@
 
 use features::history::CustomerHistory;
 use features::time::Timestamp;
+use schemars::JsonSchema;
+use serde::de::IntoDeserializer as _;
+use serde::de::value::Error as ValueError;
 use serde::{Deserialize, Serialize};
 use serving::batch::shape::{Field, RowShape};
 use serving::error::{CallerError, Error};
+use serving::route::{ParameterKind, Parameters, QueryParameter};
 use serving::wire::{
-    InlineHistory, check_id, check_text, parse_body, parse_instant, shown, value_error, within,
+    ID_LIMIT_BYTES, InlineHistory, check_id, check_text, parse_body, parse_instant, value_error,
+    within,
 };
 use std::sync::Arc;
 
@@ -20,7 +25,7 @@ pub const CART_LIMIT: usize = 200;
 pub const LIST_LIMIT: usize = 1000;
 
 /// Where the items are shown, which decides what is looked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Surface {
     /// What the customer buys next, new or not.
@@ -35,24 +40,63 @@ pub enum Surface {
     AbandonedCart,
 }
 
-#[derive(Deserialize)]
+/// The instant of a query.
+pub(crate) const AS_OF: QueryParameter = QueryParameter {
+    name: "as_of",
+    meaning: "The instant to answer for; now when left out.",
+    kind: ParameterKind::Instant,
+};
+/// How many items of a query.
+pub(crate) const ITEMS: QueryParameter = QueryParameter {
+    name: "k",
+    meaning: "Items wanted; 10 when left out.",
+    kind: ParameterKind::UpTo(ITEMS_LIMIT),
+};
+/// The surface of a query: those that need no cart.
+pub(crate) const SURFACE: QueryParameter = QueryParameter {
+    name: "surface",
+    meaning: "Where the items are shown, which decides what is looked for; home when left out.",
+    kind: ParameterKind::OneOf(&["home", "buy_again", "discover"]),
+};
+
+/// Whom to recommend to, and what; everything may be left out.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Body {
+#[schemars(rename = "RecommendationsRequest")]
+pub struct Body {
+    /// Whose history is read from the store; nobody's when left out.
+    #[schemars(length(min = 1, max = ID_LIMIT_BYTES))]
     customer_id: Option<String>,
+    /// Taken instead of the one in the store.
     history: Option<InlineHistory>,
+    /// Product ids.
     #[serde(default)]
+    #[schemars(length(max = CART_LIMIT), inner(length(max = ID_LIMIT_BYTES)))]
     cart: Vec<String>,
+    /// Items wanted; 10 when left out.
+    #[schemars(range(max = ITEMS_LIMIT))]
     k: Option<u64>,
+    /// Where they are shown; `cart` where one is given, else `home`, when left out.
     surface: Option<Surface>,
+    /// Product ids that must not be shown.
     #[serde(default)]
+    #[schemars(length(max = LIST_LIMIT), inner(length(max = ID_LIMIT_BYTES)))]
     exclude: Vec<String>,
+    /// Names of the only categories wanted; all when left out.
     #[serde(default)]
+    #[schemars(length(max = LIST_LIMIT), inner(length(max = ID_LIMIT_BYTES)))]
     include_categories: Vec<String>,
+    /// Whether what is not known to be there is left out; true when left out itself.
     in_stock_only: Option<bool>,
+    /// From 0, the best items whatever they are, to 1, as many categories as there are.
     #[serde(default)]
+    #[schemars(range(min = 0.0, max = 1.0))]
     diversity: f64,
+    /// Whether items of age-restricted categories may be shown.
     #[serde(default)]
     age_verified: bool,
+    /// The instant to answer for, RFC 3339 with an offset; now when left out.
+    #[schemars(extend("format" = "date-time"))]
     as_of: Option<String>,
 }
 
@@ -118,36 +162,25 @@ impl Request {
     }
 
     /// The request of `GET /v1/customers/{customer_id}/recommendations?k=&surface=&as_of=`.
-    pub fn for_customer(customer_id: &str, query: &[(String, String)]) -> Result<Self, Error> {
-        check_id(customer_id, "customer_id")?;
-        let mut request = Self {
-            customer_id: Some(customer_id.to_owned()),
+    pub fn for_customer(parameters: &Parameters<'_>) -> Result<Self, Error> {
+        let items = parameters.query(ITEMS.name).and_then(|k| k.parse().ok());
+        let surface = parameters.query(SURFACE.name);
+        let surface = surface.map(|text| surface_named(text, SURFACE.name));
+        let as_of = parameters.query(AS_OF.name);
+        let as_of = as_of.map(|text| parse_instant(text, AS_OF.name));
+        Ok(Self {
+            customer_id: Some(parameters.path[0].1.clone()),
             history: None,
             cart: Vec::new(),
-            k: ITEMS_DEFAULT,
-            surface: Surface::Home,
+            k: items_wanted(items, ITEMS.name)?,
+            surface: surface.transpose()?.unwrap_or(Surface::Home),
             exclude: Vec::new(),
             include_categories: Vec::new(),
             in_stock_only: true,
             diversity: 0.0,
             age_verified: false,
-            as_of: None,
-        };
-        for (name, value) in query {
-            match name.as_str() {
-                "k" => request.k = items_wanted(Some(whole_number(value, name)?), name)?,
-                "surface" => request.surface = surface_named(value, name)?,
-                "as_of" => request.as_of = Some(parse_instant(value, name)?.0),
-                other => {
-                    let reason = format!(
-                        "unknown query parameter {}, expected k, surface or as_of",
-                        shown(other)
-                    );
-                    return Err(value_error(name.clone(), reason).into());
-                }
-            }
-        }
-        Ok(request)
+            as_of: as_of.transpose()?.map(|(at, _)| at),
+        })
     }
 }
 
@@ -160,28 +193,9 @@ fn items_wanted(k: Option<u64>, pointer: &str) -> Result<usize, CallerError> {
     Err(value_error(pointer.to_owned(), reason))
 }
 
-fn whole_number(text: &str, name: &str) -> Result<u64, CallerError> {
-    let refuse = |_| {
-        let reason = format!(
-            "{} is not a whole number from 0 to {ITEMS_LIMIT}",
-            shown(text)
-        );
-        value_error(name.to_owned(), reason)
-    };
-    text.parse().map_err(refuse)
-}
-
 fn surface_named(text: &str, name: &str) -> Result<Surface, CallerError> {
-    let surfaces = [
-        ("home", Surface::Home),
-        ("buy_again", Surface::BuyAgain),
-        ("discover", Surface::Discover),
-    ];
-    let found = surfaces.iter().find(|(known, _)| *known == text);
-    found.map(|(_, surface)| *surface).ok_or_else(|| {
-        let reason = format!("{} is not home, buy_again or discover", shown(text));
-        value_error(name.to_owned(), reason)
-    })
+    let parsed = Surface::deserialize(text.into_deserializer());
+    parsed.map_err(|error: ValueError| value_error(name.to_owned(), error.to_string()))
 }
 
 fn check_list(texts: &[String], limit: usize, pointer: &str) -> Result<(), CallerError> {

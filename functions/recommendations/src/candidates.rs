@@ -2,6 +2,7 @@
 
 use crate::artifacts::Tables;
 use features::items::{CustomerItems, ItemIndex as _, ItemState};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Candidates of one question.
@@ -24,8 +25,9 @@ pub enum Task {
 }
 
 /// The list that brought a candidate first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "RecommendationSource")]
 pub enum Source {
     /// What the customer buys.
     OwnPurchases,

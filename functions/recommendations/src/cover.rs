@@ -6,10 +6,12 @@ use crate::policy::{Overstock, ShelfPolicy};
 use crate::stock::KnownStock;
 use crate::tables::Catalogue;
 use crate::{answer::Adjustment, api::Request};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// What lifting overstock costs.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "RecommendationsOverstock")]
 pub struct OverstockCost {
     /// Items shown that were lifted; 0 where lifting would have cost too much and was left.
     pub lifted: usize,

@@ -27,7 +27,7 @@ pub use prepare::Question;
 pub use training::{Judged, LEAST_ITEMS};
 
 use crate::answer::Response;
-use crate::api::{Request, Surface};
+use crate::api::{AS_OF, Body, ITEMS, Request, SURFACE, Surface};
 use crate::artifacts::{Artifacts, TABLES};
 use crate::candidates::Task;
 use crate::features::COLUMNS;
@@ -45,7 +45,8 @@ use serving::batch::shape::RowShape;
 use serving::error::Error;
 use serving::manifest::GoldenRow;
 use serving::ports::HistoryStore;
-use serving::predictor::{Predictor, Route, Schema, Scored, Served};
+use serving::predictor::{Predictor, Schema, Scored, Served};
+use serving::route::Route;
 use serving::service::store_failed;
 use serving::wire::{InlineHistory, parse_instant};
 use std::sync::{Arc, OnceLock};
@@ -153,6 +154,7 @@ impl Case {
 
 impl Predictor for Recommendations {
     const NAME: &'static str = "recommendations";
+    type Body = Body;
     type Request = Request;
     type Response = Response;
     type Case = Case;
@@ -176,14 +178,18 @@ impl Predictor for Recommendations {
             Route {
                 method: "POST",
                 path: "/v1/recommendations",
+                operation: "recommend",
+                summary: "What to show next, in stock and with a reason: for a customer, a cart or anybody.",
+                query: &[],
                 request: |_, body| Request::parse(body),
             },
             Route {
                 method: "GET",
                 path: "/v1/customers/{customer_id}/recommendations",
-                request: |parameters, _| {
-                    Request::for_customer(&parameters.path[0].1, &parameters.query)
-                },
+                operation: "recommend_to_customer",
+                summary: "The same for one customer, known or new.",
+                query: &[AS_OF, ITEMS, SURFACE],
+                request: |parameters, _| Request::for_customer(parameters),
             },
         ]
     }

@@ -9,6 +9,7 @@ use crate::cover::OverstockCost;
 use crate::policy::ShelfPolicy;
 use crate::prepare::{Asked, Prepared};
 use features::items::ItemIndex as _;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serving::predictor::{Scored, Served};
 use std::collections::HashSet;
@@ -17,8 +18,9 @@ use std::collections::HashSet;
 const REPLACEMENTS: usize = 10;
 
 /// What an item was chosen on, best first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "RecommendationLevel")]
 pub enum Level {
     /// The shop's own will.
     Pinned,

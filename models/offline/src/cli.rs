@@ -6,6 +6,7 @@ mod features;
 mod fit;
 mod invoke;
 mod load;
+mod openapi;
 mod progress;
 mod publish;
 mod shop_data;
@@ -63,6 +64,8 @@ enum Command {
     Status(uploads::Status),
     /// Check that every upload of a function is scored with all its rows and outputs, or quarantined; list the others.
     Reconcile(uploads::Reconcile),
+    /// Print the document of the HTTP API that infra/openapi.json must be.
+    Openapi(openapi::Openapi),
 }
 
 /// Which function is meant.
@@ -105,6 +108,7 @@ pub fn run() -> ExitCode {
         Command::Invoke(command) => command.run(),
         Command::Status(command) => command.run(),
         Command::Reconcile(command) => command.run(),
+        Command::Openapi(command) => command.run(),
     };
     done.unwrap_or_else(|failure| {
         eprintln!("error: {failure}");

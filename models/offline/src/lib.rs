@@ -13,6 +13,7 @@
 //! | [`matrix`], [`matrix_file`] | what training reads |
 //! | [`evaluate`], [`assess`] | metrics with intervals, baselines and bars; a model judged by them |
 //! | [`model_folder`] | a model's folder on disk |
+//! | [`contract`] | the API's OpenAPI document |
 //! | [`functions`] | the list of predictors |
 //! | [`cli`] | the command line `storecast` |
 //! | [`uploads`] | what became of the files that were uploaded |
@@ -21,6 +22,7 @@
 
 pub mod assess;
 pub mod cli;
+pub mod contract;
 pub mod cutoffs;
 pub mod entity;
 pub mod evaluate;

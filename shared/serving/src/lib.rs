@@ -3,6 +3,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`predictor`] | the trait a function implements, and what training needs of it |
+//! | [`route`] | routes and their parameters as facts |
 //! | [`service`] | gather, features, score, respond over any predictor; routes and bodies |
 //! | [`ports`] | what the outside must offer: histories, artifacts, pointers; memory and directory adapters |
 //! | [`conformance`] | one suite that every adapter of a port runs |
@@ -27,5 +28,6 @@ pub mod ports;
 pub mod predictor;
 pub mod problem;
 pub mod registry;
+pub mod route;
 pub mod service;
 pub mod wire;

@@ -5,11 +5,13 @@ use crate::error::Error;
 use crate::manifest::{GoldenRow, Manifest};
 use crate::model::{Contributions, ModelError, Scorer};
 use crate::ports::HistoryStore;
+use crate::route::Route;
 use bytes::Bytes;
 use features::feature_set::ColumnInfo;
 use features::history::History;
 use features::matrix::Matrix;
 use features::time::Timestamp;
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -24,10 +26,12 @@ use std::sync::Arc;
 pub trait Predictor: Sized + Send + Sync + 'static {
     /// Name of the function, its model and its folder.
     const NAME: &'static str;
+    /// What `POST` takes, as clients write it.
+    type Body: DeserializeOwned + JsonSchema;
     /// A request, parsed and within its limits.
     type Request: Send + Sync;
     /// An answer.
-    type Response: Serialize;
+    type Response: Serialize + JsonSchema;
     /// What pure code needs to know of one thing to answer for; gives any number of rows.
     type Case: Send + Sync;
     /// What was fitted before the matrix existed: `artifacts.json`.
@@ -189,27 +193,6 @@ pub struct Schema {
     pub fingerprint: String,
     /// Columns, in order.
     pub columns: Vec<ColumnInfo>,
-}
-
-/// A route of the HTTP API: a method, a path template such as `/v1/customers/{customer_id}/churn`, and how its
-/// parameters become a request.
-#[derive(Debug)]
-pub struct Route<R: 'static> {
-    /// Upper case.
-    pub method: &'static str,
-    /// Segments in braces are parameters.
-    pub path: &'static str,
-    /// Makes the request from parameters and body.
-    pub request: fn(&Parameters<'_>, &[u8]) -> Result<R, Error>,
-}
-
-/// Decoded path and query parameters of one call.
-#[derive(Debug, Default)]
-pub struct Parameters<'a> {
-    /// From the path, in the order of the template.
-    pub path: Vec<(&'a str, String)>,
-    /// From the query, in the order given.
-    pub query: Vec<(String, String)>,
 }
 
 /// The scores of one case: its rows in the request's matrix.

@@ -3,6 +3,7 @@
 use crate::error::{CallerError, Error};
 use features::history::{CustomerHistory, Order, OrderLine};
 use features::time::{LocalDay, Timestamp};
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -18,42 +19,50 @@ pub const QUANTITY_LIMIT: f64 = 1e9;
 pub const ID_LIMIT_BYTES: usize = 256;
 
 /// A history given in the request instead of an id in the store.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InlineHistory {
     /// In any order.
+    #[schemars(length(max = ORDERS_LIMIT))]
     pub orders: Vec<InlineOrder>,
 }
 
 /// One order of an inline history.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InlineOrder {
     /// The shop's id, unique within the history.
+    #[schemars(length(min = 1, max = ID_LIMIT_BYTES))]
     pub order_id: String,
     /// RFC 3339 with the shop's UTC offset: its date is the shop-local day.
+    #[schemars(extend("format" = "date-time"))]
     pub placed_at: String,
     /// What was bought or returned.
     pub lines: Vec<InlineLine>,
 }
 
 /// One position of an inline order.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InlineLine {
     /// The shop's product id; may be left out.
     #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = ID_LIMIT_BYTES))]
     pub product_id: String,
     /// The product's category; may be left out.
     #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = ID_LIMIT_BYTES))]
     pub category: String,
     /// Units, negative for a return; 1 when left out.
     #[serde(default = "one")]
+    #[schemars(range(min = -QUANTITY_LIMIT, max = QUANTITY_LIMIT))]
     pub quantity: f64,
     /// Paid for the position after discounts, minor units; negative for a return.
+    #[schemars(range(min = -AMOUNT_LIMIT_MINOR, max = AMOUNT_LIMIT_MINOR))]
     pub net_minor: i64,
     /// What discounts took off, minor units.
     #[serde(default)]
+    #[schemars(range(min = 0, max = AMOUNT_LIMIT_MINOR))]
     pub discount_minor: i64,
 }
 

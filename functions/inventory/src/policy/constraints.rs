@@ -5,32 +5,41 @@
 //! to whole packs. A cap below the smallest possible order is a contradiction: nothing is ordered, and both numbers
 //! are reported.
 
-use super::error::{PolicyError, check, days, positive, target, units};
+use super::error::{MOST_DAYS, MOST_UNITS, PolicyError, check, days, positive, target, units};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Limits on one order; what is absent does not limit.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(rename = "InventoryConstraints")]
 pub struct Constraints {
     /// Smallest order in units, unless nothing is ordered.
+    #[schemars(range(max = MOST_UNITS))]
     pub minimum_order_quantity: Option<u64>,
     /// Orders are multiples of it.
+    #[schemars(range(min = 1.0, max = MOST_UNITS))]
     pub pack_size: Option<u64>,
     /// Most units on the shelf, expected at the moment the order arrives.
+    #[schemars(range(max = MOST_UNITS))]
     pub shelf_cap: Option<u64>,
     /// Most stock at the moment the order arrives, as weeks of the demand that follows.
+    #[schemars(range(min = 0.0, max = MOST_DAYS / 7.0))]
     pub maximum_cover_weeks: Option<f64>,
     /// Units that spoil.
     pub shelf_life: Option<ShelfLife>,
 }
 
 /// When units spoil, and how sure their sale must be.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "InventoryShelfLife")]
 pub struct ShelfLife {
     /// Days from arrival to the end.
+    #[schemars(range(max = MOST_DAYS), extend("exclusiveMinimum" = 0))]
     pub days: f64,
     /// A unit is ordered only when it sells in time with at least this probability.
+    #[schemars(range(min = 0.0), extend("exclusiveMaximum" = 1))]
     pub least_sale_probability: f64,
 }
 
@@ -69,8 +78,9 @@ impl Constraints {
 }
 
 /// Something that changed an order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "InventoryConstraint")]
 pub enum Constraint {
     /// [`Constraints::minimum_order_quantity`].
     MinimumOrderQuantity,
@@ -89,7 +99,8 @@ pub enum Constraint {
 }
 
 /// A constraint that leaves no order possible, with the two numbers that contradict each other.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "InventoryContradiction")]
 pub struct Contradiction {
     /// The one that cannot be met together with the smallest order.
     pub constraint: Constraint,

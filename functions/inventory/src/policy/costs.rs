@@ -1,19 +1,25 @@
 //! What a SKU costs and what is asked of it.
 
 use super::error::{MOST_UNITS, PolicyError, check, non_negative, positive, target};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Costs of one SKU in minor units of money.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "InventoryCosts")]
 pub struct Costs {
     /// Paid per unit.
+    #[schemars(range(min = 0.0, max = MOST_UNITS))]
     pub unit_cost_minor: i64,
     /// Per unit and day on the shelf; often a fraction of a minor unit.
+    #[schemars(range(min = 0.0))]
     pub holding_minor_per_unit_day: f64,
     /// Per unit of demand that is not met: its margin, or more.
+    #[schemars(range(min = 0.0))]
     pub stockout_minor_per_unit: f64,
     /// Per order, however much it holds.
+    #[schemars(range(min = 0.0, max = MOST_UNITS))]
     pub ordering_minor: i64,
 }
 
@@ -49,13 +55,14 @@ impl Costs {
 }
 
 /// What the stock is for.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "InventoryTarget")]
 pub enum Target {
     /// Probability that no demand is missed in a cycle, 0 or more and below 1.
-    ServiceLevel(f64),
+    ServiceLevel(#[schemars(range(min = 0.0), extend("exclusiveMaximum" = 1))] f64),
     /// Share of demand met from stock, 0 or more and below 1.
-    FillRate(f64),
+    FillRate(#[schemars(range(min = 0.0), extend("exclusiveMaximum" = 1))] f64),
     /// Least expected cost.
     Costs,
 }
@@ -72,7 +79,8 @@ impl Target {
 }
 
 /// Expected cost, by what it is for, in minor units.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, JsonSchema)]
+#[schemars(rename = "InventoryExpectedCost")]
 pub struct ExpectedCost {
     /// The fixed cost of the order, if there is one.
     pub ordering_minor: i64,

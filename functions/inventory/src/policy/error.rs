@@ -15,6 +15,9 @@ pub struct PolicyError {
 /// Most units, per order or per period, that a policy counts: whole numbers far below where doubles have gaps.
 pub const MOST_UNITS: f64 = 1e12;
 
+/// Most days, ahead or back, that a policy counts: ten years.
+pub const MOST_DAYS: f64 = 3650.0;
+
 pub(super) fn check(
     holds: bool,
     field: &'static str,
@@ -49,9 +52,9 @@ pub(super) fn units(field: &'static str, value: f64) -> Result<f64, PolicyError>
     check(holds, field, value, "from 0 to 1e12 units")
 }
 
-/// A number of days: ten years at most.
-pub(super) fn days(field: &'static str, value: f64) -> Result<f64, PolicyError> {
-    let holds = (0.0..=3650.0).contains(&value);
+/// A number of days that can be counted.
+pub(crate) fn days(field: &'static str, value: f64) -> Result<f64, PolicyError> {
+    let holds = (0.0..=MOST_DAYS).contains(&value);
     check(holds, field, value, "from 0 to 3650 days")
 }
 

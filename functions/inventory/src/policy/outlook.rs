@@ -10,6 +10,7 @@
 
 use super::costs::{Costs, ExpectedCost};
 use super::distribution::Demand;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Longest time on the shelf that a unit beyond the order-up-to level is charged for, in days.
@@ -38,7 +39,8 @@ pub(super) struct Outlook {
 }
 
 /// What an order leads to.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "InventoryOutcome")]
 pub struct Outcome {
     /// Units.
     pub order_quantity: u64,

@@ -9,6 +9,7 @@ use super::levels::{Levels, cycle_days, levels};
 use super::outlook::{Outcome, Outlook};
 use super::position::Stock;
 use super::run_out::{RunOut, run_out};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Everything a plan is made from.
@@ -31,7 +32,8 @@ pub struct Sku {
 }
 
 /// How a constraint changed the order.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "InventoryConstraintEffect")]
 pub struct ConstraintEffect {
     /// Which.
     pub constraint: Constraint,
@@ -46,7 +48,8 @@ pub struct ConstraintEffect {
 }
 
 /// An order with its reasons. Quantities in units, money in minor units.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "InventoryPlan")]
 pub struct Plan {
     /// On hand, plus what arrives within the protection interval, less what is owed.
     pub inventory_position: i64,

@@ -3,10 +3,12 @@
 use super::error::PolicyError;
 use super::horizon::Forecast;
 use super::position::Stock;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Days until stock and open orders are sold out; none where that is beyond the forecast (or a year).
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "InventoryRunOut")]
 pub struct RunOut {
     /// First day by whose end demand has used everything up with a probability of one half or more.
     pub median_days: Option<f64>,

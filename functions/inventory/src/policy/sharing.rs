@@ -7,6 +7,7 @@
 use super::constraints::{Constraint, Contradiction};
 use super::error::{PolicyError, check};
 use super::plan::Plan;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::borrow::{Borrow, BorrowMut};
 
@@ -14,7 +15,8 @@ use std::borrow::{Borrow, BorrowMut};
 const MOST_STEPS: u64 = 32;
 
 /// What a limit over several orders did.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "InventorySharedLimit")]
 pub struct Shared {
     /// The limit.
     pub limit_minor: i64,

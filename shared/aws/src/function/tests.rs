@@ -5,7 +5,8 @@ use features::matrix::Matrix;
 use serde_json::{Value, json};
 use serving::manifest::GoldenRow;
 use serving::ports::HistoryStore;
-use serving::predictor::{Route, Schema, Scored};
+use serving::predictor::{Schema, Scored};
+use serving::route::Route;
 
 /// Panics on the body `"panic"`, and on every `GET`.
 #[derive(Debug)]
@@ -13,6 +14,7 @@ struct Fragile;
 
 impl Predictor for Fragile {
     const NAME: &'static str = "fragile";
+    type Body = Value;
     type Request = ();
     type Response = ();
     type Case = ();
@@ -25,11 +27,17 @@ impl Predictor for Fragile {
             Route {
                 method: "GET",
                 path: "/v1/fragile",
+                operation: "look",
+                summary: "Panics.",
+                query: &[],
                 request: |_, _| panic!("a secret value"),
             },
             Route {
                 method: "POST",
                 path: "/v1/fragile",
+                operation: "try",
+                summary: "Panics on one body.",
+                query: &[],
                 request: |_, body| Self::parse(body),
             },
         ]

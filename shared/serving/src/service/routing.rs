@@ -2,7 +2,7 @@
 
 use super::HttpRequest;
 use crate::error::{CallerError, Error};
-use crate::predictor::{Parameters, Route};
+use crate::route::{Parameters, Route, parameter};
 use crate::wire::value_error;
 
 /// The route of a call: 404 without a path that fits, 405 without the method.
@@ -28,14 +28,12 @@ pub(super) fn find<'a, R>(
         }
         .into());
     };
-    let path = parameters(route.path, &http.path)?;
-    Ok((
-        route,
-        Parameters {
-            path,
-            query: http.query.clone(),
-        },
-    ))
+    let parameters = Parameters {
+        path: parameters(route.path, &http.path)?,
+        query: http.query.clone(),
+    };
+    route.check(&parameters)?;
+    Ok((route, parameters))
 }
 
 fn fits(template: &str, path: &str) -> bool {
@@ -62,8 +60,4 @@ fn parameters<'a>(template: &'a str, path: &str) -> Result<Vec<(&'a str, String)
             Ok((name, text.into_owned()))
         })
         .collect()
-}
-
-fn parameter(segment: &str) -> Option<&str> {
-    segment.strip_prefix('{')?.strip_suffix('}')
 }
