@@ -20,15 +20,20 @@ pub(crate) fn respond(
     scored: &Scored,
     served: &Served<Recommendations>,
 ) -> Response {
-    let planned = case.plan.clone();
-    let plan = planned.unwrap_or_else(|| plan(request, case, scored, served));
+    let made;
+    let plan = if let Some(plan) = &case.plan {
+        plan
+    } else {
+        made = plan(request, case, scored, served);
+        &made
+    };
     let answer = Answer {
         request,
         case,
         served,
     };
-    let shown = answer.selection(&plan);
-    let items = answer.items(&plan, &shown);
+    let shown = answer.selection(plan);
+    let items = answer.items(plan, &shown);
     let expected = match request.surface {
         Surface::Cart | Surface::AbandonedCart => Level::Cart,
         Surface::Home | Surface::BuyAgain | Surface::Discover => Level::Personal,
@@ -45,11 +50,11 @@ pub(crate) fn respond(
         complete_through: case.complete_through.map(format_instant),
         fallback: others.max(),
         items,
-        cart: (request.surface == Surface::AbandonedCart).then(|| answer.cart(&plan)),
+        cart: (request.surface == Surface::AbandonedCart).then(|| answer.cart(plan)),
         overstock: plan.overstock,
         left_out: LeftOut {
             by_rules: plan.ruled_out,
-            not_in_stock: answer.held_back(&plan, &shown),
+            not_in_stock: answer.held_back(plan, &shown),
         },
     }
 }
