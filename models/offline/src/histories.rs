@@ -171,9 +171,10 @@ impl Histories {
         self.simulated
     }
 
-    /// Whether a SKU is a product at a location, `product@location`.
-    pub fn has_locations(&self) -> bool {
-        self.has_locations
+    /// The product of a SKU, which is `product@location` where the shop tells locations apart.
+    pub fn product_of<'a>(&self, sku_id: &'a str) -> &'a str {
+        let parts = sku_id.rsplit_once('@').filter(|_| self.has_locations);
+        parts.map_or(sku_id, |(product_id, _)| product_id)
     }
 
     /// A name of this content: equal for equal files and an equal `shop.toml`.

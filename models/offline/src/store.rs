@@ -169,10 +169,7 @@ fn levels(histories: &Histories) -> Result<BTreeMap<String, Level>, LoadError> {
         };
         let category = None;
         let view = DemandView::new(&SkuHistory { demand, category }, today);
-        let product_id = match sku_id.rsplit_once('@') {
-            Some((product_id, _)) if histories.has_locations() => product_id.to_owned(),
-            _ => sku_id,
-        };
+        let product_id = histories.product_of(&sku_id).to_owned();
         let level = levels.entry(product_id).or_insert(Level {
             on_hand_milli: 0,
             units_per_day: 0.0,

@@ -50,10 +50,7 @@ fn stock_at(
             .iter()
             .any(|span| (span.from..span.until).contains(&today));
         any_out |= is_out;
-        let product_id = match sku_id.rsplit_once('@') {
-            Some((product_id, _)) if histories.has_locations() => product_id.to_owned(),
-            _ => sku_id,
-        };
+        let product_id = histories.product_of(&sku_id).to_owned();
         let level = levels.entry(product_id).or_insert(Level {
             on_hand_milli: 0,
             units_per_day: f32::NAN,
