@@ -185,10 +185,15 @@ fn mixed_bits(mut bits: u64) -> u64 {
     bits ^ (bits >> 33)
 }
 
-/// FNV-1a over some texts and the instant: the same question gets the same draw.
+/// A hash of some texts and the instant: the same question gets the same draw.
 pub(crate) fn draw_of<'a>(texts: impl IntoIterator<Item = &'a str>, at_seconds: i64) -> u64 {
     let bytes = texts.into_iter().flat_map(|text| text.bytes().chain([0]));
     let bytes = bytes.chain(at_seconds.to_le_bytes());
+    fnv1a(bytes)
+}
+
+/// The 64-bit hash FNV-1a.
+pub(crate) fn fnv1a(bytes: impl Iterator<Item = u8>) -> u64 {
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     })

@@ -1,6 +1,7 @@
 //! What training needs of recommendations: who is asked about, what became true, and what is fitted first.
 
 use crate::prepare::Question;
+use crate::select::fnv1a;
 use crate::{Case, Recommendations, artifacts::Artifacts, candidates::Task, fit};
 use features::history::{CustomerHistory, Order};
 use features::time::Timestamp;
@@ -165,10 +166,8 @@ fn product_ids(order: &Order) -> BTreeSet<&str> {
     ids.filter(|id| !id.is_empty()).collect()
 }
 
-/// FNV-1a: which items of an order are hidden depends on its ids only.
+/// Which items of an order are hidden depends on its ids only.
 fn chance(order_id: &str, product_id: &str) -> u64 {
     let bytes = order_id.bytes().chain([0]).chain(product_id.bytes());
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+    fnv1a(bytes)
 }
