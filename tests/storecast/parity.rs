@@ -1,5 +1,6 @@
 //! Every churn column of every customer of the default shop, against an SQL that shares no code with it.
 
+mod inventory;
 mod recommendations;
 
 use crate::workspace::{installed, root};

@@ -34,7 +34,7 @@ pub struct Artifacts {
 pub struct DemandRow {
     view: Arc<DemandView>,
     horizon_days: f64,
-    /// Share of the coming days with a promotion that is known by now; NaN where the shop plans none.
+    /// Share of the coming days with a promotion that is known by now; NaN where none is known at all.
     promoted_ahead: f64,
     /// The same of the last four weeks.
     promoted_before: f64,
@@ -97,15 +97,14 @@ fn promoted_share(
     from: LocalDay,
     until: LocalDay,
 ) -> f64 {
-    if history.promotions.is_empty() {
+    let known = || history.promotions.iter().filter(|p| p.known_since < as_of);
+    // A promotion that comes to be known later must not say by its mere presence that this SKU has some.
+    if known().next().is_none() {
         return f64::NAN;
     }
-    let known = |day: i32| {
-        let runs = |span: &DaySpan| span.from.0 <= day && day < span.until.0;
-        let mut promotions = history.promotions.iter();
-        promotions.any(|p| p.known_since < as_of && runs(&p.span))
-    };
-    let days = (from.0..until.0).filter(|&day| known(day)).count();
+    let runs = |span: &DaySpan, day: i32| span.from.0 <= day && day < span.until.0;
+    let promoted = |&day: &i32| known().any(|promotion| runs(&promotion.span, day));
+    let days = (from.0..until.0).filter(promoted).count();
     days as f64 / (f64::from(until.0) - f64::from(from.0))
 }
 
