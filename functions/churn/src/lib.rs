@@ -23,6 +23,7 @@ use ::features::time::Timestamp;
 use serving::batch::shape::RowShape;
 use serving::error::{CallerError, Error};
 use serving::manifest::{GoldenRow, Platt};
+use serving::model::Contributions;
 use serving::ports::HistoryStore;
 use serving::predictor::{Predictor, Schema, Scored, Served};
 use serving::route::Route;
@@ -238,14 +239,16 @@ struct Score<'a> {
     log_odds: f64,
     probability: f64,
     spend_minor: f64,
-    scored: &'a Scored,
+    row: &'a [f32],
+    /// `None` for a model without exact contributions.
+    explained: Option<Contributions>,
 }
 
 impl<'a> Assessed<'a> {
     fn new(case: &'a Case, scored: &'a Scored, served: &Served<Churn>) -> Result<Self, Error> {
         let view = case.view(&served.model.artifacts);
         let score = match (view, scored.raw.first()) {
-            (Some(view), Some(&raw)) => Some(Score::new(view, raw, scored, served)?),
+            (Some(view), Some(&raw)) => Some(Score::new(view, raw, scored.rows.row(0), served)?),
             _ => None,
         };
         Ok(Self { case, view, score })
@@ -284,7 +287,7 @@ impl<'a> Score<'a> {
     fn new(
         view: &ChurnView,
         raw: f64,
-        scored: &'a Scored,
+        row: &'a [f32],
         served: &Served<Churn>,
     ) -> Result<Self, Error> {
         let log_odds = calibration(served).log_odds(raw);
@@ -300,16 +303,17 @@ impl<'a> Score<'a> {
             log_odds,
             probability,
             spend_minor,
-            scored,
+            row,
+            explained: served.model.explain(row)?,
         })
     }
 
     fn prediction(&self, decision: Decision, served: &Served<Churn>) -> Prediction {
-        let (base_log_odds, reasons) = match self.scored.contributions.first() {
+        let (base_log_odds, reasons) = match &self.explained {
             Some(explained) => reasons::reasons(
                 explained,
                 calibration(served),
-                &self.scored.rows[0],
+                self.row,
                 &served.model.artifacts,
             ),
             // A model without exact contributions gives no reasons rather than approximate ones.

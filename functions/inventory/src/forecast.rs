@@ -49,7 +49,7 @@ fn model_counts(
 ) -> Vec<Counts> {
     let rows = horizons_days
         .iter()
-        .zip(scored.raw.iter().zip(&scored.rows));
+        .zip(scored.raw.iter().zip(scored.rows.rows()));
     rows.map(|(&horizon_days, (raw, row))| {
         let mean = known.view().level_per_day * f64::from(horizon_days) * libm::exp(*raw);
         Counts {

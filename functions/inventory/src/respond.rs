@@ -1,7 +1,7 @@
 //! From forecasts to orders: the decision, pure.
 
 use crate::answer::{
-    Assumptions, ForecastAnswer, Outcome, Planned, Quantiles, Response, SkuResult, Week,
+    Assumptions, Explained, ForecastAnswer, Outcome, Planned, Quantiles, Response, SkuResult, Week,
 };
 use crate::api::{Request, Sku, days_until, refused};
 use crate::forecast::{SkuForecast, forecast};
@@ -32,9 +32,7 @@ pub(crate) fn respond(
     let numbered = request.skus.iter().zip(cases).zip(scored).enumerate();
     let mut assessed = numbered
         .map(|(index, ((sku, case), scored))| {
-            let place =
-                |error: PolicyError| Error::from(refused(&error, &format!("/skus/{index}")));
-            Assessed::of(sku, case, scored, served).map_err(place)
+            Assessed::of(sku, case, scored, served, &format!("/skus/{index}"))
         })
         .collect::<Result<Vec<_>, Error>>()?;
     let place = |error: PolicyError| Error::from(refused(&error, ""));
@@ -81,17 +79,33 @@ struct Ordered {
     plan: Plan,
 }
 
+impl Decided {
+    fn forecast(&mut self) -> Option<&mut ForecastAnswer> {
+        match self {
+            Self::Unknown => None,
+            Self::Forecast(forecast, _) => Some(forecast),
+            Self::Planned(ordered) => Some(&mut ordered.forecast),
+        }
+    }
+}
+
 impl<'a> Assessed<'a> {
     fn of(
         sku: &'a Sku,
         case: &'a Case,
         scored: &Scored,
         served: &Served<Inventory>,
-    ) -> Result<Self, PolicyError> {
-        let decided = match &case.known {
-            None => Decided::Unknown,
-            Some(known) => decide(sku, case, known, scored, served)?,
+        pointer: &str,
+    ) -> Result<Self, Error> {
+        let Some(known) = &case.known else {
+            let decided = Decided::Unknown;
+            return Ok(Self { sku, case, decided });
         };
+        let mut decided =
+            decide(sku, case, known, scored, served).map_err(|error| refused(&error, pointer))?;
+        if let Some(forecast) = decided.forecast() {
+            forecast.explained = explained(forecast, known, scored, served)?;
+        }
         Ok(Self { sku, case, decided })
     }
 
@@ -138,7 +152,7 @@ fn decide(
         days: lead_time.mean_days() + terms.review_period_days,
         demand: lead_time.demand(&forecast.demand, terms.review_period_days)?,
     };
-    let answer = forecast_answer(&forecast, &interval, known, scored, served)?;
+    let answer = forecast_answer(&forecast, &interval)?;
     let Some((stock, stock_from)) = stock(sku, case, known) else {
         let note = "nobody said how much is on hand: name `on_hand` to have an order planned";
         return Ok(Decided::Forecast(Box::new(answer), note));
@@ -191,11 +205,7 @@ struct Interval {
 fn forecast_answer(
     forecast: &SkuForecast,
     interval: &Interval,
-    known: &KnownSku,
-    scored: &Scored,
-    served: &Served<Inventory>,
 ) -> Result<ForecastAnswer, PolicyError> {
-    let explained = explained(interval.days, known, scored, served);
     Ok(ForecastAnswer {
         forecaster: forecast.forecaster,
         because: forecast.because.clone(),
@@ -204,7 +214,7 @@ fn forecast_answer(
         sd: interval.demand.sd(),
         quantiles: quantiles(&interval.demand),
         weeks: weeks(&forecast.demand)?,
-        explained: explained.filter(|_| forecast.forecaster == "model"),
+        explained: None,
     })
 }
 
@@ -234,27 +244,29 @@ fn quantiles(demand: &Demand) -> Quantiles {
     }
 }
 
-/// The reasons of the forecast for the horizon that is nearest to the interval.
+/// The reasons of a forecast of the model, for the horizon that is nearest to the interval.
 fn explained(
-    interval_days: f64,
+    forecast: &ForecastAnswer,
     known: &KnownSku,
     scored: &Scored,
     served: &Served<Inventory>,
-) -> Option<crate::answer::Explained> {
-    let distance = |days: u16| (f64::from(days) - interval_days).abs();
-    let horizons = served.model.artifacts.horizons_days.iter().enumerate();
-    let (index, &horizon_days) =
-        horizons.min_by(|a, b| distance(*a.1).total_cmp(&distance(*b.1)))?;
-    let explained = scored.contributions.get(index)?;
-    let row = scored.rows.get(index)?;
-    let level = known.view().level_per_day * f64::from(horizon_days);
-    let base_log_mean = libm::log(level) + explained.base;
-    Some(crate::answer::Explained {
+) -> Result<Option<Explained>, Error> {
+    let distance = |days: u16| (f64::from(days) - forecast.interval_days).abs();
+    let horizons = served.model.artifacts.horizons_days.iter().copied();
+    let rows = horizons.zip(&scored.raw).zip(scored.rows.rows());
+    let nearest = rows.min_by(|a, b| distance(a.0.0).total_cmp(&distance(b.0.0)));
+    let Some(((horizon_days, raw), row)) = nearest.filter(|_| forecast.forecaster == "model")
+    else {
+        return Ok(None);
+    };
+    let explained = served.model.explain(row)?;
+    let log_level = libm::log(known.view().level_per_day * f64::from(horizon_days));
+    Ok(explained.map(|explained| Explained {
         horizon_days,
-        log_mean: libm::log(level) + scored.raw.get(index)?,
-        base_log_mean,
-        reasons: reasons(explained, row),
-    })
+        log_mean: log_level + raw,
+        base_log_mean: log_level + explained.base,
+        reasons: reasons(&explained, row),
+    }))
 }
 
 impl Ordered {

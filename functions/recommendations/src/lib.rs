@@ -162,8 +162,6 @@ impl Predictor for Recommendations {
     type Policy = ShelfPolicy;
     type Memory = ShelfMemory;
     const TABLES: &'static [&'static str] = &TABLES;
-    // Reasons are exact shares of the sums that brought a candidate; nobody reads contributions of 300 rows.
-    const EXPLAINED: bool = false;
 
     fn attach_tables(artifacts: &mut Artifacts, tables: &[Bytes]) -> Result<(), String> {
         artifacts.attach(tables)

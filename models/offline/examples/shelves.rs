@@ -218,7 +218,7 @@ async fn one(
     let mut again = Matrix::new(served.model.scorer.columns());
     Recommendations::features(&cases[0], artifacts, &mut again);
     lap(2);
-    let scored = served.model.score_for_answers(&cases)?;
+    let scored = served.model.score(&cases)?;
     lap(3);
     Recommendations::gather_scored(store, &request, &mut cases, &scored, served).await?;
     lap(4);

@@ -1,5 +1,7 @@
 //! Rows of float32, what every model reads.
 
+use std::ops::Range;
+
 /// A dense row-major matrix of float32; every row has the same number of columns.
 ///
 /// ```
@@ -37,6 +39,16 @@ impl Matrix {
             self.columns,
             "a row has one value per column"
         );
+    }
+
+    /// A matrix of the rows of a range.
+    #[must_use]
+    pub fn slice(&self, rows: Range<usize>) -> Self {
+        let values = rows.start * self.columns..rows.end * self.columns;
+        Self {
+            columns: self.columns,
+            values: self.values[values].to_vec(),
+        }
     }
 
     /// How many columns a row has.

@@ -45,9 +45,6 @@ pub trait Predictor: Sized + Send + Sync + 'static {
     /// Names of the binary files that belong to the artifacts: what would be too large or too slow as JSON.
     const TABLES: &'static [&'static str] = &[];
 
-    /// Whether answers need the exact contributions to every score, which take most of the time of a call.
-    const EXPLAINED: bool = true;
-
     /// Puts the tables, in the order of [`TABLES`](Self::TABLES), into artifacts that were read from JSON; refuses what
     /// does not belong to them.
     fn attach_tables(_artifacts: &mut Self::Artifacts, _tables: &[Bytes]) -> Result<(), String> {
@@ -195,15 +192,13 @@ pub struct Schema {
     pub columns: Vec<ColumnInfo>,
 }
 
-/// The scores of one case: its rows in the request's matrix.
-#[derive(Debug, Clone, PartialEq, Default)]
+/// The scores of one case.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Scored {
     /// One raw score per row.
     pub raw: Vec<f64>,
-    /// One per row, when the model has exact contributions.
-    pub contributions: Vec<Contributions>,
     /// The rows themselves, so that reasons can name values.
-    pub rows: Vec<Vec<f32>>,
+    pub rows: Matrix,
 }
 
 /// A verified model: what it says of itself, what was fitted, and its scorer.
@@ -227,32 +222,24 @@ pub struct Served<P: Predictor> {
 }
 
 impl<P: Predictor> Model<P> {
-    /// Features and scores of all cases in one matrix and one call of the model, as answers need them.
-    pub fn score_for_answers(&self, cases: &[P::Case]) -> Result<Vec<Scored>, ModelError> {
-        if P::EXPLAINED {
-            self.score(cases)
-        } else {
-            self.score_unexplained(cases)
-        }
-    }
-
-    /// Features, scores and contributions of all cases in one matrix and one call of the model.
+    /// Features and scores of all cases in one matrix and one call of the model.
     pub fn score(&self, cases: &[P::Case]) -> Result<Vec<Scored>, ModelError> {
         let (rows, ranges) = self.rows(cases);
-        let mut scored = self.score_rows(&rows, &ranges)?;
-        if let Some(contributions) = self.scorer.explain(&rows).transpose()? {
-            let mut contributions = contributions.into_iter();
-            for (of_case, range) in scored.iter_mut().zip(ranges) {
-                of_case.contributions = contributions.by_ref().take(range.len()).collect();
-            }
-        }
-        Ok(scored)
+        self.score_rows(&rows, &ranges)
     }
 
-    /// The same scores without contributions, which take most of the time and which nobody reads in a simulation.
-    pub fn score_unexplained(&self, cases: &[P::Case]) -> Result<Vec<Scored>, ModelError> {
-        let (rows, ranges) = self.rows(cases);
-        self.score_rows(&rows, &ranges)
+    /// The exact contributions to the score of one row; `None` when the model has none. They take many times as long as
+    /// the score, so an answer asks for them where it shows them.
+    pub fn explain(&self, row: &[f32]) -> Result<Option<Contributions>, Error> {
+        let Some(row) = Matrix::from_values(row.len(), row.to_vec()) else {
+            return Ok(None);
+        };
+        let explained = self.scorer.explain(&row).transpose();
+        let explained = explained.map_err(|error| Error::Internal {
+            what: "explain a score",
+            reason: error.to_string(),
+        })?;
+        Ok(explained.and_then(|mut of_rows| of_rows.pop()))
     }
 
     /// The rows of all cases, and which of them are each case's.
@@ -276,11 +263,7 @@ impl<P: Predictor> Model<P> {
         self.scorer.score(rows, &mut raw)?;
         let of_case = |range: &Range<usize>| Scored {
             raw: raw[range.clone()].to_vec(),
-            contributions: Vec::new(),
-            rows: range
-                .clone()
-                .map(|index| rows.row(index).to_vec())
-                .collect(),
+            rows: rows.slice(range.clone()),
         };
         Ok(ranges.iter().map(of_case).collect())
     }

@@ -128,10 +128,7 @@ impl<P: Predictor, S: HistoryStore> Service<P, S> {
     ) -> Result<(String, Observed), Error> {
         let served = self.served()?;
         let mut cases = P::gather(&self.store, request, now).await?;
-        let scored = served
-            .model
-            .score_for_answers(&cases)
-            .map_err(score_failed)?;
+        let scored = served.model.score(&cases).map_err(score_failed)?;
         let observed = Observed {
             cases: cases.len(),
             rows: scored.iter().map(|s| s.raw.len()).sum(),

@@ -227,7 +227,7 @@ impl Test {
         };
         let case = Case::training(history, self.at, vec![question]);
         let cases = [case.with_stock(stock.cloned().unwrap_or_default())];
-        let scored = self.served.model.score_unexplained(&cases)?;
+        let scored = self.served.model.score(&cases)?;
         let request = Request {
             customer_id: None,
             history: None,

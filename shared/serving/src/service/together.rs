@@ -41,7 +41,7 @@ impl<P: Predictor, S: HistoryStore> Service<P, S> {
         let gather = |request| Box::pin(P::gather(&together, request, now)) as Running<'_, _>;
         let gathered = together.run(requests.iter().map(gather).collect()).await?;
         let (mut cases, own) = flat(gathered);
-        let scored = served.model.score_for_answers(&cases);
+        let scored = served.model.score(&cases);
         let scored = scored.map_err(score_failed)?;
         let second = second_phase(&together, requests, &own, &mut cases, &scored, served);
         let mut stocked = together.run(second).await?.into_iter();

@@ -155,11 +155,7 @@ fn score(case: &Case, model: &Model<Inventory>) -> Result<Scored, Failure> {
     if rows.row_count() > 0 {
         model.scorer.score(&rows, &mut raw)?;
     }
-    Ok(Scored {
-        raw,
-        contributions: Vec::new(),
-        rows: rows.rows().map(<[f32]>::to_vec).collect(),
-    })
+    Ok(Scored { raw, rows })
 }
 
 /// Windows of one horizon and one population, by column.

@@ -40,7 +40,7 @@ impl Rule for Storecast<'_> {
     fn orders(&self, today: LocalDay, shelves: &[&Shelf]) -> Result<Vec<u64>, Failure> {
         let case = |shelf: &&Shelf| Case::with_history(Arc::clone(shelf.history()), today);
         let cases: Vec<Case> = shelves.iter().map(case).collect();
-        let scored = self.served.model.score_unexplained(&cases)?;
+        let scored = self.served.model.score(&cases)?;
         let of_each = cases.iter().zip(&scored).zip(shelves);
         let orders =
             of_each.map(|((case, scored), seen)| self.order(case, scored, seen.stock(today)));
