@@ -41,10 +41,11 @@ help: ## List the targets
 
 # --- Set-up ------------------------------------------------------------------------------------------------------------------------
 
-.PHONY: setup setup-train setup-infra
+.PHONY: setup setup-train setup-infra setup-bench
 setup: $(STAMPS)/run $(STAMPS)/data $(TOOLS)/onnxruntime/libonnxruntime.so $(TOOLS)/bin/cargo-lambda ## Install what the demo runs: the Lambda runtime, ONNX Runtime, the data sets
 setup-train: $(STAMPS)/train setup ## Install what training and the oracles need as well
 setup-infra: $(STAMPS)/infra setup ## Install what checks the template and deploys it: SAM, cfn-lint, moto
+setup-bench: $(STAMPS)/bench setup ## Install what the functions are measured against
 
 $(STAMPS)/venv:
 	@echo "set-up: Python environment in $(VENV)"
@@ -85,6 +86,14 @@ $(STAMPS)/fuzz: infra/requirements-fuzz.txt $(STAMPS)/venv
 	@$(TOOLS)/fuzz/bin/python -m pip $(PIP_OPTIONS) --no-deps --requirement $<
 	@touch $@
 
+# Apart from everything else: what the functions are measured against gets the versions that it asks for. Compiled here, so that no peer
+# compiles at its first start.
+$(STAMPS)/bench: tests/bench/requirements.txt $(STAMPS)/venv
+	@echo "set-up: what the functions are measured against in $(TOOLS)/bench"
+	@$(PYTHON) -m venv --clear $(TOOLS)/bench
+	@$(TOOLS)/bench/bin/python -m pip $(PIP_OPTIONS) --compile --no-deps --requirement $<
+	@touch $@
+
 $(STAMPS)/package: infra/requirements-package.txt $(STAMPS)/venv
 	@echo "set-up: linker for older C libraries in $(TOOLS)/zig"
 	@rm -rf $(TOOLS)/zig
@@ -116,7 +125,7 @@ $(TOOLS)/bin/cargo-lambda: $(STAMPS)/run
 lock: ## Pin the Python packages anew (needs uv on the PATH)
 	@command -v uv >/dev/null || { echo "error: uv is not installed; 'pip install uv' brings it" >&2; exit 1; }
 	@for path in $(TRAINING)/requirements $(TRAINING)/requirements-run $(TRAINING)/requirements-data \
-			infra/requirements infra/requirements-fuzz infra/requirements-package infra/requirements-library; do \
+			infra/requirements infra/requirements-fuzz infra/requirements-package infra/requirements-library tests/bench/requirements; do \
 		name=$$(basename $$path); cd $(CURDIR)/$$(dirname $$path); \
 		deps=--no-deps; case $$name in requirements|requirements-fuzz) deps=;; esac; \
 		pinned=$$(uv pip compile --quiet --upgrade --universal --fork-strategy fewest --python-version 3.11 --generate-hashes \

@@ -1,0 +1,163 @@
+"""Both stores with the project's models and histories in them, and what the peers read beside those."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import boto3
+from botocore.config import Config
+
+from history import DAY, decode
+from trees import Ensemble
+
+ROOT = Path(__file__).resolve().parents[2]
+PEERS = Path(__file__).resolve().parent / "peers"
+WORK = ROOT / "target" / "bench"
+SHOP = ROOT / "models" / "shops" / "completejourney.toml"
+TABLE, BUCKET, UPLOADS = "storecast-bench", "storecast-bench-models", "storecast-bench-uploads"
+FUNCTIONS = ("churn", "inventory", "recommendations")
+# Before the test months: nothing that a model is judged on is looked at.
+AS_OF = "2017-10-07T00:00:00-04:00"
+HORIZONS = 4
+LIBRARY = ROOT / ".tools" / "onnxruntime" / "libonnxruntime.so"
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"}
+
+
+class Stack:
+    """Ends with its `with`."""
+
+    def __init__(self, programs: Path, release: Path):
+        self.programs, self.release = programs, release
+
+    def __enter__(self) -> "Stack":
+        folder = WORK / "s3"
+        if folder.exists():
+            subprocess.run(["rm", "-r", folder], check=True)
+        folder.mkdir(parents=True)
+        command = [self.programs / "examples" / "stores", folder, BUCKET, TABLE]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.settings: dict[str, str] = json.loads(self.process.stdout.readline())
+        self.fill()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.stdin.close()
+        self.process.wait(10)
+
+    def client(self, name: str):
+        s = self.settings
+        return boto3.client(
+            name, endpoint_url=s[f"AWS_ENDPOINT_URL_{name.upper()}"], region_name=s["AWS_REGION"], aws_access_key_id=s["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=s["AWS_SECRET_ACCESS_KEY"], config=Config(s3={"addressing_style": "path"}, max_pool_connections=16),
+        )
+
+    def storecast(self, *arguments: object) -> str:
+        command = [self.release / "storecast", *map(str, arguments)]
+        done = subprocess.run(command, env={**os.environ, **self.settings}, cwd=ROOT, capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError(f"storecast {arguments[0]}: {done.stderr}")
+        return done.stdout
+
+    def fill(self) -> None:
+        """Histories and models as an operator puts them there; the peers' as theirs would."""
+        self.storecast("load", "--shop", SHOP)
+        for function in FUNCTIONS:
+            self.storecast("publish", function)
+        self.s3, self.dynamo = self.client("s3"), self.client("dynamodb")
+        self.s3.create_bucket(Bucket=UPLOADS, CreateBucketConfiguration={"LocationConstraint": self.settings["AWS_REGION"]})
+        self.ids = self.customers()
+        for function in ("churn", "inventory"):
+            self.put_model(function)
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(self.put_orders, self.ids[:200]))
+
+    def customers(self) -> list[str]:
+        """Who has bought within four horizons, in a stable order that mixes small and large histories."""
+        self.histories: dict[str, list] = {}
+        for page in self.dynamo.get_paginator("scan").paginate(TableName=TABLE):
+            for item in page["Items"]:
+                kind, _, customer_id = item["pk"]["S"].partition("#")
+                if kind == "customer":
+                    self.histories[customer_id] = decode(item["record"]["B"])
+        as_of = datetime.fromisoformat(AS_OF).timestamp()
+        horizon = json.loads((ROOT / "models/churn/artifacts.json").read_text())["horizon_days"] * DAY
+
+        def is_recent(orders: list) -> bool:
+            return any(as_of - HORIZONS * horizon <= placed_at < as_of for _, placed_at, _, _ in orders)
+
+        known = sorted(customer for customer, orders in self.histories.items() if is_recent(orders))
+        return sorted(known, key=lambda customer: hash_of(customer))
+
+    def put_model(self, function: str) -> None:
+        folder = ROOT / "models" / function
+        manifest = json.loads((folder / "manifest.json").read_text())
+        ensemble = Ensemble.read(folder / "model.onnx")
+        objective = "binary sigmoid:1" if function == "churn" else "poisson"
+        text = ensemble.lightgbm_text(objective)
+        (WORK / f"{function}.txt").write_text(text)
+        parameters = {
+            "calibration": manifest.get("calibration"),
+            "artifacts": json.loads((folder / "artifacts.json").read_text()),
+            "groups": groups_of(function),
+        }
+        files = {"model.onnx": (folder / "model.onnx").read_bytes(), "model.txt": text.encode(), "parameters.json": json.dumps(parameters).encode()}
+        for name, content in files.items():
+            self.s3.put_object(Bucket=BUCKET, Key=f"peers/{function}/{name}", Body=content)
+
+    def put_orders(self, customer: str) -> None:
+        orders = [[placed_at, local_day, lines] for _, placed_at, local_day, lines in self.histories[customer]]
+        body = json.dumps(orders, separators=(",", ":")).encode()
+        self.dynamo.put_item(TableName=TABLE, Item={"pk": {"S": f"peer#{customer}"}, "orders": {"B": body}})
+
+    # --- Who is measured ---
+
+    def ours(self, function: str) -> tuple[list, dict[str, str]]:
+        return [self.programs / function], self.settings
+
+    def floor(self) -> tuple[list, dict[str, str]]:
+        listed = self.s3.list_objects_v2(Bucket=BUCKET, Prefix="models/churn/")["Contents"]
+        model = next(entry["Key"] for entry in listed if entry["Key"].endswith("model.onnx"))
+        settings = {**self.settings, "FLOOR_OBJECT": model, "FLOOR_ITEM": f"customer#{self.ids[0]}"}
+        return [self.programs / "examples" / "empty_function"], settings
+
+    def peer(self, module: str, reasons: bool = False) -> tuple[list, dict[str, str]]:
+        """A handler on AWS's runtime client for Python; its bytecode is compiled before anything is timed."""
+        python = ROOT / ".tools" / "bench" / "bin" / "python"
+        region = {"AWS_DEFAULT_REGION": self.settings["AWS_REGION"]}
+        settings = {**self.settings, **region, **ONE_THREAD, "PEER_MODEL": "peers/churn", "PEER_REASONS": str(int(reasons)), "PYTHONPATH": str(PEERS)}
+        return [python, "-m", "awslambdaric", f"{module}.handler"], settings
+
+    def inline(self, customer: str) -> dict:
+        """A customer with the orders in the request, as the API takes them."""
+        return {"customer_id": customer, "history": {"orders": [inline_order(order) for order in self.histories[customer]]}}
+
+
+def groups_of(function: str) -> list[str]:
+    """The business reason of each column, in order, as the code declares it."""
+    declared = (ROOT / "functions" / function / "src" / "features.rs").read_text()
+    return re.findall(r'^    \w+: "(\w+)" =>', declared, re.MULTILINE)
+
+
+def inline_order(order: list) -> dict:
+    order_id, placed_at, local_day, lines = order
+    hours = min((h for h in range(-14, 15) if (placed_at + h * 3600) // DAY == local_day), key=abs)
+    moment = datetime.fromtimestamp(placed_at, timezone(timedelta(hours=hours)))
+    named = [
+        {"product_id": product, "category": category, "quantity": quantity, "net_minor": net, "discount_minor": discount}
+        for product, category, quantity, net, discount in lines
+    ]
+    return {"order_id": order_id, "placed_at": moment.isoformat(), "lines": named}
+
+
+def hash_of(text: str) -> int:
+    """FNV-1a: the same order on every machine."""
+    value = 0xCBF29CE484222325
+    for byte in text.encode():
+        value = (value ^ byte) * 0x100000001B3 % 2**64
+    return value
