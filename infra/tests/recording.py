@@ -71,12 +71,13 @@ def s3_call(who: str, environ: dict[str, Any]) -> Call:
     # `HeadBucket` and listings both need s3:ListBucket; to begin, fill and complete an upload in parts is to put. Source: S3 API reference.
     asked = parse_qs(environ["QUERY_STRING"], keep_blank_values=True)
     read = "s3:GetObjectVersion" if "versionId" in asked else "s3:GetObject"
-    action = {"GET": read, "HEAD": read, "PUT": "s3:PutObject"}
+    action = {"GET": read, "HEAD": read, "PUT": "s3:PutObject", "DELETE": "s3:DeleteObjectVersion" if "versionId" in asked else "s3:DeleteObject"}
     if {"uploads", "uploadId"} & set(asked):
         action = {"POST": "s3:PutObject", "PUT": "s3:PutObject", "DELETE": "s3:AbortMultipartUpload"}
     headers = frozenset(name[5:].lower().replace("_", "-") for name in environ if name.startswith("HTTP_IF_"))
     if not key:
-        return Call(who, "s3:ListBucket", f"bucket {bucket}", headers=headers)
+        listing = "s3:ListBucketVersions" if "versions" in asked else "s3:ListBucket"
+        return Call(who, listing, f"bucket {bucket}", keys=tuple(asked.get("prefix", [])), headers=headers)
     return Call(who, action[environ["REQUEST_METHOD"]], f"bucket {bucket}/{key}", headers=headers)
 
 

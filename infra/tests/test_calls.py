@@ -14,7 +14,7 @@ import pytest
 import stack
 from permission import grants, granting
 from recording import Call
-from world import BROKEN, FILE, World, published
+from world import BROKEN, FILE, World, orders, published
 
 # What the programs can be seen to use here; logs, traces and keys are AWS's own doing.
 SERVICES = ("dynamodb:", "s3:")
@@ -31,6 +31,11 @@ def world(program, tmp_path_factory):
     for function in published():
         made.ask(function)
         made.score(function)
+    # Orders keep coming; a load in between makes the next one write everything.
+    made.merge({"anna": "tea", "bert": "cup", "carl": "tea"})
+    made.merge({"anna": "tea", "bert": "cup"})
+    made.load({"anna": "tea", "bert": "cup"})
+    made.run("forgetter", "forget", "bert", *made.coming())
     yield made
     made.server.stop()
 
@@ -53,12 +58,12 @@ def gaps(made: stack.Stack, holder: str, calls: list[Call]) -> tuple[list[Call],
 def must_pass(who: str, call: Call) -> bool:
     """A function opens its connection to S3 while it waits for the pointers; a 403 does that as well as a 200. A 403 also tells
     whoever may not list that a file is missing, but for the function that scores files: a file that is gone is no failure there."""
-    if call.action != "s3:ListBucket" or who == "loader":
+    if call.action != "s3:ListBucket" or who in ("loader", "merger", "forgetter"):
         return True
     return bool(call.keys) and who.endswith("-batch")
 
 
-WHO = ["publisher", "loader", *published(), *(f"{f}-batch" for f in published())]
+WHO = ["publisher", "loader", "merger", "forgetter", *published(), *(f"{f}-batch" for f in published())]
 
 
 @pytest.mark.parametrize("who", WHO)
@@ -66,6 +71,22 @@ def test_what_is_called_is_granted_and_what_is_granted_is_called(world, who):
     calls = [call for call in world.calls(who) if must_pass(who, call)]
     assert calls, "nothing was called"
     assert gaps(world.stack, world.holder(who), calls) == ([], set())
+
+
+def test_orders_keep_coming_and_a_forgotten_customer_is_in_no_version(world):
+    bucket, table = world.outputs["DataBucketName"], world.outputs["TableName"]
+    assert world.file("uploads/orders/orders/all.csv") == orders({"anna": "tea"})
+    report = json.loads(world.file("merged/orders/orders/all.csv.report.json"))
+    assert (report["outcome"], report["rows"], report["accepted"], report["rejected"]) == ("accepted", 20, 20, 0)
+    refused = json.loads(world.file("quarantine/orders/orders/wrong.csv.report.json"))
+    assert "column" in refused["refused_because"], refused
+    contents = [v for p in world.s3.get_paginator("list_object_versions").paginate(Bucket=bucket) for v in p["Versions"]]
+    assert len({v["Key"] for v in contents}) < len(contents), "the bucket keeps versions"
+    read = [(v["Key"], world.s3.get_object(Bucket=bucket, Key=v["Key"], VersionId=v["VersionId"])["Body"].read()) for v in contents]
+    holding = sorted({key for key, body in read if b"bert" in body})
+    assert holding == ["orders/all.csv"], "only files that `storecast load` reads elsewhere"
+    stored = [item["pk"]["S"] for item in world.dynamo.scan(TableName=table)["Items"]]
+    assert "customer#anna" in stored and not [key for key in stored if "bert" in key]
 
 
 @pytest.mark.parametrize("function", published())

@@ -50,7 +50,7 @@ date = "date"
 on_hand = "on_hand"
 """
 # Who calls, and which role or policy is theirs.
-HOLDERS = {"publisher": "PublisherPolicy", "loader": "LoaderPolicy"}
+HOLDERS = {"publisher": "PublisherPolicy", "loader": "LoaderPolicy", "merger": "MergerPolicy", "forgetter": "ForgetterPolicy"}
 
 
 def orders(customers: dict[str, str]) -> str:
@@ -102,6 +102,7 @@ class World:
         self.stack = stack.Stack(stack.source(), stack.TOKENS)
         self.endpoint = {"AWS_ENDPOINT_URL": self.server.url, "AWS_REGION": stack.REGION}
         self.s3 = boto3.client("s3", endpoint_url=self.server.url)
+        self.dynamo = boto3.client("dynamodb", endpoint_url=self.server.url)
         # moto's CloudFormation makes the bucket, but leaves this out.
         versions = self.stack.resources["DataBucket"]["Properties"]["VersioningConfiguration"]
         self.s3.put_bucket_versioning(Bucket=self.outputs["DataBucketName"], VersioningConfiguration=versions)
@@ -115,6 +116,18 @@ class World:
         shop = self.work / "shop.toml"
         shop.write_text(SHOP.format(bucket=self.outputs["DataBucketName"]), encoding="utf-8")
         self.run("loader", "load", "--shop", str(shop), "--work", str(self.work / "work"))
+
+    def merge(self, customers: dict[str, str]) -> None:
+        """The same shop, its files below uploads/orders/, and one of them that nobody can read."""
+        self.put("uploads/orders/orders/all.csv", orders(customers).encode())
+        self.put("uploads/orders/products.csv", b"product_id,category\ntea,drinks\ncup,kitchen\n")
+        self.put("uploads/orders/stock.csv", b"product_id,date,on_hand\ntea,2026-05-22,5\ncup,2026-05-22,9\n")
+        self.put("uploads/orders/orders/wrong.csv", b"order_id\n1\n")
+        self.run("merger", "merge", *self.coming())
+
+    def coming(self) -> list[str]:
+        """Which shop, and where its files come to."""
+        return ["--shop", str(self.work / "shop.toml"), "--bucket", self.outputs["DataBucketName"], "--work", str(self.work / "merge")]
 
     def put(self, key: str, body: bytes) -> dict[str, Any]:
         """Puts a file into the data bucket."""

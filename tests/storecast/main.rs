@@ -13,6 +13,7 @@ mod end_to_end;
 mod events;
 mod golden;
 mod inventory;
+mod orders;
 mod parity;
 mod readme;
 mod registry;

@@ -36,6 +36,10 @@ impl HistoryStore for Failing {
         unreachable!("requests do not write")
     }
 
+    async fn remove_histories(&self, _: &'static str, _: &[&str]) -> Result<(), StoreError> {
+        unreachable!("requests do not write")
+    }
+
     async fn set_complete_through(&self, _: &'static str, _: Timestamp) -> Result<(), StoreError> {
         unreachable!("requests do not write")
     }

@@ -1,11 +1,14 @@
 //! The command line `storecast`: everything a shop's data scientist or engineer does away from the request path.
 
 mod check;
+mod clock;
 mod evaluate;
 mod features;
 mod fit;
+mod forget;
 mod invoke;
 mod load;
+mod merge;
 mod openapi;
 mod progress;
 mod publish;
@@ -46,6 +49,10 @@ struct Cli {
 enum Command {
     /// Read a shop's orders row by row and write every customer's history to the feature store.
     Load(load::Load),
+    /// Bring the feature store up to date with the files below uploads/orders/ of a bucket: new orders, corrections, stock.
+    Merge(merge::MergeOrders),
+    /// Remove a customer from histories, orders, answers, rejects and reports for good, and prove it.
+    Forget(forget::Forget),
     /// Fit what columns take as given (for churn: BG/NBD) from the orders before a cut-off.
     Fit(fit::Fit),
     /// Write the training matrix: the rows that serving would have computed at each cut-off, with what happened then.
@@ -99,6 +106,8 @@ impl ModelFolder {
 pub fn run() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Load(command) => command.run(),
+        Command::Merge(command) => command.run(),
+        Command::Forget(command) => command.run(),
         Command::Fit(command) => command.run(),
         Command::Features(command) => command.run(),
         Command::Evaluate(command) => command.run(),

@@ -66,7 +66,7 @@ impl Histories {
         std::fs::create_dir_all(options.work)
             .map_err(LoadError::io(format!("create {}", options.work.display())))?;
         let inputs = Inputs::of(shop, options)?;
-        let fingerprint = stamp::fingerprint(shop, &inputs);
+        let fingerprint = stamp::fingerprint(shop, &inputs, options.forgotten);
         let found =
             Stamp::read(options.work).filter(|stamp| stamp.fits(&fingerprint, options.work));
         let reused = found.is_some();

@@ -7,6 +7,9 @@
 //! | `cell`, `number`, `dates`, `formats` | what one value means |
 //! | `fact` | what is known of a product |
 //! | `line` | what one row means to the shop: a line, a drop with its reason, or a reject |
+//! | `forgotten` | customers whose rows are as if they were not there |
+//! | `judge` | one file by itself |
+//! | `cut` | a file without some of its rows |
 //! | `products` | the product file that order rows are joined with |
 //! | `supply` | stock levels, open orders and promotions |
 //! | `rejects` | the file of bad rows |
@@ -23,11 +26,14 @@
 
 mod cell;
 mod columnar;
+mod cut;
 mod dates;
 mod delimited;
 mod error;
 mod fact;
+mod forgotten;
 mod formats;
+mod judge;
 mod line;
 mod number;
 mod products;
@@ -38,14 +44,17 @@ mod source;
 mod supply;
 
 pub use error::LoadError;
+pub use forgotten::{Forgotten, NOBODY};
+pub use judge::{Judged, judge};
 pub use source::{Fetch, LocalFiles, RemoteFile};
 pub use supply::TableCounts;
 
+pub(crate) use cut::Cut;
 pub(crate) use fact::{Fact, Record, sku_id};
 pub(crate) use line::Line;
 pub(crate) use read::{Take, Tally, read_all};
 pub(crate) use rows::is_packed;
-pub(crate) use source::{Input, Inputs};
+pub(crate) use source::{Input, Inputs, patterns, tables_of};
 
 use std::path::PathBuf;
 
@@ -82,6 +91,10 @@ pub struct Options<'a> {
     pub work: &'a std::path::Path,
     /// Brings `s3://` files; [`LocalFiles`] knows none.
     pub fetch: &'a dyn Fetch,
+    /// Customers whose rows are left out.
+    pub forgotten: &'a Forgotten,
+    /// Whether a pattern may name no file, as long as there are orders.
+    pub may_be_missing: bool,
     /// Called now and then.
     pub progress: &'a dyn Fn(&Progress<'_>),
 }
@@ -102,6 +115,8 @@ impl<'a> Options<'a> {
             data_root: None,
             work,
             fetch: &LocalFiles,
+            forgotten: &NOBODY,
+            may_be_missing: false,
             progress: &|_| (),
         }
     }

@@ -9,6 +9,7 @@
 //! | [`entity`] | the kinds of entity: customers, SKUs |
 //! | [`simulate`] | stock for shops that tell none: (s,S) over the real demand |
 //! | [`store`] | histories into a feature store |
+//! | [`orders`] | files that keep coming, merged into a feature store |
 //! | [`cutoffs`], [`snapshots`] | when a model is trained, calibrated and tested; the rows it sees then |
 //! | [`matrix`], [`matrix_file`] | what training reads |
 //! | [`evaluate`], [`assess`] | metrics with intervals, baselines and bars; a model judged by them |
@@ -33,6 +34,7 @@ pub mod matrix;
 pub mod matrix_file;
 pub mod messy;
 pub mod model_folder;
+pub mod orders;
 pub mod remote;
 pub mod shop;
 pub mod simulate;

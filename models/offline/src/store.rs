@@ -1,6 +1,6 @@
 //! Histories into a feature store: the store is a view of the files and ends equal to them.
 
-use crate::entity::{Entities, Entity};
+use crate::entity::Entity;
 use crate::histories::{Histories, RECORD_LIMIT_BYTES};
 use crate::ingest::LoadError;
 use bytes::Bytes;
@@ -13,7 +13,7 @@ use serving::ports::{HistoryStore, StoreError};
 use std::collections::{BTreeMap, HashSet};
 
 /// Records written together.
-const BATCH: usize = 500;
+pub(crate) const BATCH: usize = 500;
 
 /// Why the store was not brought up to date.
 #[derive(Debug, thiserror::Error)]
@@ -66,52 +66,101 @@ impl Loaded {
     }
 }
 
+/// All that a store is to hold of a shop.
+pub(crate) struct Views<'a> {
+    histories: &'a Histories,
+    /// What lies in the shelves, packed so that recommending reads it in one round trip.
+    levels: Vec<(String, Bytes)>,
+}
+
+/// All that a store is to hold of a kind.
+pub(crate) struct View<'a> {
+    pub(crate) kind: &'static str,
+    /// Up to when its events are known.
+    pub(crate) known: Timestamp,
+    pub(crate) records: Records<'a>,
+}
+
+type Records<'a> = Box<dyn Iterator<Item = Result<(String, Bytes), LoadError>> + 'a>;
+
+impl<'a> Views<'a> {
+    pub(crate) fn of(histories: &'a Histories) -> Result<Self, WriteError> {
+        let levels = packed_levels(histories)?;
+        Ok(Self { histories, levels })
+    }
+
+    /// Of each kind, in the order in which they are written.
+    pub(crate) fn kinds(&self) -> [View<'_>; 4] {
+        let of_days = DemandHistory::known(self.histories).1;
+        let view = |kind, known, records| View {
+            kind,
+            known,
+            records,
+        };
+        let customers = stored(CustomerHistory::all(self.histories));
+        let levels = Box::new(self.levels.iter().cloned().map(Ok));
+        [
+            view(
+                CustomerHistory::KIND,
+                CustomerHistory::known(self.histories).1,
+                customers,
+            ),
+            view(
+                inventory::CATEGORY,
+                of_days,
+                stored(self.histories.category_totals()),
+            ),
+            view(
+                DemandHistory::KIND,
+                of_days,
+                stored(DemandHistory::all(self.histories)),
+            ),
+            view(recommendations::stock::LEVELS, of_days, levels),
+        ]
+    }
+}
+
+fn stored<'a, H: Entity>(
+    entities: impl Iterator<Item = Result<(String, H), LoadError>> + 'a,
+) -> Records<'a> {
+    Box::new(entities.map(|entity| entity.map(|(id, history)| (id, history.stored().into()))))
+}
+
 /// Brings every kind of history up to date; `progress` is told of each kind how many are written.
 pub async fn write_all(
     store: &impl HistoryStore,
     histories: &Histories,
     progress: &dyn Fn(u64),
 ) -> Result<Vec<Loaded>, WriteError> {
-    let totals = DemandHistory::known(histories).1;
-    let totals = (inventory::CATEGORY, totals, histories.category_totals());
-    let kinds = [
-        write::<CustomerHistory>(store, of_kind(histories), progress).await?,
-        write::<DemandHistory>(store, totals, progress).await?,
-        write::<DemandHistory>(store, of_kind(histories), progress).await?,
-        write_levels(store, histories).await?,
-    ];
+    let mut kinds = Vec::new();
+    for view in Views::of(histories)?.kinds() {
+        kinds.push(write(store, view, progress).await?);
+    }
     // A shop without products has nothing to say of them.
-    let any = |kind: &Loaded| kind.entities > 0 || kind.removed > 0;
-    Ok(kinds.into_iter().filter(any).collect())
-}
-
-/// A kind, the instant up to which its events are known, and its histories.
-type Kind<E> = (&'static str, Timestamp, E);
-
-fn of_kind<H: Entity>(histories: &Histories) -> Kind<Entities<'_, H>> {
-    (H::KIND, H::known(histories).1, H::all(histories))
+    kinds.retain(|kind| kind.entities > 0 || kind.removed > 0);
+    Ok(kinds)
 }
 
 /// Writes every history of a kind, removes the others, and stamps the instant up to which events are known.
 ///
 /// The stamp comes last: until then answers speak for the older instant, never for events that are half there.
-async fn write<H: Entity>(
+async fn write(
     store: &impl HistoryStore,
-    (kind, known, entities): Kind<impl Iterator<Item = Result<(String, H), LoadError>>>,
+    view: View<'_>,
     progress: &dyn Fn(u64),
 ) -> Result<Loaded, WriteError> {
+    let kind = view.kind;
     let mut loaded = Loaded {
         kind,
         ..Loaded::default()
     };
     let mut ids = HashSet::new();
     let mut batch = Vec::with_capacity(BATCH);
-    for entity in entities {
-        let (id, history) = entity?;
-        let bytes = history.stored();
+    for record in view.records {
+        let (id, bytes) = record?;
         loaded.count(bytes.len());
         ids.insert(id.clone());
-        batch.push((id, Bytes::from(bytes)));
+        batch.push((id, bytes));
         if batch.len() == BATCH {
             store.put_histories(kind, &batch).await?;
             batch.clear();
@@ -120,42 +169,29 @@ async fn write<H: Entity>(
     }
     store.put_histories(kind, &batch).await?;
     loaded.removed = store.retain_histories(kind, &|id| ids.contains(id)).await?;
-    store.set_complete_through(kind, known).await?;
+    store.set_complete_through(kind, view.known).await?;
     Ok(loaded)
 }
 
-/// Writes what lies in the shelves, packed so that recommending reads it in one round trip.
-async fn write_levels(
-    store: &impl HistoryStore,
-    histories: &Histories,
-) -> Result<Loaded, WriteError> {
-    let mut loaded = Loaded {
-        kind: recommendations::stock::LEVELS,
-        ..Loaded::default()
-    };
+/// Stock levels by the name of their record.
+fn packed_levels(histories: &Histories) -> Result<Vec<(String, Bytes)>, WriteError> {
     let mut shards = vec![Vec::new(); SHARDS as usize];
     for (product_id, level) in levels(histories)? {
         shards[shard_of(&product_id) as usize].push((product_id, level));
     }
     let mut records = Vec::new();
     for (shard, levels) in shards.into_iter().enumerate() {
-        if !levels.is_empty() {
-            let record = encode(&levels);
-            if record.len() > RECORD_LIMIT_BYTES {
-                let found = record.len();
-                return Err(WriteError::TooManyLevels { found });
-            }
-            loaded.count(record.len());
-            records.push((shard.to_string(), Bytes::from(record)));
+        if levels.is_empty() {
+            continue;
         }
+        let record = encode(&levels);
+        if record.len() > RECORD_LIMIT_BYTES {
+            let found = record.len();
+            return Err(WriteError::TooManyLevels { found });
+        }
+        records.push((shard.to_string(), Bytes::from(record)));
     }
-    store.put_histories(loaded.kind, &records).await?;
-    let written: HashSet<&str> = records.iter().map(|(shard, _)| shard.as_str()).collect();
-    let keep = |shard: &str| written.contains(shard);
-    loaded.removed = store.retain_histories(loaded.kind, &keep).await?;
-    let known = DemandHistory::known(histories).1;
-    store.set_complete_through(loaded.kind, known).await?;
-    Ok(loaded)
+    Ok(records)
 }
 
 /// By product, over all its locations: what is on hand, and the rate at which the inventory side expects it to sell.
@@ -182,7 +218,7 @@ fn levels(histories: &Histories) -> Result<BTreeMap<String, Level>, LoadError> {
 }
 
 impl Loaded {
-    fn count(&mut self, bytes: usize) {
+    pub(crate) fn count(&mut self, bytes: usize) {
         self.entities += 1;
         self.bytes += bytes as u64;
         self.largest_bytes = self.largest_bytes.max(bytes);

@@ -198,6 +198,13 @@ impl HistoryStore for DynamoStore {
         }
     }
 
+    async fn remove_histories(&self, kind: &'static str, ids: &[&str]) -> Result<(), StoreError> {
+        let keys: BTreeSet<String> = ids.iter().map(|id| record_key(kind, id)).collect();
+        let keys = keys.iter().filter(|key| key.len() <= KEY_LIMIT);
+        let keys = keys.map(|key| HashMap::from([key_attribute(key)]));
+        self.delete_items(keys.collect()).await
+    }
+
     async fn set_complete_through(
         &self,
         kind: &'static str,

@@ -181,6 +181,8 @@ impl FileStore for UploadedFiles {
     }
 }
 
+mod archive;
+
 fn etag(quoted: Option<&str>) -> String {
     quoted.unwrap_or_default().trim_matches('"').to_owned()
 }

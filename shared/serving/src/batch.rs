@@ -32,5 +32,5 @@ pub mod upload;
 
 pub use claim::Claim;
 pub use memory::MemoryFiles;
-pub use ports::{ClaimStore, FileStore};
+pub use ports::{ClaimStore, FileArchive, FileStore};
 pub use run::{Arrival, Batch, Outcome};

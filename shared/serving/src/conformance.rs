@@ -6,6 +6,7 @@
 
 pub mod batch;
 mod race;
+mod removal;
 
 use crate::ports::{ArtifactStore, HistoryStore, PointerStore};
 use bytes::Bytes;
@@ -38,7 +39,8 @@ pub async fn histories(store: &impl HistoryStore) {
     awkward_ids_stay_apart(store).await;
     overwrites_and_sizes(store).await;
     kinds_are_apart(store).await;
-    retain(store).await;
+    removal::of_others(store).await;
+    removal::of_named(store).await;
 }
 
 async fn get(store: &impl HistoryStore, kind: &'static str, ids: &[&str]) -> Vec<Option<Bytes>> {
@@ -220,40 +222,6 @@ async fn kinds_are_apart(store: &impl HistoryStore) {
         get(store, "customer", &["plain"]).await,
         [Some(Bytes::from("0"))],
         "equal ids of two kinds are two"
-    );
-}
-
-async fn retain(store: &impl HistoryStore) {
-    // 130 numbered, 15 awkward and 5 named records are there by now.
-    let removed = store
-        .retain_histories("customer", &|id| !id.starts_with("customer-"))
-        .await
-        .expect("retain");
-    assert_eq!(removed, 130, "records removed");
-    let found = store
-        .get_histories("customer", &["customer-0", "plain", "../up"])
-        .await
-        .expect("get");
-    assert_eq!(
-        found.records,
-        [None, Some(Bytes::from("0")), Some(Bytes::from("8"))],
-        "kept records stay as they were"
-    );
-    assert_eq!(
-        found.complete_through,
-        Some(Timestamp(-1)),
-        "the stamp is no record"
-    );
-    let named = |id: &str| AWKWARD_IDS.contains(&id);
-    let removed = store
-        .retain_histories("customer", &named)
-        .await
-        .expect("retain the awkward ids");
-    assert_eq!(removed, 6, "every id is shown to `keep` as it was put");
-    assert_eq!(
-        get(store, "sku", &["plain"]).await,
-        [Some(Bytes::from("a thing"))],
-        "another kind is untouched"
     );
 }
 

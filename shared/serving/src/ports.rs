@@ -87,6 +87,13 @@ pub trait HistoryStore: Send + Sync {
         keep: &(dyn Fn(&str) -> bool + Sync),
     ) -> impl Future<Output = Result<usize, StoreError>> + Send;
 
+    /// Removes the records of these ids; an id without one is no error.
+    fn remove_histories(
+        &self,
+        kind: &'static str,
+        ids: &[&str],
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
     /// Stamps the kind: its events are known up to this instant, exclusive.
     fn set_complete_through(
         &self,

@@ -2,9 +2,11 @@
 
 use bytes::Bytes;
 use features::time::Timestamp;
-use serving::batch::ports::{FileHead, FilePlace, FileStore, FileVersion, Part, Piece};
+use serving::batch::ports::{
+    FileArchive, FileHead, FilePlace, FileStore, FileVersion, Listed, Part, Piece,
+};
 use serving::batch::{Claim, ClaimStore};
-use serving::ports::{Histories, HistoryStore, StoreError};
+use serving::ports::{Histories, HistoryStore, PointerStore, StoreError};
 use std::future::{Future, poll_fn};
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
@@ -12,7 +14,7 @@ use std::task::Poll;
 
 /// What happens to a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// Nothing.
     None,
     /// The store is not there.
@@ -22,13 +24,13 @@ pub(super) enum Fault {
 }
 
 /// Decides what happens to the next call.
-pub(super) type Plan = Arc<Mutex<dyn FnMut() -> Fault + Send>>;
+pub(crate) type Plan = Arc<Mutex<dyn FnMut() -> Fault + Send>>;
 
 /// A store whose every call waits for one more poll, then meets its fault. Who drops a run between two polls kills it
 /// between two calls.
-pub(super) struct Faulty<S> {
-    pub(super) inner: Arc<S>,
-    pub(super) plan: Plan,
+pub(crate) struct Faulty<S> {
+    pub(crate) inner: Arc<S>,
+    pub(crate) plan: Plan,
 }
 
 impl<S> Clone for Faulty<S> {
@@ -145,21 +147,74 @@ impl<S: HistoryStore> HistoryStore for Faulty<S> {
 
     async fn put_histories(
         &self,
-        _: &'static str,
-        _: &[(String, Bytes)],
+        kind: &'static str,
+        records: &[(String, Bytes)],
     ) -> Result<(), StoreError> {
-        unreachable!("scoring writes no histories")
+        self.call(self.inner.put_histories(kind, records)).await
     }
 
     async fn retain_histories(
         &self,
-        _: &'static str,
-        _: &(dyn Fn(&str) -> bool + Sync),
+        kind: &'static str,
+        keep: &(dyn Fn(&str) -> bool + Sync),
     ) -> Result<usize, StoreError> {
-        unreachable!("scoring writes no histories")
+        self.call(self.inner.retain_histories(kind, keep)).await
     }
 
-    async fn set_complete_through(&self, _: &'static str, _: Timestamp) -> Result<(), StoreError> {
-        unreachable!("scoring writes no histories")
+    async fn remove_histories(&self, kind: &'static str, ids: &[&str]) -> Result<(), StoreError> {
+        self.call(self.inner.remove_histories(kind, ids)).await
+    }
+
+    async fn set_complete_through(
+        &self,
+        kind: &'static str,
+        instant: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.call(self.inner.set_complete_through(kind, instant))
+            .await
+    }
+}
+
+impl<S: PointerStore> PointerStore for Faulty<S> {
+    async fn get_pointers(&self, names: &[&str]) -> Result<Vec<Option<String>>, StoreError> {
+        self.call(self.inner.get_pointers(names)).await
+    }
+
+    async fn set_pointer(
+        &self,
+        name: &str,
+        expected: Option<&str>,
+        value: &str,
+    ) -> Result<bool, StoreError> {
+        self.call(self.inner.set_pointer(name, expected, value))
+            .await
+    }
+}
+
+impl<S: FileArchive> FileArchive for Faulty<S> {
+    async fn list_files(&self, bucket: &str, prefix: &str) -> Result<Vec<Listed>, StoreError> {
+        self.call(self.inner.list_files(bucket, prefix)).await
+    }
+
+    async fn list_contents(&self, bucket: &str, prefix: &str) -> Result<Vec<Listed>, StoreError> {
+        self.call(self.inner.list_contents(bucket, prefix)).await
+    }
+
+    async fn replace_file(
+        &self,
+        place: &FilePlace,
+        expected: &FileVersion,
+        bytes: Bytes,
+    ) -> Result<bool, StoreError> {
+        self.call(self.inner.replace_file(place, expected, bytes))
+            .await
+    }
+
+    async fn remove_file(
+        &self,
+        place: &FilePlace,
+        version: &FileVersion,
+    ) -> Result<(), StoreError> {
+        self.call(self.inner.remove_file(place, version)).await
     }
 }

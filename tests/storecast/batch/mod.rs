@@ -1,10 +1,10 @@
 //! Files of rows through the whole path, in memory: what becomes of good and bad ones, whatever fails on the way.
 
 mod fates;
-mod faults;
+pub(crate) mod faults;
 mod kills;
 mod outcomes;
-mod storm;
+pub(crate) mod storm;
 mod together;
 
 use crate::shop::{self, NOW};
@@ -25,7 +25,7 @@ use std::sync::{Arc, Mutex};
 
 const BUCKET: &str = "shop";
 /// How long an invocation of the tests may last.
-const INVOCATION_MS: i64 = 60_000;
+pub(crate) const INVOCATION_MS: i64 = 60_000;
 
 fn place(key: &str) -> FilePlace {
     FilePlace {
@@ -35,13 +35,13 @@ fn place(key: &str) -> FilePlace {
 }
 
 /// A clock that is set, and the deadline of one invocation.
-struct SetClock {
+pub(crate) struct SetClock {
     now_ms: Arc<AtomicI64>,
-    deadline_ms: i64,
+    pub(crate) deadline_ms: i64,
 }
 
 impl SetClock {
-    fn starting(now_ms: &Arc<AtomicI64>) -> Self {
+    pub(crate) fn starting(now_ms: &Arc<AtomicI64>) -> Self {
         let now_ms = Arc::clone(now_ms);
         let deadline_ms = now_ms.load(Ordering::Relaxed) + INVOCATION_MS;
         Self {

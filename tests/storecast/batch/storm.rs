@@ -21,10 +21,10 @@ const COPIES: usize = 4;
 const AT_ONCE: usize = 6;
 
 /// The same numbers in every run. Source: Marsaglia, xorshift RNGs (2003).
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    fn below(&mut self, limit: usize) -> usize {
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;

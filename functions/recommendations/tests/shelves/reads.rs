@@ -41,6 +41,10 @@ impl HistoryStore for Noted<'_> {
         self.store.retain_histories(kind, keep).await
     }
 
+    async fn remove_histories(&self, kind: &'static str, ids: &[&str]) -> Result<(), StoreError> {
+        self.store.remove_histories(kind, ids).await
+    }
+
     async fn set_complete_through(
         &self,
         kind: &'static str,

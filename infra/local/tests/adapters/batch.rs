@@ -11,7 +11,9 @@ use serving::conformance;
 #[tokio::test]
 async fn uploaded_files_conform() {
     let stack = Stack::start().await;
-    conformance::batch::files(&UploadedFiles::new(&stack.clients), "models").await;
+    let files = UploadedFiles::new(&stack.clients);
+    conformance::batch::files(&files, "models").await;
+    conformance::batch::archive(&files, "models").await;
 }
 
 #[tokio::test]

@@ -1,16 +1,20 @@
 //! `storecast load`.
 
 use super::Failure;
+use super::clock::CommandClock;
+use super::merge::BUSY;
 use super::progress::counter;
 use super::shop_data::ShopData;
 use crate::histories::{Counts, Histories};
-use crate::store;
+use crate::orders::{Turn, forgotten};
+use crate::shop::Shop;
 use aws::clients::Clients;
 use aws::config::Settings;
 use aws::dynamo::DynamoStore;
 use clap::Args;
 use std::collections::BTreeMap;
 use std::process::ExitCode;
+use tokio::runtime::Runtime;
 
 #[derive(Args)]
 #[command(after_help = "\
@@ -27,39 +31,62 @@ pub(super) struct Load {
 
 impl Load {
     pub(super) fn run(&self) -> Result<ExitCode, Failure> {
-        let (shop, histories) = self.data.load()?;
-        eprintln!("{}: {}", shop.name, described(histories.counts()));
-        for line in demand(&histories) {
-            eprintln!("{line}");
+        if self.dry_run {
+            let (shop, histories) = self.data.load()?;
+            tell(&shop, &histories);
+            return Ok(ExitCode::SUCCESS);
         }
-        for note in histories.notes() {
-            eprintln!("note: {note}");
+        let settings = Settings::from_environment()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let clients = runtime.block_on(Clients::from_environment());
+        let store = DynamoStore::new(clients.dynamo, settings.table);
+        let clock = CommandClock::started();
+        let owner = clock.owner();
+        // The turn comes before anything is read: who is forgotten meanwhile would come back.
+        let turn = runtime.block_on(Turn::take(&store, &owner, &clock))?;
+        let turn = turn.ok_or(BUSY)?;
+        let loaded = self.load_and_write(&runtime, &store, turn);
+        if loaded.is_err() {
+            runtime.block_on(Turn::give_up(&store, &owner))?;
         }
-        if !self.dry_run {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()?;
-            runtime.block_on(write(&histories))?;
+        loaded.map(|()| ExitCode::SUCCESS)
+    }
+
+    fn load_and_write(
+        &self,
+        runtime: &Runtime,
+        store: &DynamoStore,
+        turn: Turn<'_, DynamoStore>,
+    ) -> Result<(), Failure> {
+        let forgotten = runtime.block_on(forgotten(store))?;
+        let (shop, histories) = self.data.load_without(&forgotten)?;
+        tell(&shop, &histories);
+        let counts = histories.counts();
+        let bar = counter(
+            "writing histories",
+            counts.customers.max(counts.demand.skus),
+        );
+        let progress = |done| bar.set_position(done);
+        let loaded = runtime.block_on(turn.write_all(&histories, &progress))?;
+        bar.finish_and_clear();
+        for kind in loaded {
+            eprintln!("{}", kind.described());
         }
-        Ok(ExitCode::SUCCESS)
+        Ok(())
     }
 }
 
-async fn write(histories: &Histories) -> Result<(), Failure> {
-    let settings = Settings::from_environment()?;
-    let clients = Clients::from_environment().await;
-    let counts = histories.counts();
-    let bar = counter(
-        "writing histories",
-        counts.customers.max(counts.demand.skus),
-    );
-    let store = DynamoStore::new(clients.dynamo, settings.table);
-    let loaded = store::write_all(&store, histories, &|done| bar.set_position(done)).await?;
-    bar.finish_and_clear();
-    for kind in loaded {
-        eprintln!("{}", kind.described());
+/// What the files hold.
+fn tell(shop: &Shop, histories: &Histories) {
+    eprintln!("{}: {}", shop.name, described(histories.counts()));
+    for line in demand(histories) {
+        eprintln!("{line}");
     }
-    Ok(())
+    for note in histories.notes() {
+        eprintln!("note: {note}");
+    }
 }
 
 /// What is known of demand, and what became of the rows of tables.

@@ -3,7 +3,7 @@
 use super::Failure;
 use super::progress::Bar;
 use crate::histories::Histories;
-use crate::ingest::Options;
+use crate::ingest::{Forgotten, NOBODY, Options};
 use crate::remote::Remote;
 use crate::shop::Shop;
 use clap::Args;
@@ -26,6 +26,11 @@ pub(super) struct ShopData {
 impl ShopData {
     /// Reads and checks the orders, or takes them from the work folder when no file has changed.
     pub(super) fn load(&self) -> Result<(Shop, Histories), Failure> {
+        self.load_without(&NOBODY)
+    }
+
+    /// The same without the rows of some customers.
+    pub(super) fn load_without(&self, forgotten: &Forgotten) -> Result<(Shop, Histories), Failure> {
         let shop = Shop::read(&self.shop)?;
         let work = self
             .work
@@ -35,6 +40,7 @@ impl ShopData {
         let options = Options {
             data_root: self.data.as_deref(),
             fetch: &remote,
+            forgotten,
             progress: &|now| bar.show(now),
             ..Options::local(&work)
         };

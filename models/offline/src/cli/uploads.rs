@@ -1,5 +1,6 @@
 //! `storecast status` and `storecast reconcile`.
 
+use super::clock::now_ms;
 use super::{Failure, Which};
 use crate::functions::NAMES;
 use crate::uploads::{Fate, fate, name_of};
@@ -12,7 +13,6 @@ use clap::Args;
 use serving::batch::claim::Counts;
 use serving::batch::ports::FilePlace;
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 #[derive(Args)]
 #[command(after_help = "\
@@ -58,13 +58,6 @@ impl Stores {
         let now_ms = now_ms();
         Ok(fate(&self.files, &self.claims, function, place, now_ms).await?)
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "a lease ends by the clock")]
-fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    let millis = since.map_or(0, |since| since.as_millis());
-    i64::try_from(millis).unwrap_or(i64::MAX)
 }
 
 fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {

@@ -52,6 +52,9 @@ pub(super) fn build(
         facts: Spill::create(&folder.join("facts.spill"), facts)?,
     };
     let tally = ingest::read_all(shop, inputs, folder, options, &mut spills)?;
+    if tally.rows == 0 {
+        return Err(no_rows(&inputs.orders));
+    }
     let Spills { lines, mut facts } = spills;
     let grouping = |done, total| report(options, tally.rows, done, total);
     let (grouped, days) = customers(lines, &mut facts, shop, &folder.join(CUSTOMERS), &grouping)?;
@@ -82,6 +85,14 @@ pub(super) fn build(
         counts,
         notes,
     })
+}
+
+fn no_rows(orders: &[Input]) -> LoadError {
+    let first = orders.first();
+    LoadError::NoRows {
+        files: orders.len(),
+        first: first.map_or_else(String::new, |input| input.name.clone()),
+    }
 }
 
 fn shortened(grouped: &Grouped) -> Option<String> {
@@ -167,7 +178,7 @@ fn counts_of(tally: &Tally, grouped: &Grouped) -> Counts {
         shortened: grouped.shortened,
         orders_left_out: grouped.orders_left_out,
         product_rows: tally.product_rows,
-        product_rejects: tally.product_rejects,
+        product_rejects: tally.product_rejects.values().sum(),
         tables: tally.tables.clone(),
         demand: DemandCounts::default(),
     }

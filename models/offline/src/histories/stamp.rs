@@ -1,7 +1,7 @@
 //! What a load left behind, and whether it can be used again.
 
 use super::Counts;
-use crate::ingest::{Inputs, LoadError};
+use crate::ingest::{Forgotten, Inputs, LoadError};
 use crate::shop::Shop;
 use crate::simulate;
 use features::time::{LocalDay, Timestamp};
@@ -64,8 +64,9 @@ fn path(work: &Path) -> PathBuf {
     work.join("stamp.json")
 }
 
-/// A hash of all that decides the histories: this code's layout, the shop, and the files by name, size and time.
-pub(super) fn fingerprint(shop: &Shop, inputs: &Inputs) -> String {
+/// A hash of all that decides the histories: this code's layout, the shop, the files by name, size and time, and who is
+/// left out.
+pub(super) fn fingerprint(shop: &Shop, inputs: &Inputs, forgotten: &Forgotten) -> String {
     let layouts = [
         LAYOUT,
         codec::VERSION.into(),
@@ -73,6 +74,9 @@ pub(super) fn fingerprint(shop: &Shop, inputs: &Inputs) -> String {
         simulate::VERSION,
     ];
     let version = env!("CARGO_PKG_VERSION");
-    let all = format!("{layouts:?} {version}\n{}\n{inputs:?}", shop.text);
+    let all = format!(
+        "{layouts:?} {version}\n{}\n{inputs:?}\n{forgotten:?}",
+        shop.text
+    );
     sha256_hex(all.as_bytes())
 }

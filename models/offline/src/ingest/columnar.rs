@@ -9,8 +9,10 @@ use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
 use arrow_cast::{CastOptions, cast_with_options};
 use arrow_schema::{ArrowError, DataType, TimeUnit};
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_reader::{ParquetRecordBatchReaderBuilder, RowSelection};
+use parquet::arrow::{ArrowWriter, ProjectionMask};
+use parquet::basic::Compression;
+use parquet::file::properties::WriterProperties;
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
@@ -88,6 +90,39 @@ fn open(path: &Path, file: &str) -> Result<ParquetRecordBatchReaderBuilder<File>
         file,
         reason: format!("no Parquet file: {e}"),
     })
+}
+
+/// The file without the rows of these numbers, which rise from 1.
+pub(super) fn without(path: &Path, file: &str, gone: &[u64]) -> Result<Vec<u8>, LoadError> {
+    let failed = |reason: String| LoadError::Unreadable {
+        file: file.to_owned(),
+        reason: format!("copy Parquet: {reason}"),
+    };
+    let builder = open(path, file)?;
+    let rows = usize::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or(0);
+    let ends = gone.iter().map(|row| *row as usize).chain([rows + 1]);
+    let mut from = 0;
+    let kept: Vec<std::ops::Range<usize>> = ends
+        .map(|end| std::mem::replace(&mut from, end)..end - 1)
+        .filter(|range| !range.is_empty())
+        .collect();
+    let schema = builder.schema().clone();
+    let selection = RowSelection::from_consecutive_ranges(kept.into_iter(), rows);
+    let reader = builder
+        .with_row_selection(selection)
+        .with_batch_size(BATCH_ROWS)
+        .build()
+        .map_err(|e| failed(e.to_string()))?;
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::SNAPPY)
+        .build();
+    let mut writer = ArrowWriter::try_new(Vec::new(), schema, Some(properties))
+        .map_err(|e| failed(e.to_string()))?;
+    for batch in reader {
+        let batch = batch.map_err(|e| failed(e.to_string()))?;
+        writer.write(&batch).map_err(|e| failed(e.to_string()))?;
+    }
+    writer.into_inner().map_err(|e| failed(e.to_string()))
 }
 
 /// How many rows a file has, from its last bytes; `None` when it is not readable.

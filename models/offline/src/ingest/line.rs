@@ -3,6 +3,7 @@
 use super::cell::Cell;
 use super::dates::Dates;
 use super::fact;
+use super::forgotten::Forgotten;
 use super::number::Decimal;
 use super::products::{ProductTable, no_product};
 use super::rejects::Reject;
@@ -43,6 +44,8 @@ pub(crate) struct Line {
 
 /// Why a guest's line is left out of the customers' histories.
 const GUEST: &str = "no customer (guest)";
+/// Why a line of somebody who was forgotten is left out of everything.
+const FORGOTTEN: &str = "customer is forgotten";
 
 /// What becomes of a row that is not bad.
 pub(super) enum Verdict<'l> {
@@ -55,6 +58,7 @@ pub(super) enum Verdict<'l> {
 pub(super) struct LineReader<'s> {
     shop: &'s Shop,
     table: &'s ProductTable,
+    forgotten: &'s Forgotten,
     placed: Dates<'s>,
     updated: Dates<'s>,
     columns: Vec<&'s str>,
@@ -82,8 +86,8 @@ impl<'s> LineReader<'s> {
     pub(super) fn new(
         shop: &'s Shop,
         table: &'s ProductTable,
-        placed: Dates<'s>,
-        updated: Dates<'s>,
+        forgotten: &'s Forgotten,
+        (placed, updated): (Dates<'s>, Dates<'s>),
     ) -> Self {
         let names = &shop.orders.columns;
         let mut columns = Vec::new();
@@ -119,6 +123,7 @@ impl<'s> LineReader<'s> {
         Self {
             shop,
             table,
+            forgotten,
             placed,
             updated,
             columns,
@@ -136,6 +141,10 @@ impl<'s> LineReader<'s> {
     /// The line of a row.
     pub(super) fn read(&mut self, cells: &[Cell<'_>], hash: u64) -> Result<Verdict<'_>, Reject> {
         self.line.hash = hash;
+        // First of all, so that nothing of the row is written anywhere, not even as a reject.
+        if !self.forgotten.is_empty() && self.is_forgotten(cells[self.roles.customer_id]) {
+            return Ok(Verdict::Dropped(FORGOTTEN, None));
+        }
         if !self.identify(cells)? {
             return Ok(Verdict::Dropped(GUEST, None));
         }
@@ -147,6 +156,11 @@ impl<'s> LineReader<'s> {
         Ok(reason.map_or(Verdict::Kept(line), |reason| {
             Verdict::Dropped(reason, Some(line))
         }))
+    }
+
+    fn is_forgotten(&self, customer: Cell<'_>) -> bool {
+        let mut id = String::new();
+        customer.id(&mut id).is_ok() && self.forgotten.holds(&id)
     }
 
     /// Fills in what was bought; the reason when a rule leaves it out.

@@ -27,8 +27,8 @@ pub(crate) struct Tally {
     pub(crate) dropped: BTreeMap<String, u64>,
     /// Rows of the product files.
     pub(crate) product_rows: u64,
-    /// Bad rows of the product files.
-    pub(crate) product_rejects: u64,
+    /// Bad rows of the product files by reason.
+    pub(crate) product_rejects: BTreeMap<String, u64>,
     /// What the product files say beyond what stands in orders.
     pub(crate) products: BTreeMap<String, ProductFacts>,
     /// What became of the rows of the other tables, by table.
@@ -93,7 +93,7 @@ pub(crate) fn read_all(
             tables,
             notes,
             product_rows: table.rows,
-            product_rejects: product_rejects.values().sum(),
+            product_rejects,
             ..Tally::default()
         },
         rejects: &mut rejects,
@@ -107,15 +107,6 @@ pub(crate) fn read_all(
     let mut tally = load.tally;
     tally.products = table.into_facts();
     tally.rejected = rejects.finish()?;
-    if tally.rows == 0 {
-        let first = orders
-            .first()
-            .map_or_else(String::new, |input| input.name.clone());
-        return Err(LoadError::NoRows {
-            files: orders.len(),
-            first,
-        });
-    }
     within_limit(shop, tally.rows, &tally.rejected, &rejects_path)?;
     Ok(tally)
 }
@@ -169,8 +160,11 @@ impl Load<'_> {
         let lines = LineReader::new(
             self.shop,
             self.table,
-            Dates::new(&self.shop.time, &orders.dates, placed),
-            Dates::new(&self.shop.time, &orders.dates, updated),
+            self.options.forgotten,
+            (
+                Dates::new(&self.shop.time, &orders.dates, placed),
+                Dates::new(&self.shop.time, &orders.dates, updated),
+            ),
         );
         let opened = Opened::open(path, &input.name, &orders.layout)?;
         let position = opened.position();

@@ -92,23 +92,76 @@ impl Inputs {
     /// Looks for them.
     pub(crate) fn of(shop: &Shop, options: &Options<'_>) -> Result<Self, LoadError> {
         let root = options.data_root.unwrap_or(&shop.data_root);
-        let stock = match &shop.stock {
-            Some(Stock::Levels(table)) => &table.files[..],
-            Some(Stock::Simulated(_)) | None => &[],
-        };
-        let resolve = |patterns: &[String]| resolve(root, patterns, options.fetch);
+        let [orders, products, stock, on_order, promotions] =
+            patterns(shop).map(|(_, patterns)| resolve(root, patterns, options));
         Ok(Self {
-            orders: resolve(&shop.orders.files)?,
-            products: resolve(shop.products.as_ref().map_or(&[], |table| &table.files))?,
-            stock: resolve(stock)?,
-            on_order: resolve(shop.on_order.as_ref().map_or(&[], |table| &table.files))?,
-            promotions: resolve(shop.promotions.as_ref().map_or(&[], |table| &table.files))?,
+            orders: orders?,
+            products: products?,
+            stock: stock?,
+            on_order: on_order?,
+            promotions: promotions?,
         })
+    }
+
+    /// Of all files the one of this name.
+    pub(crate) fn only(mut self, name: &str) -> Self {
+        for inputs in [
+            &mut self.orders,
+            &mut self.products,
+            &mut self.stock,
+            &mut self.on_order,
+            &mut self.promotions,
+        ] {
+            inputs.retain(|input| input.name == name);
+        }
+        self
     }
 }
 
+/// The patterns of every table that a shop has.
+pub(crate) fn patterns(shop: &Shop) -> [(&'static str, &[String]); 5] {
+    let stock = match &shop.stock {
+        Some(Stock::Levels(table)) => &table.files[..],
+        Some(Stock::Simulated(_)) | None => &[],
+    };
+    [
+        ("orders", &shop.orders.files),
+        (
+            "products",
+            shop.products.as_ref().map_or(&[], |table| &table.files),
+        ),
+        ("stock", stock),
+        (
+            "on_order",
+            shop.on_order.as_ref().map_or(&[], |table| &table.files),
+        ),
+        (
+            "promotions",
+            shop.promotions.as_ref().map_or(&[], |table| &table.files),
+        ),
+    ]
+}
+
+/// The tables that a file of this name, relative to the data root, belongs to.
+pub(crate) fn tables_of(shop: &Shop, name: &str) -> Vec<&'static str> {
+    let names = |pattern: &String| {
+        let (wanted, parts) = (pattern.split('/'), name.split('/'));
+        wanted.clone().count() == parts.clone().count()
+            && wanted
+                .zip(parts)
+                .all(|(p, part)| matches(p.as_bytes(), part.as_bytes()))
+    };
+    let tables = patterns(shop).into_iter();
+    let named = tables.filter(|(_, patterns)| patterns.iter().any(names));
+    named.map(|(table, _)| table).collect()
+}
+
 /// All files that the patterns name, sorted by name, each once.
-fn resolve(root: &Path, patterns: &[String], fetch: &dyn Fetch) -> Result<Vec<Input>, LoadError> {
+fn resolve(
+    root: &Path,
+    patterns: &[String],
+    options: &Options<'_>,
+) -> Result<Vec<Input>, LoadError> {
     let mut inputs = Vec::new();
     for pattern in patterns {
         let before = inputs.len();
@@ -118,10 +171,10 @@ fn resolve(root: &Path, patterns: &[String], fetch: &dyn Fetch) -> Result<Vec<In
             root.join(pattern)
         };
         match rooted.to_str().filter(|url| url.starts_with("s3://")) {
-            Some(url) => remote(root, url, fetch, &mut inputs)?,
+            Some(url) => remote(root, url, options.fetch, &mut inputs)?,
             None => local(root, pattern, &mut inputs)?,
         }
-        if inputs.len() == before {
+        if inputs.len() == before && !options.may_be_missing {
             return Err(LoadError::NoFile {
                 pattern: pattern.clone(),
                 root: root.to_owned(),

@@ -1,7 +1,9 @@
 //! Files and claims in memory: for tests, and for scoring a file without a bucket.
 
 use super::claim::Claim;
-use super::ports::{ClaimStore, FileHead, FilePlace, FileStore, FileVersion, Part, Piece};
+use super::ports::{
+    ClaimStore, FileArchive, FileHead, FilePlace, FileStore, FileVersion, Listed, Part, Piece,
+};
 use crate::manifest::sha256_hex;
 use crate::ports::StoreError;
 use bytes::Bytes;
@@ -147,6 +149,51 @@ impl FileStore for MemoryFiles {
     }
 }
 
+impl FileArchive for MemoryFiles {
+    async fn list_files(&self, bucket: &str, prefix: &str) -> Result<Vec<Listed>, StoreError> {
+        let wanted = |place: &FilePlace| place.bucket == bucket && place.key.starts_with(prefix);
+        let places = self.places().into_iter().filter(wanted);
+        let listed = places.filter_map(|place| {
+            let (bytes, version) = self.versioned(&place)?;
+            let size = bytes.len() as u64;
+            Some(Listed {
+                place,
+                head: FileHead { size, version },
+                is_current: true,
+            })
+        });
+        Ok(listed.collect())
+    }
+
+    async fn list_contents(&self, bucket: &str, prefix: &str) -> Result<Vec<Listed>, StoreError> {
+        self.list_files(bucket, prefix).await
+    }
+
+    async fn replace_file(
+        &self,
+        place: &FilePlace,
+        expected: &FileVersion,
+        bytes: Bytes,
+    ) -> Result<bool, StoreError> {
+        let mut state = self.state();
+        let found = state.files.get_mut(place);
+        let found = found.filter(|(_, etag)| *etag == expected.etag);
+        Ok(found.is_some_and(|file| {
+            *file = (bytes.clone(), sha256_hex(&bytes));
+            true
+        }))
+    }
+
+    async fn remove_file(
+        &self,
+        place: &FilePlace,
+        _version: &FileVersion,
+    ) -> Result<(), StoreError> {
+        self.remove(place);
+        Ok(())
+    }
+}
+
 impl ClaimStore for MemoryFiles {
     async fn get_claim(&self, key: &str) -> Result<Option<Claim>, StoreError> {
         Ok(self.state().claims.get(key).cloned())
@@ -175,6 +222,7 @@ mod tests {
     #[tokio::test]
     async fn conforms() {
         batch::files(&MemoryFiles::default(), "bucket").await;
+        batch::archive(&MemoryFiles::default(), "bucket").await;
         batch::claims(&MemoryFiles::default()).await;
     }
 }

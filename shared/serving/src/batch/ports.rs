@@ -130,6 +130,50 @@ pub trait FileStore: Send + Sync {
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
+/// A file that a listing names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Where it lies.
+    pub place: FilePlace,
+    /// Its size and content.
+    pub head: FileHead,
+    /// Whether it is what the key holds now, and not a content that was replaced or removed.
+    pub is_current: bool,
+}
+
+/// Files as a whole: what there is, and what must go.
+pub trait FileArchive: FileStore {
+    /// What the keys that begin so hold now, by key.
+    fn list_files(
+        &self,
+        bucket: &str,
+        prefix: &str,
+    ) -> impl Future<Output = Result<Vec<Listed>, StoreError>> + Send;
+
+    /// The same with every content that was replaced or removed, where the bucket keeps them.
+    fn list_contents(
+        &self,
+        bucket: &str,
+        prefix: &str,
+    ) -> impl Future<Output = Result<Vec<Listed>, StoreError>> + Send;
+
+    /// Replaces this content with another one; `false` and no change when the key holds something else by now.
+    fn replace_file(
+        &self,
+        place: &FilePlace,
+        expected: &FileVersion,
+        bytes: Bytes,
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// Removes this content for good: the version it names, or, where it names none, what the key holds. What is gone already
+    /// is no error.
+    fn remove_file(
+        &self,
+        place: &FilePlace,
+        version: &FileVersion,
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
 /// Claims by key, changed by compare-and-set only.
 pub trait ClaimStore: Send + Sync {
     /// The claim of a key, as it is at this moment.

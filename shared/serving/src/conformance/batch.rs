@@ -2,7 +2,9 @@
 
 use super::race::{all, only_winner};
 use crate::batch::claim::{Claim, Counts, State};
-use crate::batch::ports::{ClaimStore, FilePlace, FileStore, FileVersion, Piece};
+use crate::batch::ports::{
+    ClaimStore, FileArchive, FilePlace, FileStore, FileVersion, Listed, Piece,
+};
 use crate::registry::{ModelPointer, Pins, PolicyPointer};
 use bytes::Bytes;
 
@@ -125,6 +127,54 @@ async fn given_up(store: &impl FileStore, place: &FilePlace) {
     let late = store.complete_upload(place, &upload, &[part]).await;
     assert!(late.is_err(), "what was given up cannot be completed");
     assert_eq!(store.head_file(place, None).await, Ok(None));
+}
+
+/// Everything [`FileArchive`] promises, in a bucket where nothing lies below `archived/`.
+pub async fn archive(store: &impl FileArchive, bucket: &str) {
+    let place = |key: &str| FilePlace {
+        bucket: bucket.to_owned(),
+        key: format!("archived/{key}"),
+    };
+    let list = async |prefix: &str| {
+        let listed = store.list_files(bucket, prefix).await.expect("list");
+        let name = |listed: Listed| (listed.place.key, listed.head.size, listed.head.version.etag);
+        listed.into_iter().map(name).collect::<Vec<_>>()
+    };
+    assert_eq!(list("archived/").await, [], "nothing yet");
+    let (a, b) = (place("a/größe 100%25+.csv"), place("b"));
+    let first = put(store, &a, b"first").await;
+    let other = put(store, &b, b"").await;
+    let found = list("archived/").await;
+    let expected = [
+        (a.key.clone(), 5, first.etag.clone()),
+        (b.key.clone(), 0, other.etag.clone()),
+    ];
+    assert_eq!(found, expected, "by key, with size and content");
+    assert_eq!(list("archived/a/").await, expected[..1], "by prefix");
+    let replace = async |expected: &FileVersion, bytes: &'static str| {
+        let replaced = store.replace_file(&a, expected, Bytes::from(bytes));
+        replaced.await.expect("replace a file")
+    };
+    assert!(replace(&first, "second").await);
+    assert!(!replace(&first, "third").await, "it holds another content");
+    let contents = store.list_contents(bucket, "archived/").await;
+    let contents = contents.expect("list contents");
+    let current = contents.iter().filter(|listed| listed.is_current);
+    let current: Vec<(&str, u64)> = current
+        .map(|listed| (listed.place.key.as_str(), listed.head.size))
+        .collect();
+    assert_eq!(current, [(a.key.as_str(), 6), (b.key.as_str(), 0)]);
+    for listed in contents {
+        for _ in 0..2 {
+            let removed = store.remove_file(&listed.place, &listed.head.version);
+            removed
+                .await
+                .expect("remove a file, whether it is there or not");
+        }
+    }
+    assert_eq!(store.list_contents(bucket, "archived/").await, Ok(vec![]));
+    assert!(!replace(&first, "third").await, "what is gone stays gone");
+    assert_eq!(list("archived/").await, []);
 }
 
 /// A claim for tests.

@@ -119,6 +119,15 @@ impl HistoryStore for DirectoryStore {
         Ok(removed)
     }
 
+    async fn remove_histories(&self, kind: &'static str, ids: &[&str]) -> Result<(), StoreError> {
+        let gone = |path: &Path| match fs::remove_file(path) {
+            Err(e) if e.kind() != ErrorKind::NotFound => Err(failed("remove", path, &e)),
+            _ => Ok(()),
+        };
+        ids.iter()
+            .try_for_each(|id| gone(&self.history_path(kind, id)))
+    }
+
     async fn set_complete_through(
         &self,
         kind: &'static str,

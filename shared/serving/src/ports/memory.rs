@@ -85,6 +85,15 @@ impl HistoryStore for MemoryStore {
         Ok(before - records.len())
     }
 
+    async fn remove_histories(&self, kind: &'static str, ids: &[&str]) -> Result<(), StoreError> {
+        if let Some(kind) = self.state().kinds.get_mut(kind) {
+            for &id in ids {
+                kind.records.remove(id);
+            }
+        }
+        Ok(())
+    }
+
     async fn set_complete_through(
         &self,
         kind: &'static str,

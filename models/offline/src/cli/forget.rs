@@ -1,0 +1,95 @@
+//! `storecast forget`.
+
+use super::Failure;
+use super::clock::CommandClock;
+use super::merge::{BUSY, ShopBucket};
+use crate::orders::{Looked, Merge};
+use aws::clients::Clients;
+use aws::config::Settings;
+use aws::dynamo::DynamoStore;
+use aws::uploaded_files::UploadedFiles;
+use clap::Args;
+use std::process::ExitCode;
+
+#[derive(Args)]
+#[command(after_help = "\
+Sets a tombstone, takes the customer's rows out of the shop's files, of uploads to score, of answers, rejects and reports, and
+of older versions of them where the bucket keeps any, merges what is left, and looks again. Ends with 1 when anything is
+found then: repeat it. A file that cannot be cut into rows goes as a whole where the id stands in it. The table and endpoints
+come from the environment, as for `load`. Not looked at: other copies of the files, backups of the table, logs (they hold no
+ids), and what models learned.")]
+pub(super) struct Forget {
+    /// The customer's id, as order files have it
+    #[arg(value_name = "CUSTOMER")]
+    customer_id: String,
+    #[command(flatten)]
+    shop: ShopBucket,
+}
+
+impl Forget {
+    #[expect(
+        clippy::print_stdout,
+        reason = "the answer of a command for people and pipes"
+    )]
+    pub(super) fn run(&self) -> Result<ExitCode, Failure> {
+        let customer_id = self.customer_id.trim();
+        if customer_id.is_empty() {
+            return Err("the id of the customer is empty".into());
+        }
+        let (shop, work) = self.shop.read()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let proof = runtime.block_on(async {
+            let settings = Settings::from_environment()?;
+            let clients = Clients::from_environment().await;
+            let clock = CommandClock::started();
+            let merge = Merge {
+                shop: &shop,
+                bucket: &self.shop.bucket,
+                files: &UploadedFiles::new(&clients),
+                store: &DynamoStore::new(clients.dynamo, settings.table).reading_own_writes(),
+                clock: &clock,
+                owner: &clock.owner(),
+                work: &work,
+            };
+            Ok::<_, Failure>(merge.forget(customer_id).await?)
+        })?;
+        println!("found and removed:");
+        proof
+            .first
+            .iter()
+            .for_each(|looked| println!("  {}", described(looked)));
+        let Some(again) = &proof.again else {
+            return Err(BUSY.into());
+        };
+        println!("found afterwards:");
+        again
+            .iter()
+            .for_each(|looked| println!("  {}", described(looked)));
+        if proof.holds() {
+            println!(
+                "the customer is forgotten; no later load or merge into this table brings the orders back"
+            );
+            return Ok(ExitCode::SUCCESS);
+        }
+        println!("NOT forgotten: see above, and repeat it");
+        Ok(ExitCode::FAILURE)
+    }
+}
+
+fn described(looked: &Looked) -> String {
+    let Looked {
+        place,
+        contents,
+        rows,
+        whole,
+        unclear,
+    } = looked;
+    let mut text = format!("{place}: {contents} looked at, {rows} rows, {whole} as a whole");
+    for reason in unclear {
+        text.push_str("; ");
+        text.push_str(reason);
+    }
+    text
+}

@@ -1,0 +1,289 @@
+//! One content of one file: whether a customer is in it, and what it is without.
+
+use super::places::{Holds, Place};
+use crate::ingest::{Cut, LoadError, tables_of};
+use crate::shop::{Layout, Shop};
+use serde_json::Value;
+use serving::batch::limits::Limits;
+use serving::batch::name::Packing;
+use serving::batch::output::Packer;
+use serving::batch::unpack::Unpacker;
+use std::path::Path;
+
+/// A file that unpacks to more is not looked into.
+const MOST_BYTES: u64 = 2 << 30;
+/// A row of a file to score may be longer than one of orders.
+const MOST_ROW_BYTES: usize = 8 << 20;
+/// Fewer characters of a value that was cut short tell nobody from others.
+const LEAST_OF_A_CUT_VALUE: usize = 20;
+
+/// What is in a content.
+pub(super) enum Look {
+    Nobody,
+    /// So many rows of the customer, and the content without them.
+    Rows(u64, Vec<u8>),
+    /// The customer, but no rows to take out.
+    Whole,
+    /// It could not be looked into.
+    Unclear(String),
+}
+
+/// Looks for one customer in the files of one place.
+pub(super) struct Reader<'a> {
+    shop: &'a Shop,
+    pub(super) place: &'a Place,
+    customer_id: &'a str,
+    /// Where files lie while they are read.
+    folder: &'a Path,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(
+        shop: &'a Shop,
+        place: &'a Place,
+        customer_id: &'a str,
+        folder: &'a Path,
+    ) -> Self {
+        Self {
+            shop,
+            place,
+            customer_id,
+            folder,
+        }
+    }
+
+    /// Looks at the content of a key.
+    pub(super) fn look(&self, key: &str, bytes: &[u8]) -> Result<Look, LoadError> {
+        let packing = packing_of(bytes);
+        let (text, is_whole) = match unpacked(packing, bytes) {
+            Ok(unpacked) => unpacked,
+            Err(reason) => return Ok(Look::Unclear(reason)),
+        };
+        let name = &key[self.place.prefix.len()..];
+        let name = name.trim_end_matches(".gz").trim_end_matches(".zst");
+        let found = match self.kind(name) {
+            _ if !is_whole => self.opaque(&text),
+            Kind::Others => Look::Nobody,
+            Kind::Opaque => self.opaque(&text),
+            Kind::Json => self.json(&text),
+            Kind::JsonLines => self.json_lines(&text),
+            Kind::Orders => {
+                let column = &self.shop.orders.columns.customer_id;
+                self.rows(&self.shop.orders.layout, &[column], name, &text)?
+            }
+            Kind::Answers => self.rows(&of_answers(), &["customer_id"], name, &text)?,
+            Kind::Rejects => self.rows(&of_answers(), &["column", "value"], name, &text)?,
+        };
+        Ok(match found {
+            Look::Rows(0, _) => Look::Nobody,
+            Look::Rows(rows, rest) => match packed(packing, &rest) {
+                Ok(rest) => Look::Rows(rows, rest),
+                Err(error) => Look::Unclear(error.to_string()),
+            },
+            other => other,
+        })
+    }
+
+    fn kind(&self, name: &str) -> Kind {
+        let ends = |ending: &str| name.to_ascii_lowercase().ends_with(ending);
+        match self.place.holds {
+            Holds::Orders => match &tables_of(self.shop, name)[..] {
+                [] => Kind::Opaque,
+                tables if tables.contains(&"orders") => Kind::Orders,
+                _ => Kind::Others,
+            },
+            _ if ends(".rejects.csv") => Kind::Rejects,
+            _ if ends(".json") => Kind::Json,
+            _ if ends(".jsonl") || ends(".ndjson") => Kind::JsonLines,
+            Holds::Answers if ends(".csv") || ends(".parquet") => Kind::Answers,
+            Holds::Answers | Holds::Verdicts => Kind::Opaque,
+        }
+    }
+
+    /// Rows whose columns say it; without such columns the file is one piece.
+    fn rows(
+        &self,
+        layout: &Layout,
+        columns: &[&str],
+        name: &str,
+        text: &[u8],
+    ) -> Result<Look, LoadError> {
+        let path = self.folder.join("content");
+        let place = || format!("write {}", path.display());
+        std::fs::write(&path, text).map_err(LoadError::io(place()))?;
+        let customer_column = &self.shop.orders.columns.customer_id;
+        let goes = |cells: &[String]| match cells {
+            [column, value] => {
+                (column == "customer_id" || column == customer_column) && self.is_cut_id(value)
+            }
+            cells => cells.iter().any(|cell| self.is_id(cell)),
+        };
+        let cut = Cut {
+            layout,
+            columns,
+            goes: &goes,
+            goes_whole: &|bytes| holds_word(bytes, self.customer_id),
+        };
+        let cut = cut.file(&path, name);
+        std::fs::remove_file(&path).map_err(LoadError::io(place()))?;
+        match cut {
+            Ok(rest) => Ok(Look::Rows(rest.rows, rest.bytes)),
+            Err(error @ LoadError::Io { .. }) => Err(error),
+            Err(_) => Ok(self.opaque(text)),
+        }
+    }
+
+    fn json_lines(&self, text: &[u8]) -> Look {
+        let (mut rows, mut rest) = (0, Vec::with_capacity(text.len()));
+        for line in text.split_inclusive(|&byte| byte == b'\n') {
+            let goes = match serde_json::from_slice::<Value>(line) {
+                Ok(value) => self.is_named(&value),
+                Err(_) => holds_word(line, self.customer_id),
+            };
+            if goes {
+                rows += 1;
+            } else {
+                rest.extend_from_slice(line);
+            }
+        }
+        Look::Rows(rows, rest)
+    }
+
+    /// Whether a `customer_id` anywhere in it is the customer's.
+    fn is_named(&self, value: &Value) -> bool {
+        match value {
+            Value::Object(fields) => fields.iter().any(|(name, value)| match value {
+                Value::String(text) if name == "customer_id" => self.is_id(text),
+                Value::Number(number) if name == "customer_id" => self.is_id(&number.to_string()),
+                value => self.is_named(value),
+            }),
+            Value::Array(values) => values.iter().any(|value| self.is_named(value)),
+            _ => false,
+        }
+    }
+
+    /// A report holds no rows: a text of it that is the customer's id, and nothing else, gives it away.
+    fn json(&self, text: &[u8]) -> Look {
+        fn texts(value: &Value, is_it: &dyn Fn(&str) -> bool) -> bool {
+            match value {
+                Value::String(text) => is_it(text),
+                Value::Array(values) => values.iter().any(|value| texts(value, is_it)),
+                Value::Object(fields) => fields.values().any(|value| texts(value, is_it)),
+                _ => false,
+            }
+        }
+        match serde_json::from_slice::<Value>(text) {
+            Ok(value) if texts(&value, &|text| self.is_id(text)) => Look::Whole,
+            Ok(_) => Look::Nobody,
+            Err(_) => self.opaque(text),
+        }
+    }
+
+    /// Of what cannot be cut into rows: whether the id stands in it as a word.
+    fn opaque(&self, bytes: &[u8]) -> Look {
+        if bytes.starts_with(b"PAR1") {
+            let reason = "Parquet that cannot be read row by row; look yourself, and remove it";
+            return Look::Unclear(reason.to_owned());
+        }
+        let wide = |encode: fn(u16) -> [u8; 2]| {
+            let id: Vec<u8> = self.customer_id.encode_utf16().flat_map(encode).collect();
+            bytes.windows(id.len().max(1)).any(|some| some == id)
+        };
+        let found =
+            holds_word(bytes, self.customer_id) || wide(u16::to_le_bytes) || wide(u16::to_be_bytes);
+        if found { Look::Whole } else { Look::Nobody }
+    }
+
+    /// An id as it is, or behind the mark that keeps it from being a formula.
+    fn is_id(&self, text: &str) -> bool {
+        let text = text.trim();
+        text == self.customer_id || text.strip_prefix('\'') == Some(self.customer_id)
+    }
+
+    /// A value of a reject, which may have been cut short.
+    fn is_cut_id(&self, text: &str) -> bool {
+        let text = text.trim();
+        let text = text.strip_prefix('\'').unwrap_or(text);
+        let cut = text
+            .strip_suffix("...")
+            .or_else(|| text.strip_suffix('…'))
+            .filter(|cut| cut.chars().count() >= LEAST_OF_A_CUT_VALUE);
+        self.is_id(text) || cut.is_some_and(|cut| self.customer_id.starts_with(cut))
+    }
+}
+
+enum Kind {
+    Orders,
+    Answers,
+    Rejects,
+    Json,
+    JsonLines,
+    /// Rows that name no customer.
+    Others,
+    Opaque,
+}
+
+fn of_answers() -> Layout {
+    Layout {
+        max_record_bytes: MOST_ROW_BYTES,
+        ..Layout::default()
+    }
+}
+
+/// Where a text begins in bytes.
+fn places_of<'a>(text: &'a [u8], bytes: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
+    let starts = bytes.windows(text.len().max(1)).enumerate();
+    starts
+        .filter(move |(_, some)| *some == text)
+        .map(|(at, _)| at)
+}
+
+/// Whether an id stands anywhere in bytes.
+pub(super) fn holds(bytes: &[u8], id: &str) -> bool {
+    places_of(id.as_bytes(), bytes).next().is_some()
+}
+
+/// Whether an id stands in bytes with nothing of a word before and after it.
+fn holds_word(bytes: &[u8], id: &str) -> bool {
+    let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || !byte.is_ascii();
+    places_of(id.as_bytes(), bytes).any(|at| {
+        let before = at.checked_sub(1).and_then(|at| bytes.get(at));
+        let after = bytes.get(at + id.len());
+        !before.is_some_and(is_word) && !after.is_some_and(is_word)
+    })
+}
+
+fn packing_of(bytes: &[u8]) -> Packing {
+    if bytes.starts_with(&[0x1f, 0x8b]) {
+        Packing::Gzip
+    } else if bytes.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
+        Packing::Zstandard
+    } else {
+        Packing::Plain
+    }
+}
+
+/// The bytes, and whether they are all there: of a damaged archive they are those before the damage.
+fn unpacked(packing: Packing, bytes: &[u8]) -> Result<(Vec<u8>, bool), String> {
+    let limits = Limits {
+        unpacked_bytes: MOST_BYTES,
+        ..Limits::default()
+    };
+    let mut unpacker = Unpacker::new(packing, limits).map_err(|fault| fault.to_string())?;
+    let (mut rest, mut text) = (bytes, Vec::new());
+    while !rest.is_empty() {
+        match unpacker.step(rest, &mut text) {
+            Ok(taken) => rest = &rest[taken..],
+            Err(fault) if fault.kind == "damaged" => return Ok((text, false)),
+            Err(fault) => return Err(fault.to_string()),
+        }
+    }
+    let is_whole = unpacker.finish(&mut text).is_ok();
+    Ok((text, is_whole))
+}
+
+fn packed(packing: Packing, bytes: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut packer = Packer::new(packing)?;
+    packer.write(bytes)?;
+    packer.finish()
+}

@@ -1,0 +1,42 @@
+//! Where a customer can be in the bucket. What is stored by customer somewhere else is a line more here.
+
+use super::super::ORDERS;
+
+/// A part of the bucket.
+#[derive(Debug)]
+pub(super) struct Place {
+    /// What its keys begin with.
+    pub(super) prefix: &'static str,
+    /// What its files hold.
+    pub(super) holds: Holds,
+}
+
+/// What tells whose a row is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Holds {
+    /// Files of the shop, in its own format.
+    Orders,
+    /// Requests and answers, whose `customer_id` says it; rejects and reports beside them.
+    Answers,
+    /// Reports and rejects of the shop's files.
+    Verdicts,
+}
+
+/// All of them. Inventory is asked about no customer, and what is called otherwise there is refused as a whole.
+pub(super) const PLACES: &[Place] = &[
+    place(ORDERS, Holds::Orders),
+    place(MERGED_ORDERS, Holds::Verdicts),
+    place("quarantine/orders/", Holds::Verdicts),
+    place("uploads/churn/", Holds::Answers),
+    place("scored/churn/", Holds::Answers),
+    place("quarantine/churn/", Holds::Answers),
+    place("uploads/recommendations/", Holds::Answers),
+    place("scored/recommendations/", Holds::Answers),
+    place("quarantine/recommendations/", Holds::Answers),
+];
+
+const MERGED_ORDERS: &str = "merged/orders/";
+
+const fn place(prefix: &'static str, holds: Holds) -> Place {
+    Place { prefix, holds }
+}
