@@ -12,6 +12,7 @@ use serving::registry::{verify_model, with_policy};
 use serving::service::Service;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 #[derive(Args)]
@@ -53,7 +54,7 @@ fn invoke<P: Predictor>(command: &Invoke) -> Result<ExitCode, Failure> {
         let store = MemoryStore::default();
         write_all(&store, &histories, &|_| ()).await?;
         Ok::<_, Failure>(
-            Service::new(store, Ok(served))
+            Service::new(store, Ok(Arc::new(served)))
                 .handle_direct(&event, "local", now())
                 .await,
         )

@@ -1,5 +1,6 @@
 //! `storecast status` and `storecast reconcile`.
 
+use super::connection::block_on;
 use super::{Failure, Which};
 use crate::functions::NAMES;
 use crate::uploads::{Fate, fate, name_of};
@@ -65,13 +66,6 @@ fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     let millis = since.map_or(0, |since| since.as_millis());
     i64::try_from(millis).unwrap_or(i64::MAX)
-}
-
-fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(work)
 }
 
 /// Function and place of an address.
