@@ -14,7 +14,7 @@ import pytest
 import stack
 from permission import grants, granting
 from recording import Call
-from world import BROKEN, FILE, World, orders, published
+from world import BROKEN, FILE, World, accepted, orders, published
 
 # What the programs can be seen to use here; logs, traces and keys are AWS's own doing.
 SERVICES = ("dynamodb:", "s3:")
@@ -27,7 +27,7 @@ def world(program, tmp_path_factory):
     made.load({"anna": "tea", "bert": "cup"})
     made.load({"anna": "tea"})
     for function in published() * 2:
-        made.run("publisher", "publish", function)
+        made.run("publisher", "publish", function, "--promote", *accepted(function))
     for function in published():
         made.ask(function)
         made.score(function)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import subprocess
 import zipfile
 from pathlib import Path
@@ -90,6 +91,13 @@ def package() -> bytes:
 def published() -> list[str]:
     """Functions whose committed model is complete."""
     return [f for f in stack.functions() if (stack.ROOT / "models" / f / "manifest.json").is_file()]
+
+
+def accepted(function: str) -> list[str]:
+    """Options that name the bars which the committed model is known to miss."""
+    manifest = json.loads((stack.ROOT / "models" / function / "manifest.json").read_text(encoding="utf-8"))
+    missed = [line["metric"] for line in manifest["metrics"] if line["pass"] is False]
+    return [word for metric in missed for word in ("--accept-miss", metric)]
 
 
 class World:

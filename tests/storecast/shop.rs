@@ -12,10 +12,11 @@ use features::history::{CustomerHistory, Order, OrderLine};
 use features::time::{LocalDay, SECONDS_PER_DAY, Timestamp};
 use offline::model_folder;
 use serde_json::Value;
-use serving::ports::{HistoryStore, MemoryStore};
+use serving::ports::{ArtifactStore, HistoryStore, MemoryStore, PointerStore};
 use serving::predictor::{Predictor, Served};
-use serving::registry::{ModelFiles, load_served, publish};
+use serving::registry::{ModelFiles, Registry, load_served};
 use serving::service::{HttpRequest, HttpResponse, Service};
+use std::sync::Arc;
 
 /// Orders before 2018-01-01T04:01:21Z are known, as in the default shop.
 pub(crate) const COMPLETE_THROUGH: Timestamp = Timestamp(1_514_779_281);
@@ -55,7 +56,8 @@ pub(crate) fn policy_file_of<P: Predictor>() -> Bytes {
 pub(crate) async fn served<P: Predictor>() -> Served<P> {
     let registry = MemoryStore::default();
     let (files, policy) = (model_files_of::<P>(), policy_file_of::<P>());
-    publish::<P>(&registry, &registry, files, policy, None)
+    registry_of(&registry)
+        .release::<P>(files, policy)
         .await
         .expect("a good model");
     load_served(&registry, &registry, None)
@@ -63,11 +65,30 @@ pub(crate) async fn served<P: Predictor>() -> Served<P> {
         .expect("what was published")
 }
 
+/// A registry on one store that changes everything at the clock of every test.
+pub(crate) fn registry_of<S: ArtifactStore + PointerStore>(store: &S) -> Registry<'_, S, S> {
+    Registry {
+        artifacts: store,
+        pointers: store,
+        runtime_library: None,
+        now: NOW,
+    }
+}
+
+/// The committed model under another version's name.
+pub(crate) fn renamed<P: Predictor>(version: &str) -> ModelFiles {
+    let mut files = model_files_of::<P>();
+    let mut manifest: Value = serde_json::from_slice(&files.manifest).expect("JSON");
+    manifest["version"] = version.into();
+    files.manifest = manifest.to_string().into();
+    files
+}
+
 /// A function over the small shop.
 pub(crate) async fn service<P: Predictor>() -> Service<P, MemoryStore> {
     let store = MemoryStore::default();
     fill(&store).await;
-    Service::new(store, Ok(served().await))
+    Service::new(store, Ok(Arc::new(served().await)))
 }
 
 /// Puts the histories of the small shop into a store.

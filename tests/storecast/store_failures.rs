@@ -53,7 +53,7 @@ async fn a_failing_store_is_told_apart_and_its_reason_kept() {
         (away, 503, "unavailable", Some("1")),
         (broken, 500, "internal", None),
     ] {
-        let service = Service::<Churn, _>::new(store, Ok(shop::served::<Churn>().await));
+        let service = Service::<Churn, _>::new(store, Ok(shop::served::<Churn>().await.into()));
         let answer = call(&service, "GET", "/v1/customers/1/churn", "").await;
         refused(&answer, status, kind);
         assert_eq!(answer.header("retry-after"), retry_after);

@@ -6,15 +6,17 @@ use aws::admin::{ensure_bucket, ensure_table};
 use aws::clients::{Clients, LOCAL_ACCESS_KEY, LOCAL_REGION, LOCAL_SECRET_KEY};
 use aws::dynamo::DynamoStore;
 use aws::s3::S3Artifacts;
+use features::time::Timestamp;
 use offline::histories::Histories;
 use offline::ingest::Options;
 use offline::shop::Shop;
 use offline::store::{Loaded, write_all};
 use offline::{for_predictor, functions, model_folder};
 use serving::predictor::Predictor;
-use serving::registry::{self, ModelPointer};
+use serving::registry::{ModelPointer, Registry};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Whatever goes wrong, in words for people.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -117,8 +119,21 @@ fn publish<'a, P: Predictor>(
             model_folder::read_model::<P>(&folder)?,
             model_folder::read_policy(&folder)?,
         );
-        Ok(registry::publish::<P>(artifacts, pointers, files, policy, None).await?)
+        let registry = Registry {
+            artifacts,
+            pointers,
+            runtime_library: None,
+            now: now(),
+        };
+        Ok(registry.release::<P>(files, policy).await?.pointer)
     })
+}
+
+#[expect(clippy::disallowed_methods, reason = "a release is dated")]
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let seconds = since.map_or(0, |since| since.as_secs());
+    Timestamp(i64::try_from(seconds).unwrap_or(i64::MAX))
 }
 
 /// The environment of a function, or of `storecast`, that talks to these stores.

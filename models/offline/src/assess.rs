@@ -9,6 +9,7 @@ mod recommendations;
 use crate::cutoffs::Cutoffs;
 use crate::entity::Entity;
 use crate::evaluate::MetricLine;
+use crate::gates::MainMetric;
 use crate::histories::Histories;
 use crate::shop::Shop;
 use features::time::Timestamp;
@@ -26,6 +27,9 @@ const BAR_SHOP: &str = "completejourney";
 
 /// A predictor whose models can be judged.
 pub trait Assess: Train<History: Entity> {
+    /// By which of its metrics versions are compared.
+    const MAIN: MainMetric;
+
     /// Scores every test row with the verified model of a folder and judges it beside its baselines.
     fn assess(
         shop: &Shop,

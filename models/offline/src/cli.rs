@@ -1,7 +1,10 @@
 //! The command line `storecast`: everything a shop's data scientist or engineer does away from the request path.
 
+mod change;
 mod check;
 mod clock;
+mod connection;
+mod diff;
 mod evaluate;
 mod features;
 mod fit;
@@ -12,6 +15,7 @@ mod merge;
 mod openapi;
 mod progress;
 mod publish;
+mod releases;
 mod shop_data;
 mod simulate;
 mod uploads;
@@ -38,7 +42,8 @@ A first walk through your own shop:
   storecast load     --shop my-shop.toml --dry-run          check the files, see what is rejected and why
   make train         SHOP=my-shop.toml                      features, training, evaluation, model card
   storecast check    churn --model models/churn             would the function accept this model?
-  storecast publish  churn --model models/churn             put it into service"
+  storecast publish  churn --model models/churn --promote   put it into service
+  storecast releases                                        what is served, and since when"
 )]
 struct Cli {
     #[command(subcommand)]
@@ -61,8 +66,18 @@ enum Command {
     Evaluate(evaluate::Evaluate),
     /// Check a model as the function does when it starts, and say what differs.
     Check(check::Check),
-    /// Check a model, write it to the registry and move the served pointer to it.
+    /// Check a model, hold it against its bars and the served version, and write it to the registry.
     Publish(publish::Publish),
+    /// Serve a published version: at once, to a share of the entities, or unseen beside the served one.
+    Promote(change::Promote),
+    /// Serve the version, or the policy, before this one again; or end a canary or shadow.
+    Rollback(change::Rollback),
+    /// Check a policy, write it to the registry and put it in force.
+    Policy(change::Policy),
+    /// List what is served, since when, and what was served before.
+    Releases(releases::Releases),
+    /// Say how two published versions differ.
+    Diff(diff::Diff),
     /// Replay held-out weeks under the shop's current rule, SES with normal errors, and a model: what each would have cost.
     Simulate(simulate::Simulate),
     /// Answer one event on this machine, without AWS: the function's own code over a shop's files.
@@ -113,6 +128,11 @@ pub fn run() -> ExitCode {
         Command::Evaluate(command) => command.run(),
         Command::Check(command) => command.run(),
         Command::Publish(command) => command.run(),
+        Command::Promote(command) => command.run(),
+        Command::Rollback(command) => command.run(),
+        Command::Policy(command) => command.run(),
+        Command::Releases(command) => command.run(),
+        Command::Diff(command) => command.run(),
         Command::Simulate(command) => command.run(),
         Command::Invoke(command) => command.run(),
         Command::Status(command) => command.run(),

@@ -13,6 +13,7 @@
 //! | [`cutoffs`], [`snapshots`] | when a model is trained, calibrated and tested; the rows it sees then |
 //! | [`matrix`], [`matrix_file`] | what training reads |
 //! | [`evaluate`], [`assess`] | metrics with intervals, baselines and bars; a model judged by them |
+//! | [`gates`] | what a version must show before it is published |
 //! | [`model_folder`] | a model's folder on disk |
 //! | [`contract`] | the API's OpenAPI document |
 //! | [`functions`] | the list of predictors |
@@ -28,6 +29,7 @@ pub mod cutoffs;
 pub mod entity;
 pub mod evaluate;
 pub mod functions;
+pub mod gates;
 pub mod histories;
 pub mod ingest;
 pub mod matrix;

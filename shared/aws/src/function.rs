@@ -9,38 +9,30 @@ use crate::s3::S3Artifacts;
 use crate::telemetry::{self, RequestMetrics};
 use crate::uploaded_files::UploadedFiles;
 use features::time::Timestamp;
+use follow::Follower;
 use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 use lambda_runtime::{Diagnostic, LambdaEvent, Runtime, service_fn};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use serving::error::Error;
-use serving::ports::StoreError;
-use serving::predictor::{Predictor, Served};
+use serving::predictor::Predictor;
 use serving::problem::Problem;
-use serving::registry::{Pins, Refusal, load_pinned, read_pins};
 use serving::service::{HttpResponse, Observed, Service, problem_response};
 use std::panic::AssertUnwindSafe;
-use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 use tracing::Instrument;
 use tracing_subscriber::filter::LevelFilter;
 
-/// How long a refused model stays refused before a request makes the function look again.
-const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(10);
-
-/// How long the model may take to load: Lambda ends a start after 10 s and begins anew, where answering 503 and looking
-/// again later does more good.
-const LOAD_LIMIT: Duration = Duration::from_secs(8);
-
 /// Runs a function on Lambda until the environment ends: all that its `main` does.
 ///
 /// Settings are read once ([`Settings`]); a wrong one ends the process with a log line that names all wrong ones. A
-/// model that cannot be loaded does not: requests are answered with problems, and the function looks again after 10 s.
+/// model that cannot be loaded does not: requests are answered with problems, and the function looks again after 10 s, as it
+/// does for another model while one is served.
 ///
 /// ```no_run
 /// # use std::process::ExitCode;
@@ -87,7 +79,7 @@ async fn serve<P: Predictor>(settings: Settings) -> Result<(), lambda_runtime::E
     let start_ms = started.elapsed().as_secs_f64() * 1000.0;
     tracing::info!(
         start_ms,
-        model_version = function.service().model_version(),
+        model_version = function.registry.service().model_version(),
         "ready"
     );
     let answer = |event: LambdaEvent<Box<RawValue>>| {
@@ -108,20 +100,10 @@ async fn serve<P: Predictor>(settings: Settings) -> Result<(), lambda_runtime::E
 /// A function with its stores.
 struct Function<P: Predictor> {
     store: DynamoStore,
-    artifacts: S3Artifacts,
     files: UploadedFiles,
     claims: DynamoClaims,
-    runtime_library: Option<PathBuf>,
-    state: Mutex<State<P>>,
+    registry: Arc<Follower<P>>,
     answered_before: AtomicBool,
-}
-
-struct State<P: Predictor> {
-    service: Arc<Service<P, DynamoStore>>,
-    /// What is served, if it is.
-    pins: Option<Pins>,
-    /// When the model was refused, if it was.
-    refused_at: Option<Instant>,
 }
 
 /// What Lambda is given back.
@@ -146,60 +128,19 @@ impl<P: Predictor> Function<P> {
         let claims = DynamoClaims::new(clients.dynamo.clone(), &settings.table);
         let store = DynamoStore::new(clients.dynamo, settings.table);
         let artifacts = S3Artifacts::new(clients.s3, settings.model_bucket, "");
-        let runtime_library = settings.runtime_library;
-        let load = load::<P>(&artifacts, &store, runtime_library.as_deref());
-        let load = tokio::time::timeout(LOAD_LIMIT, Box::pin(load));
+        let library = settings.runtime_library;
+        let registry = Arc::new(Follower::new(store.clone(), artifacts.clone(), library));
+        let load = Box::pin(registry.look());
         // The pointers come from DynamoDB; meanwhile the connection to S3, with its handshakes, is opened.
-        let loaded = match select(pin!(load), pin!(artifacts.warm_up())).await {
-            Either::Left((loaded, _)) => loaded,
-            Either::Right(((), load)) => load.await,
-        };
-        let served = loaded.unwrap_or_else(|_| Err(too_slow().into()));
-        let state = Mutex::new(State::new(store.clone(), served));
+        if let Either::Right(((), load)) = select(load, pin!(artifacts.warm_up())).await {
+            load.await;
+        }
         Self {
             store,
-            artifacts,
             files,
             claims,
-            runtime_library,
-            state,
+            registry,
             answered_before: AtomicBool::new(false),
-        }
-    }
-
-    fn service(&self) -> Arc<Service<P, DynamoStore>> {
-        Arc::clone(
-            &self
-                .state
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .service,
-        )
-    }
-
-    /// Loads the model again when it was refused a while ago: a store may be back, or a good version promoted.
-    async fn look_again(&self) {
-        let due = {
-            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            let due = state
-                .refused_at
-                .is_some_and(|at| at.elapsed() >= LOOK_AGAIN_AFTER);
-            if due {
-                // Others that wait for an answer do not load it a second time.
-                state.refused_at = Some(Instant::now());
-            }
-            due
-        };
-        if due {
-            let load = load::<P>(
-                &self.artifacts,
-                &self.store,
-                self.runtime_library.as_deref(),
-            );
-            // On the heap: it is 40 kB that no other request needs.
-            let served = Box::pin(load).await;
-            let state = State::new(self.store.clone(), served);
-            *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
         }
     }
 
@@ -212,8 +153,8 @@ impl<P: Predictor> Function<P> {
     ) -> Result<Answer, Diagnostic> {
         let started = Instant::now();
         let span = tracing::info_span!("request", request_id, function = P::NAME);
-        self.look_again().instrument(span.clone()).await;
-        let service = self.service();
+        self.registry.keep_up().instrument(span.clone()).await;
+        let service = self.registry.service();
         let event = Event::read(payload);
         let over_http = matches!(event, Event::Http(_));
         let work = async {
@@ -239,41 +180,6 @@ impl<P: Predictor> Function<P> {
         metrics.emit(since_1970().as_millis() as u64);
         outcome.answer
     }
-}
-
-impl<P: Predictor> State<P> {
-    fn new(store: DynamoStore, loaded: Result<(Pins, Served<P>), Refusal>) -> Self {
-        let (pins, served) = match loaded {
-            Ok((pins, served)) => (Some(pins), Ok(served)),
-            Err(refusal) => (None, Err(refusal)),
-        };
-        let refused_at = served.as_ref().err().map(|refusal| {
-            tracing::error!(%refusal, "model refused");
-            Instant::now()
-        });
-        Self {
-            service: Arc::new(Service::new(store, served)),
-            pins,
-            refused_at,
-        }
-    }
-}
-
-/// What is served, and which bytes that is.
-async fn load<P: Predictor>(
-    artifacts: &S3Artifacts,
-    pointers: &DynamoStore,
-    runtime_library: Option<&Path>,
-) -> Result<(Pins, Served<P>), Refusal> {
-    let pins = read_pins::<P>(pointers).await?;
-    // On the heap: all its files are in it.
-    let served = Box::pin(load_pinned(artifacts, &pins, runtime_library)).await?;
-    Ok((pins, served))
-}
-
-fn too_slow() -> StoreError {
-    let reason = format!("not there after {} s", LOAD_LIMIT.as_secs());
-    StoreError::unavailable("load", "the served model", reason)
 }
 
 async fn outcome<P: Predictor>(
@@ -372,6 +278,7 @@ fn since_1970() -> Duration {
         .unwrap_or_default()
 }
 
+mod follow;
 mod records;
 #[cfg(test)]
 mod tests;

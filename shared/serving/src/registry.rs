@@ -1,23 +1,27 @@
 //! Finding, verifying and loading the served model; publishing a new one.
 //!
-//! A model is an immutable folder `models/<name>/<version>/`. Which version is served is a pointer per (model, feature
-//! fingerprint) that holds the version and its manifest's SHA-256: the manifest holds the hash of every other file,
+//! A model is an immutable folder `models/<name>/<version>/`. What is served is a pointer per (model, feature fingerprint)
+//! that holds a [`ModelRelease`]: the version and its manifest's SHA-256, which in turn holds the hash of every other file,
 //! so a byte changed anywhere is seen. Policies lie apart, `policies/<name>/<sha256>.json`, with a pointer of their own.
 
+mod change;
 mod golden;
 mod refusal;
+pub mod release;
 mod verify;
 
+pub use change::{ChangeError, Registry, Use};
 pub use refusal::Refusal;
+pub use release::{ModelRelease, ModelVersion, PolicyRelease};
 pub use verify::{ModelFiles, verify_model, with_policy};
 
 use crate::manifest::{
     ARTIFACTS_FILE, GOLDEN_FILE, MANIFEST_FILE, MODEL_FILE, POLICY_FILE, sha256_hex,
 };
-use crate::ports::{ArtifactStore, PointerStore, StoreError};
+use crate::ports::{ArtifactStore, PointerStore};
 use crate::predictor::{Predictor, Served};
 use bytes::Bytes;
-use futures_util::future::{try_join_all, try_join3, try_join4};
+use futures_util::future::{try_join, try_join_all, try_join4};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -49,6 +53,30 @@ pub struct Pins {
     pub policy: PolicyPointer,
 }
 
+/// What the pointers of a function say.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Releases {
+    /// Of the model.
+    pub model: ModelRelease,
+    /// Of the policy.
+    pub policy: PolicyRelease,
+}
+
+impl Releases {
+    /// What answers.
+    pub fn pins(&self) -> Pins {
+        self.pins_with(&self.model.served)
+    }
+
+    /// A version of the model with the policy in force.
+    pub fn pins_with(&self, version: &ModelVersion) -> Pins {
+        Pins {
+            model: version.pointer.clone(),
+            policy: self.policy.served.clone(),
+        }
+    }
+}
+
 /// Name of the pointer to the served version for code that knows this fingerprint.
 pub fn model_pointer(model: &str, fingerprint: &str) -> String {
     format!("model/{model}/{fingerprint}")
@@ -75,12 +103,14 @@ pub async fn load_served<P: Predictor>(
     pointers: &impl PointerStore,
     runtime_library: Option<&Path>,
 ) -> Result<Served<P>, Refusal> {
-    let pins = read_pins::<P>(pointers).await?;
+    let pins = read_releases::<P>(pointers).await?.pins();
     load_pinned(artifacts, &pins, runtime_library).await
 }
 
-/// What is served now, in one read.
-pub async fn read_pins<P: Predictor>(pointers: &impl PointerStore) -> Result<Pins, Refusal> {
+/// What the pointers say now, in one read.
+pub async fn read_releases<P: Predictor>(
+    pointers: &impl PointerStore,
+) -> Result<Releases, Refusal> {
     let schema = P::schema();
     let names = [
         model_pointer(P::NAME, &schema.fingerprint),
@@ -89,7 +119,7 @@ pub async fn read_pins<P: Predictor>(pointers: &impl PointerStore) -> Result<Pin
     let values = pointers.get_pointers(&[&names[0], &names[1]]).await?;
     let [model, policy] = <[_; 2]>::try_from(values)
         .map_err(|_| Refusal::unreadable("pointers", "not two answers"))?;
-    Ok(Pins {
+    Ok(Releases {
         model: parse_pointer(&names[0], model)?,
         policy: parse_pointer(&names[1], policy)?,
     })
@@ -101,15 +131,58 @@ pub async fn load_pinned<P: Predictor>(
     pins: &Pins,
     runtime_library: Option<&Path>,
 ) -> Result<Served<P>, Refusal> {
-    let Pins { model, policy } = pins;
-    let key = |file| model_key(P::NAME, &model.version, file);
+    fetch_pinned::<P>(artifacts, pins)
+        .await?
+        .verified(pins, runtime_library)
+}
+
+/// The files of a pinned model and policy, as they came.
+#[derive(Debug, Clone)]
+pub struct PinnedFiles {
+    files: ModelFiles,
+    policy: Bytes,
+}
+
+impl PinnedFiles {
+    /// Every check, which is all work and no waiting.
+    pub fn verified<P: Predictor>(
+        &self,
+        pins: &Pins,
+        runtime_library: Option<&Path>,
+    ) -> Result<Served<P>, Refusal> {
+        let Pins { model, policy } = pins;
+        same_hash(MANIFEST_FILE, &self.files.manifest, &model.manifest_sha256)?;
+        same_hash(POLICY_FILE, &self.policy, &policy.sha256)?;
+        with_policy(verify_model(&self.files, runtime_library)?, &self.policy)
+    }
+}
+
+/// Fetches all files of a pinned model and policy, side by side.
+pub async fn fetch_pinned<P: Predictor>(
+    artifacts: &impl ArtifactStore,
+    pins: &Pins,
+) -> Result<PinnedFiles, Refusal> {
+    let policy_key = policy_key(P::NAME, &pins.policy.sha256);
+    let (files, policy) = try_join(
+        fetch_version::<P>(artifacts, &pins.model.version),
+        fetch(artifacts, &policy_key),
+    )
+    .await?;
+    Ok(PinnedFiles { files, policy })
+}
+
+/// All files of a version, side by side.
+async fn fetch_version<P: Predictor>(
+    artifacts: &impl ArtifactStore,
+    version: &str,
+) -> Result<ModelFiles, Refusal> {
+    let key = |file| model_key(P::NAME, version, file);
     let (manifest, graph, fitted, golden) = (
         key(MANIFEST_FILE),
         key(MODEL_FILE),
         key(ARTIFACTS_FILE),
         key(GOLDEN_FILE),
     );
-    let policy_key = policy_key(P::NAME, &policy.sha256);
     let files = try_join4(
         fetch(artifacts, &manifest),
         fetch(artifacts, &graph),
@@ -118,18 +191,14 @@ pub async fn load_pinned<P: Predictor>(
     );
     let table_keys: Vec<String> = P::TABLES.iter().map(|file| key(file)).collect();
     let tables = try_join_all(table_keys.iter().map(|key| fetch(artifacts, key)));
-    let ((manifest, graph, fitted, golden), tables, policy_file) =
-        try_join3(files, tables, fetch(artifacts, &policy_key)).await?;
-    same_hash(MANIFEST_FILE, &manifest, &model.manifest_sha256)?;
-    same_hash(POLICY_FILE, &policy_file, &policy.sha256)?;
-    let files = ModelFiles {
+    let ((manifest, graph, artifacts, golden), tables) = try_join(files, tables).await?;
+    Ok(ModelFiles {
         manifest,
         graph,
-        artifacts: fitted,
+        artifacts,
         golden,
         tables,
-    };
-    with_policy(verify_model(&files, runtime_library)?, &policy_file)
+    })
 }
 
 async fn fetch(artifacts: &impl ArtifactStore, key: &str) -> Result<Bytes, Refusal> {
@@ -161,91 +230,4 @@ fn parse_pointer<T: serde::de::DeserializeOwned>(
         pointer: name.to_owned(),
     })?;
     serde_json::from_str(&text).map_err(|error| Refusal::unreadable(name, error))
-}
-
-/// Writes a verified version and its policy, then moves both pointers. Files go first, pointers last, so that nobody
-/// ever follows a pointer to nothing.
-pub async fn publish<P: Predictor>(
-    artifacts: &impl ArtifactStore,
-    pointers: &impl PointerStore,
-    files: ModelFiles,
-    policy: Bytes,
-    runtime_library: Option<&Path>,
-) -> Result<ModelPointer, Refusal> {
-    let served = with_policy(verify_model::<P>(&files, runtime_library)?, &policy)?;
-    let version = served.model.manifest.version;
-    let manifest_sha256 = sha256_hex(&files.manifest);
-    let policy_sha256 = sha256_hex(&policy);
-    let policy_file = policy_key(P::NAME, &policy_sha256);
-    let named = [
-        (MODEL_FILE, files.graph),
-        (ARTIFACTS_FILE, files.artifacts),
-        (GOLDEN_FILE, files.golden),
-    ];
-    let tables = P::TABLES.iter().copied().zip(files.tables);
-    let manifest = [(MANIFEST_FILE, files.manifest)];
-    for (file, bytes) in named.into_iter().chain(tables).chain(manifest) {
-        put_once(artifacts, &model_key(P::NAME, &version, file), bytes).await?;
-    }
-    put_once(artifacts, &policy_file, policy).await?;
-    let pointer = ModelPointer {
-        version,
-        manifest_sha256,
-    };
-    move_pointer(
-        pointers,
-        &model_pointer(P::NAME, &P::schema().fingerprint),
-        &pointer,
-    )
-    .await?;
-    move_pointer(
-        pointers,
-        &policy_pointer(P::NAME),
-        &PolicyPointer {
-            sha256: policy_sha256,
-        },
-    )
-    .await?;
-    Ok(pointer)
-}
-
-/// A version is written once: the same bytes again are no change, other bytes are refused.
-async fn put_once(artifacts: &impl ArtifactStore, key: &str, bytes: Bytes) -> Result<(), Refusal> {
-    if artifacts.put_artifact(key, bytes.clone()).await? {
-        return Ok(());
-    }
-    let present = fetch(artifacts, key).await?;
-    if present == bytes {
-        return Ok(());
-    }
-    Err(Refusal::Hash {
-        file: key.to_owned(),
-        expected: sha256_hex(&present),
-        found: sha256_hex(&bytes),
-    })
-}
-
-async fn move_pointer(
-    pointers: &impl PointerStore,
-    name: &str,
-    value: &impl Serialize,
-) -> Result<(), Refusal> {
-    let value = serde_json::to_string(value).map_err(|error| Refusal::unreadable(name, error))?;
-    let current = pointers.get_pointers(&[name]).await?.pop().flatten();
-    if current.as_deref() == Some(&value) {
-        return Ok(());
-    }
-    if pointers
-        .set_pointer(name, current.as_deref(), &value)
-        .await?
-    {
-        return Ok(());
-    }
-    let reason = "somebody else moved it at the same time".to_owned();
-    Err(StoreError::Unavailable {
-        operation: "set pointer",
-        place: name.to_owned(),
-        reason,
-    }
-    .into())
 }

@@ -12,6 +12,7 @@ use crate::problem::{CONTENT_TYPE, Problem};
 use crate::registry::Refusal;
 use crate::wire::BODY_LIMIT_BYTES;
 use features::time::Timestamp;
+use std::sync::Arc;
 
 /// A call as the service sees it, whatever brought it.
 #[derive(Debug, Clone, Default)]
@@ -51,13 +52,18 @@ pub struct Observed {
 /// A predictor in service: its stores and its verified model.
 pub struct Service<P: Predictor, S> {
     store: S,
-    served: Result<Served<P>, Refusal>,
+    served: Result<Arc<Served<P>>, Refusal>,
 }
 
 impl<P: Predictor, S: HistoryStore> Service<P, S> {
     /// A refused model still answers: with 503, and the reason in the log.
-    pub fn new(store: S, served: Result<Served<P>, Refusal>) -> Self {
+    pub fn new(store: S, served: Result<Arc<Served<P>>, Refusal>) -> Self {
         Self { store, served }
+    }
+
+    /// What is served, if anything is.
+    pub fn model(&self) -> Option<&Arc<Served<P>>> {
+        self.served.as_ref().ok()
     }
 
     /// Version of the served model, or `none`.
@@ -143,7 +149,7 @@ impl<P: Predictor, S: HistoryStore> Service<P, S> {
     }
 
     fn served(&self) -> Result<&Served<P>, Error> {
-        self.served.as_ref().map_err(|_| self.refused())
+        self.served.as_deref().map_err(|_| self.refused())
     }
 
     fn refused(&self) -> Error {

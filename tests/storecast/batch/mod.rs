@@ -85,7 +85,7 @@ impl<P: Predictor, S: HistoryStore> Releases<P, S> {
                     sha256: String::new(),
                 },
             };
-            services.push((pins, Arc::new(Service::new(store(), Ok(served)))));
+            services.push((pins, Arc::new(Service::new(store(), Ok(Arc::new(served))))));
         }
         Self {
             services,

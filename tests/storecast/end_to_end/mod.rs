@@ -2,6 +2,7 @@
 
 mod lambda;
 mod orders;
+mod releases;
 mod stack;
 mod uploads;
 

@@ -12,7 +12,7 @@ use inventory::Inventory;
 use local::servers::{Server, start_dynamo, start_s3};
 use recommendations::Recommendations;
 use serving::predictor::Predictor;
-use serving::registry::publish;
+use serving::registry::Registry;
 use tempfile::TempDir;
 
 pub(super) const TABLE: &str = "storecast-test";
@@ -69,7 +69,12 @@ impl Stack {
 
 async fn release<P: Predictor>(artifacts: &S3Artifacts, pointers: &DynamoStore) {
     let (files, policy) = (shop::model_files_of::<P>(), shop::policy_file_of::<P>());
-    publish::<P>(artifacts, pointers, files, policy, None)
-        .await
-        .expect("a good model");
+    let registry = Registry {
+        artifacts,
+        pointers,
+        runtime_library: None,
+        now: shop::NOW,
+    };
+    let released = registry.release::<P>(files, policy).await;
+    released.expect("a good model");
 }

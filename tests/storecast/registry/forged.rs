@@ -10,8 +10,8 @@ use serving::manifest::{
 use serving::ports::{ArtifactStore, MemoryStore, PointerStore};
 use serving::predictor::{Predictor, Served};
 use serving::registry::{
-    ModelPointer, PolicyPointer, Refusal, load_served, model_key, model_pointer, policy_key,
-    policy_pointer,
+    ModelPointer, ModelRelease, ModelVersion, PolicyPointer, PolicyRelease, Refusal, load_served,
+    model_key, model_pointer, policy_key, policy_pointer,
 };
 use serving::service::Service;
 use std::collections::BTreeMap;
@@ -115,13 +115,21 @@ impl Forged {
                     .expect("memory")
             );
         }
-        let model = ModelPointer {
-            version: self.version.clone(),
-            manifest_sha256: self.manifest_sha256.clone(),
+        let model = ModelVersion {
+            pointer: ModelPointer {
+                version: self.version.clone(),
+                manifest_sha256: self.manifest_sha256.clone(),
+            },
+            created_at: String::new(),
+            shop: String::new(),
+            currency: String::new(),
+            metrics: BTreeMap::new(),
         };
+        let model = ModelRelease::first(model, 0);
         let policy = PolicyPointer {
             sha256: self.policy_sha256.clone(),
         };
+        let policy = PolicyRelease::first(policy, 0);
         set(
             &store,
             &model_name(),

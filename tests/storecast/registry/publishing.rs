@@ -1,83 +1,164 @@
 //! A version is written once, a pointer has one winner, and what is refused leaves no trace.
 
 use super::forged::{Forged, model_name};
-use crate::shop::{self, model_files, policy_file};
+use crate::shop::{model_files, policy_file, registry_of, renamed};
 use bytes::Bytes;
 use churn::Churn;
 use serde_json::{Value, json};
-use serving::manifest::{GOLDEN_FILE, MANIFEST_FILE, MODEL_FILE};
+use serving::manifest::MODEL_FILE;
 use serving::ports::{ArtifactStore, MemoryStore, PointerStore, StoreError};
 use serving::predictor::Predictor;
-use serving::registry::{Refusal, load_served, model_key, policy_pointer, publish};
+use serving::registry::release::{End, ModelRelease, Role};
+use serving::registry::{
+    ChangeError, Refusal, Registry, Use, load_served, model_key, policy_pointer, read_releases,
+};
+
+/// The committed policy under another version's name.
+fn renamed_policy(version: &str) -> Bytes {
+    let mut policy: Value = serde_json::from_slice(&policy_file()).unwrap();
+    policy["version"] = json!(version);
+    policy.to_string().into()
+}
+
+/// Version and policy that a function which starts now serves.
+async fn served(store: &MemoryStore) -> (String, String) {
+    let served = load_served::<Churn>(store, store, None).await;
+    let served = served.unwrap_or_else(|refusal| panic!("{refusal}"));
+    (served.model.manifest.version, served.policy.version)
+}
 
 #[tokio::test]
 async fn publishing_twice_changes_nothing_and_a_version_is_written_once() {
     let store = MemoryStore::default();
-    let first = publish::<Churn>(&store, &store, model_files(), policy_file(), None)
-        .await
-        .unwrap();
+    let registry = registry_of(&store);
+    let first = registry.release::<Churn>(model_files(), policy_file());
+    let first = first.await.unwrap();
     let pointers = [model_name(), policy_pointer(Churn::NAME)];
     let names = [pointers[0].as_str(), &pointers[1]];
     let before = store.get_pointers(&names).await.unwrap();
-    let second = publish::<Churn>(&store, &store, model_files(), policy_file(), None)
-        .await
-        .unwrap();
-    assert_eq!(
-        (&second, store.get_pointers(&names).await.unwrap()),
-        (&first, before.clone())
-    );
+    let second = registry.release::<Churn>(model_files(), policy_file());
+    assert_eq!(second.await.unwrap(), first);
+    assert_eq!(store.get_pointers(&names).await.unwrap(), before);
 
     let mut files = model_files();
     let mut manifest: Value = serde_json::from_slice(&files.manifest).unwrap();
     manifest["created_at"] = json!("2026-01-01T00:00:00Z");
     files.manifest = manifest.to_string().into();
-    let refusal = publish::<Churn>(&store, &store, files, policy_file(), None)
-        .await
-        .unwrap_err();
+    let refusal = registry.release::<Churn>(files, policy_file()).await;
     assert!(
-        matches!(&refusal, Refusal::Hash { file, .. } if file.ends_with("manifest.json")),
-        "{refusal}"
+        matches!(&refusal, Err(ChangeError::Refused(Refusal::Hash { file, .. })) if file.ends_with("manifest.json")),
+        "{refusal:?}"
     );
     assert_eq!(store.get_pointers(&names).await.unwrap(), before);
+}
 
-    // Another policy is no model release: only its own pointer moves.
-    let mut policy: Value = serde_json::from_slice(&policy_file()).unwrap();
-    policy["version"] = json!("next");
-    let third = publish::<Churn>(
-        &store,
-        &store,
-        model_files(),
-        policy.to_string().into(),
-        None,
-    )
-    .await
-    .unwrap();
-    assert_eq!(third, first);
-    let served = load_served::<Churn>(&store, &store, None)
+#[tokio::test]
+async fn a_published_version_is_served_once_it_is_promoted_and_rolled_back_from() {
+    let store = MemoryStore::default();
+    let registry = registry_of(&store);
+    let committed = Forged::new().version;
+    let policy = renamed_policy("only");
+    registry
+        .publish::<Churn>(renamed::<Churn>("first"))
         .await
-        .unwrap_or_else(|refusal| panic!("{refusal}"));
-    assert_eq!(served.policy.version, "next");
+        .unwrap();
+    let too_early = registry.promote::<Churn>("first", Use::Served).await;
+    assert!(
+        matches!(too_early, Err(ChangeError::Pointless(_))),
+        "no policy yet"
+    );
+    registry.promote_policy::<Churn>(policy).await.unwrap();
+    let shadow = registry.promote::<Churn>("first", Use::Shadow).await;
+    assert!(
+        matches!(shadow, Err(ChangeError::Pointless(_))),
+        "nothing served"
+    );
+    registry
+        .promote::<Churn>("first", Use::Served)
+        .await
+        .unwrap();
+    registry.publish::<Churn>(model_files()).await.unwrap();
+    assert_eq!(served(&store).await.0, "first", "published is not served");
+    let nobody = registry.promote::<Churn>("nobody", Use::Served).await;
+    assert!(
+        matches!(&nobody, Err(ChangeError::Refused(Refusal::Missing { .. }))),
+        "{nobody:?}"
+    );
+    let canary = Use::Canary { percent: 5 };
+    let release = registry.promote::<Churn>(&committed, canary).await.unwrap();
+    assert_eq!(release.canary.map(|c| c.percent), Some(5));
+    assert_eq!(
+        served(&store).await.0,
+        "first",
+        "a canary is not served to all"
+    );
+    let release = registry.promote::<Churn>(&committed, Use::Served).await;
+    assert_eq!(release.unwrap().canary, None);
+    assert_eq!(served(&store).await, (committed.clone(), "only".to_owned()));
+    let release = registry.roll_back::<Churn>().await.unwrap();
+    assert_eq!(served(&store).await.0, "first");
+    let told: Vec<_> = release
+        .history
+        .iter()
+        .map(|past| (past.target.version.as_str(), past.role, &past.end))
+        .collect();
+    let expected = [
+        (committed.as_str(), Role::Served, &End::RolledBack),
+        ("first", Role::Served, &End::Restored),
+        (&committed, Role::Canary, &End::Ended),
+    ];
+    assert_eq!(told, expected);
+    let again = registry.roll_back::<Churn>().await;
+    assert!(matches!(again, Err(ChangeError::Pointless(_))), "{again:?}");
+}
+
+#[tokio::test]
+async fn a_policy_has_its_own_history_and_must_fit_everything_that_is_used() {
+    let store = MemoryStore::default();
+    let registry = registry_of(&store);
+    let released = registry.release::<Churn>(model_files(), renamed_policy("first"));
+    let version = released.await.unwrap().pointer.version;
+    registry
+        .promote_policy::<Churn>(renamed_policy("second"))
+        .await
+        .unwrap();
+    assert_eq!(served(&store).await, (version.clone(), "second".to_owned()));
+    let mut wrong: Value = serde_json::from_slice(&policy_file()).unwrap();
+    wrong["risk_bands"][2]["from"] = json!(7);
+    let wrong = registry.promote_policy::<Churn>(wrong.to_string().into());
+    let wrong = wrong.await;
+    assert!(matches!(wrong, Err(ChangeError::Refused(_))), "{wrong:?}");
+    registry.roll_back_policy::<Churn>().await.unwrap();
+    assert_eq!(served(&store).await, (version, "first".to_owned()));
+    let releases = read_releases::<Churn>(&store).await.unwrap();
+    assert_eq!(releases.model.history, [], "the model's pointer stays");
+    assert_eq!(releases.policy.history.len(), 2);
 }
 
 #[tokio::test]
 async fn nothing_is_written_of_a_model_that_is_refused() {
     let store = MemoryStore::default();
+    let registry = registry_of(&store);
     let mut files = model_files();
     files.golden = Bytes::from_static(b"{}");
+    assert!(registry.publish::<Churn>(files.clone()).await.is_err());
     assert!(
-        publish::<Churn>(&store, &store, files, policy_file(), None)
+        registry
+            .release::<Churn>(files, policy_file())
             .await
             .is_err()
     );
+    let wrong = registry.release::<Churn>(model_files(), Bytes::from_static(b"{}"));
+    assert!(wrong.await.is_err());
     let key = model_key(Churn::NAME, &Forged::new().version, MODEL_FILE);
     assert_eq!(store.get_artifact(&key).await.unwrap(), None);
     assert_eq!(store.get_pointers(&[&model_name()]).await.unwrap(), [None]);
 }
 
 /// Pointers that somebody else moves between the reading and the writing.
-struct Contested(MemoryStore);
+struct Contested<'a>(&'a MemoryStore);
 
-impl PointerStore for Contested {
+impl PointerStore for Contested<'_> {
     async fn get_pointers(&self, names: &[&str]) -> Result<Vec<Option<String>>, StoreError> {
         self.0.get_pointers(names).await
     }
@@ -88,27 +169,55 @@ impl PointerStore for Contested {
         expected: Option<&str>,
         value: &str,
     ) -> Result<bool, StoreError> {
-        assert!(self.0.set_pointer(name, expected, "theirs").await?);
+        // The same meaning, in other bytes.
+        let theirs = format!("{} ", expected.unwrap_or_default());
+        assert!(self.0.set_pointer(name, expected, &theirs).await?);
         self.0.set_pointer(name, expected, value).await
     }
 }
 
 #[tokio::test]
-async fn of_two_who_move_a_pointer_one_is_told() {
-    let (store, pointers) = (MemoryStore::default(), Contested(MemoryStore::default()));
-    let refusal = publish::<Churn>(&store, &pointers, model_files(), policy_file(), None)
+async fn of_two_who_change_a_pointer_one_is_told_and_changes_nothing() {
+    let store = MemoryStore::default();
+    let registry = registry_of(&store);
+    registry
+        .release::<Churn>(renamed::<Churn>("first"), renamed_policy("first"))
         .await
-        .unwrap_err();
-    assert!(
-        refusal
-            .to_string()
-            .contains("somebody else moved it at the same time"),
-        "{refusal}"
-    );
+        .unwrap();
+    registry.publish::<Churn>(model_files()).await.unwrap();
+    let version = Forged::new().version;
+    let contested = Contested(&store);
+    let late = Registry {
+        artifacts: &store,
+        pointers: &contested,
+        runtime_library: None,
+        now: registry.now,
+    };
+    let told = [
+        late.promote::<Churn>(&version, Use::Served).await.err(),
+        late.release::<Churn>(model_files(), policy_file())
+            .await
+            .err(),
+        late.promote::<Churn>(&version, Use::Shadow).await.err(),
+        late.promote_policy::<Churn>(policy_file()).await.err(),
+    ];
+    for error in told {
+        assert!(
+            matches!(&error, Some(ChangeError::Contested { .. })),
+            "{error:?}"
+        );
+    }
     assert_eq!(
-        pointers.get_pointers(&[&model_name()]).await.unwrap(),
-        [Some("theirs".to_owned())]
+        served(&store).await,
+        ("first".to_owned(), "first".to_owned())
     );
+    let found = store
+        .get_pointers(&[&model_name()])
+        .await
+        .unwrap()
+        .remove(0);
+    let found: ModelRelease = serde_json::from_str(&found.unwrap()).unwrap();
+    assert_eq!((found.shadow, found.history), (None, Vec::new()));
 }
 
 #[test]
@@ -134,23 +243,4 @@ fn of_many_who_move_a_pointer_one_wins() {
         racers.into_iter().map(|racer| racer.join().unwrap()).sum()
     });
     assert_eq!(winners, 1);
-}
-
-#[tokio::test]
-async fn a_new_version_replaces_the_served_one_only_when_it_is_good() {
-    let good = Forged::new().write().await;
-    let mut files = model_files();
-    let forged = Forged::new().golden("/raw", 1.0);
-    files.golden = forged.files[GOLDEN_FILE].clone().into();
-    files.manifest = forged.files[MANIFEST_FILE].clone().into();
-    assert!(
-        publish::<Churn>(&good, &good, files, policy_file(), None)
-            .await
-            .is_err()
-    );
-    let served = load_served::<Churn>(&good, &good, None).await;
-    assert_eq!(
-        served.map(|served| served.model.manifest.version).ok(),
-        Some(shop::served::<Churn>().await.model.manifest.version)
-    );
 }

@@ -7,7 +7,7 @@ use recommendations::CUSTOMER;
 use recommendations::stock::LEVELS;
 use serving::ports::{Histories, HistoryStore, MemoryStore, StoreError};
 use serving::service::Service;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 /// A store that notes the kinds it is asked for.
 struct Noted<'a> {
@@ -66,7 +66,7 @@ async fn the_stock_of_the_whole_catalogue_is_read_once_and_kept_for_seconds() {
         store: shop.store().await,
         asked: &asked,
     };
-    let service = Service::new(store, Ok(shop.served(&policy())));
+    let service = Service::new(store, Ok(Arc::new(shop.served(&policy()))));
     let body = br#"{ "customer_id": "0" }"#;
     // Kept for ten seconds.
     for (seconds, reads) in [(0, 2), (9, 1), (10, 1), (11, 2)] {

@@ -15,6 +15,7 @@ use serving::ports::{HistoryStore, MemoryStore};
 use serving::predictor::{Model, Predictor, ProductFacts, Served, Train, TrainingSettings};
 use serving::service::Service;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// The first day of all orders.
 const FIRST: i64 = 17_000;
@@ -209,7 +210,7 @@ impl Shop {
     pub(crate) fn ask(&self, policy: &Value, body: &Value) -> Result<Value, u16> {
         let runtime = tokio::runtime::Builder::new_current_thread().build();
         runtime.expect("a runtime").block_on(async {
-            let service = Service::new(self.store().await, Ok(self.served(policy)));
+            let service = Service::new(self.store().await, Ok(Arc::new(self.served(policy))));
             let text = body.to_string();
             let answer = service
                 .handle_direct(text.as_bytes(), "request-1", instant(TODAY))

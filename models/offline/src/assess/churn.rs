@@ -5,6 +5,7 @@ use crate::evaluate::{
     BaselineScores, Bootstrap, BoundBaseline, CHURN_BARS, EvaluationRows, LogisticBaseline, curves,
     evaluate,
 };
+use crate::gates::MainMetric;
 use crate::histories::Histories;
 use crate::model_folder;
 use crate::shop::Shop;
@@ -18,6 +19,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 impl Assess for Churn {
+    const MAIN: MainMetric = MainMetric {
+        name: "auc",
+        higher_is_better: true,
+    };
+
     fn assess(
         shop: &Shop,
         histories: &Histories,

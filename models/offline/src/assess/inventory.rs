@@ -10,6 +10,7 @@ use super::{Assess, Assessed, BAR_SHOP, Failure, test_cutoffs};
 use crate::entity::Entity;
 use crate::evaluate::forecast::{ForecastBars, evaluate_forecast, evaluate_part, forecast_curves};
 use crate::evaluate::{Bar, Bootstrap, INVENTORY_BARS, INVENTORY_ORIGIN_BARS, MetricLine};
+use crate::gates::MainMetric;
 use crate::histories::Histories;
 use crate::model_folder;
 use crate::shop::Shop;
@@ -28,6 +29,11 @@ use windows::{Asked, Windows};
 const ALL_LISTED: &str = "all_listed";
 
 impl Assess for Inventory {
+    const MAIN: MainMetric = MainMetric {
+        name: "pinball",
+        higher_is_better: false,
+    };
+
     fn assess(
         shop: &Shop,
         histories: &Histories,

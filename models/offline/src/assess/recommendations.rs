@@ -8,6 +8,7 @@ mod methods;
 
 use super::{Assess, Assessed, BAR_SHOP, Failure, test_cutoffs};
 use crate::evaluate::RECOMMENDATION_BARS;
+use crate::gates::MainMetric;
 use crate::histories::Histories;
 use crate::ingest::LoadError;
 use crate::model_folder;
@@ -64,6 +65,11 @@ fn stock_at(
 pub(super) type List = Vec<String>;
 
 impl Assess for Recommendations {
+    const MAIN: MainMetric = MainMetric {
+        name: "ndcg_at_10",
+        higher_is_better: true,
+    };
+
     fn assess(
         shop: &Shop,
         histories: &Histories,

@@ -1,5 +1,6 @@
 //! Time for commands, which have more of it than an invocation.
 
+use features::time::Timestamp;
 use serving::batch::run::Clock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -35,9 +36,17 @@ impl Clock for CommandClock {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "a lease ends by the clock")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the command line is one of the two places that read a clock"
+)]
 pub(super) fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     let millis = since.map_or(0, |since| since.as_millis());
     i64::try_from(millis).unwrap_or(i64::MAX)
+}
+
+/// The instant of the command.
+pub(super) fn now() -> Timestamp {
+    Timestamp(now_ms() / 1000)
 }

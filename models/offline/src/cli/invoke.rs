@@ -1,18 +1,18 @@
 //! `storecast invoke`.
 
+use super::clock::now;
 use super::shop_data::ShopData;
 use super::{Failure, ModelFolder, Which};
 use crate::store::write_all;
 use crate::{for_predictor, model_folder};
 use clap::Args;
-use features::time::Timestamp;
 use serving::ports::MemoryStore;
 use serving::predictor::Predictor;
 use serving::registry::{verify_model, with_policy};
 use serving::service::Service;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
 
 #[derive(Args)]
 #[command(after_help = "\
@@ -53,7 +53,7 @@ fn invoke<P: Predictor>(command: &Invoke) -> Result<ExitCode, Failure> {
         let store = MemoryStore::default();
         write_all(&store, &histories, &|_| ()).await?;
         Ok::<_, Failure>(
-            Service::new(store, Ok(served))
+            Service::new(store, Ok(Arc::new(served)))
                 .handle_direct(&event, "local", now())
                 .await,
         )
@@ -68,15 +68,4 @@ fn invoke<P: Predictor>(command: &Invoke) -> Result<ExitCode, Failure> {
             Ok(ExitCode::FAILURE)
         }
     }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the command line is one of the two places that read a clock"
-)]
-fn now() -> Timestamp {
-    let since_1970 = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    Timestamp(i64::try_from(since_1970.as_secs()).unwrap_or(i64::MAX))
 }

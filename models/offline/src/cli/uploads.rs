@@ -1,6 +1,7 @@
 //! `storecast status` and `storecast reconcile`.
 
 use super::clock::now_ms;
+use super::connection::block_on;
 use super::{Failure, Which};
 use crate::functions::NAMES;
 use crate::uploads::{Fate, fate, name_of};
@@ -58,13 +59,6 @@ impl Stores {
         let now_ms = now_ms();
         Ok(fate(&self.files, &self.claims, function, place, now_ms).await?)
     }
-}
-
-fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(work)
 }
 
 /// Function and place of an address.

@@ -13,10 +13,10 @@ use serving::batch::run::{Clock, Pinned, Services};
 use serving::batch::{Arrival, Batch, Outcome};
 use serving::error::Error;
 use serving::predictor::Predictor;
-use serving::registry::{Pins, Refusal, load_pinned};
+use serving::registry::{Pins, Refusal};
 use serving::service::{Observed, Service};
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Source: AWS Lambda developer guide, quotas.
@@ -214,18 +214,15 @@ impl<P: Predictor> Services for Function<P> {
     type Store = DynamoStore;
 
     fn current(&self) -> Result<(Pins, Pinned<Self>), Error> {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let pins = state.pins.clone().ok_or_else(|| Error::Retry {
+        self.registry.current().ok_or_else(|| Error::Retry {
             what: "no model is served",
             reason: "it was refused, see above".to_owned(),
-        })?;
-        Ok((pins, Arc::clone(&state.service)))
+        })
     }
 
     async fn pinned(&self, pins: &Pins) -> Result<Option<Pinned<Self>>, Error> {
-        let library = self.runtime_library.as_deref();
         // On the heap: as large as a cold start.
-        match Box::pin(load_pinned::<P>(&self.artifacts, pins, library)).await {
+        match Box::pin(self.registry.load(pins)).await {
             Ok(served) => Ok(Some(Arc::new(Service::new(self.store.clone(), Ok(served))))),
             Err(Refusal::Store(error)) => Err(serving::service::store_failed(error)),
             Err(refusal) => {

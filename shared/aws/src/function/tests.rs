@@ -1,11 +1,12 @@
 //! Invocations of a function whose model was refused and whose code panics when asked to.
 
+use super::follow::LOOK_EVERY;
 use super::*;
 use features::matrix::Matrix;
 use serde_json::{Value, json};
 use serving::manifest::GoldenRow;
 use serving::ports::HistoryStore;
-use serving::predictor::{Schema, Scored};
+use serving::predictor::{Schema, Scored, Served};
 use serving::route::Route;
 
 /// Panics on the body `"panic"`, and on every `GET`.
@@ -77,15 +78,11 @@ impl Predictor for Fragile {
 async fn function() -> Function<Fragile> {
     let clients = Clients::at("http://127.0.0.1:9", "http://127.0.0.1:9").await;
     let store = DynamoStore::new(clients.dynamo.clone(), "storecast");
-    let refusal = Refusal::NotServed {
-        pointer: "model/fragile/".to_owned(),
-    };
+    let artifacts = S3Artifacts::new(clients.s3.clone(), "models", "");
     Function {
         files: UploadedFiles::new(&clients),
         claims: DynamoClaims::new(clients.dynamo.clone(), "storecast"),
-        artifacts: S3Artifacts::new(clients.s3, "models", ""),
-        runtime_library: None,
-        state: Mutex::new(State::new(store.clone(), Err(refusal))),
+        registry: Arc::new(Follower::new(store.clone(), artifacts, None)),
         store,
         answered_before: AtomicBool::new(false),
     }
@@ -158,16 +155,15 @@ async fn a_refused_model_a_bad_body_and_a_foreign_event_say_what_they_are() {
 #[tokio::test]
 async fn a_refused_model_is_looked_for_again_but_not_at_every_request() {
     let function = function().await;
-    let refused_at =
-        |function: &Function<Fragile>| function.state.lock().unwrap().refused_at.unwrap();
-    let first = refused_at(&function);
-    function.look_again().await;
-    assert_eq!(refused_at(&function), first, "it was refused just now");
-    let long_ago = first.checked_sub(LOOK_AGAIN_AFTER).unwrap();
-    function.state.lock().unwrap().refused_at = Some(long_ago);
-    function.look_again().await;
+    function.registry.age(LOOK_EVERY / 2);
+    function.registry.keep_up().await;
     assert!(
-        refused_at(&function) > first,
-        "refused again: nobody listens at the stores' address"
+        function.registry.since_look() >= LOOK_EVERY / 2,
+        "it was looked for just now"
     );
+    function.registry.age(LOOK_EVERY);
+    function.registry.keep_up().await;
+    assert!(function.registry.since_look() < LOOK_EVERY / 2);
+    // Nobody listens at the stores' address.
+    assert!(function.registry.current().is_none());
 }

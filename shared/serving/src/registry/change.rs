@@ -1,0 +1,363 @@
+//! Changing what is served: every change is verified first, then one compare-and-set.
+//!
+//! Files go first, pointers last, so that nobody ever follows a pointer to nothing. Who loses a race is told, and nothing
+//! of the change remains but files that nobody points to.
+
+use super::release::{Canary, End, Shadow};
+use super::{
+    ModelFiles, ModelRelease, ModelVersion, PolicyPointer, PolicyRelease, Refusal, fetch,
+    fetch_version, model_key, model_pointer, policy_key, policy_pointer, verify_model, with_policy,
+};
+use crate::manifest::{
+    ARTIFACTS_FILE, GOLDEN_FILE, MANIFEST_FILE, MODEL_FILE, Manifest, POLICY_FILE, sha256_hex,
+};
+use crate::ports::{ArtifactStore, PointerStore, StoreError};
+use crate::predictor::{Model, Predictor};
+use bytes::Bytes;
+use features::time::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::path::Path;
+
+/// Why nothing was changed.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum ChangeError {
+    /// A model or policy is not one that the functions would take.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// Somebody else changed the same pointer in between.
+    #[error("{pointer} was changed by somebody else at the same time; look at it, then try again")]
+    Contested {
+        /// The pointer.
+        pointer: String,
+    },
+    /// The model is served, its policy is not in force: somebody else changed the policy at that moment.
+    #[error(
+        "version {version} is served, but its policy was not put in force: somebody else changed the policy at the same time"
+    )]
+    PolicyContested {
+        /// The version.
+        version: String,
+    },
+    /// The change makes no sense as things are.
+    #[error("{0}")]
+    Pointless(String),
+}
+
+impl From<StoreError> for ChangeError {
+    fn from(error: StoreError) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
+/// As what a version is promoted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Use {
+    /// It answers.
+    Served,
+    /// It answers about a share of the entities.
+    Canary {
+        /// The share, 1 to 99.
+        percent: u8,
+    },
+    /// It scores beside the served version, unseen.
+    Shadow,
+}
+
+/// A pointer as it was read: what it says, and the text that a change expects to be there still.
+#[derive(Debug, Clone)]
+pub struct Read<T> {
+    name: String,
+    text: Option<String>,
+    /// What it says; `None` when it was never set.
+    pub record: Option<T>,
+}
+
+/// Both stores, and the instant of the change.
+#[derive(Debug, Clone, Copy)]
+pub struct Registry<'a, A, S> {
+    /// Versions and policies.
+    pub artifacts: &'a A,
+    /// What is served.
+    pub pointers: &'a S,
+    /// For graphs that are no tree ensembles.
+    pub runtime_library: Option<&'a Path>,
+    /// The instant that histories will name.
+    pub now: Timestamp,
+}
+
+impl<A: ArtifactStore, S: PointerStore> Registry<'_, A, S> {
+    /// Verifies a version and writes it. Nothing is served by that.
+    pub async fn publish<P: Predictor>(
+        &self,
+        files: ModelFiles,
+    ) -> Result<ModelVersion, ChangeError> {
+        let model = verify_model::<P>(&files, self.runtime_library)?;
+        let version = ModelVersion::of(&model.manifest, sha256_hex(&files.manifest));
+        let named = [
+            (MODEL_FILE, files.graph),
+            (ARTIFACTS_FILE, files.artifacts),
+            (GOLDEN_FILE, files.golden),
+        ];
+        let tables = P::TABLES.iter().copied().zip(files.tables);
+        let manifest = [(MANIFEST_FILE, files.manifest)];
+        for (file, bytes) in named.into_iter().chain(tables).chain(manifest) {
+            let key = model_key(P::NAME, &version.pointer.version, file);
+            self.put_once(&key, bytes).await?;
+        }
+        Ok(version)
+    }
+
+    /// Publishes a version with its policy, and serves both.
+    pub async fn release<P: Predictor>(
+        &self,
+        files: ModelFiles,
+        policy: Bytes,
+    ) -> Result<ModelVersion, ChangeError> {
+        // Together, before anything is written of either.
+        with_policy(verify_model::<P>(&files, self.runtime_library)?, &policy)?;
+        let (model, in_force) = (self.model::<P>().await?, self.policy::<P>().await?);
+        let version = self.publish::<P>(files).await?;
+        let policy = self.put_policy::<P>(policy).await?;
+        self.set(
+            &model,
+            &self.serving(model.record.as_ref(), version.clone()),
+        )
+        .await?;
+        let after = self.in_force(in_force.record.as_ref(), policy);
+        match self.set(&in_force, &after).await {
+            Err(ChangeError::Contested { .. }) => Err(ChangeError::PolicyContested {
+                version: version.pointer.version,
+            }),
+            set => set.map(|()| version),
+        }
+    }
+
+    /// Verifies a published version with the policy in force, and uses it from now on.
+    pub async fn promote<P: Predictor>(
+        &self,
+        version: &str,
+        how: Use,
+    ) -> Result<ModelRelease, ChangeError> {
+        let read = self.model::<P>().await?;
+        let version = self.verified::<P>(version).await?;
+        let now_seconds = self.now.0;
+        let after = match (how, read.record.as_ref()) {
+            (Use::Served, before) => self.serving(before, version),
+            (_, None) => {
+                return Err(pointless(
+                    "nothing is served beside which it could be tried",
+                ));
+            }
+            (_, Some(before)) if before.served.pointer == version.pointer => {
+                return Err(pointless("this version is the one that is served"));
+            }
+            (Use::Canary { percent }, Some(before)) => before.with_canary(Canary {
+                salt: salt(&version, now_seconds),
+                model: version,
+                percent,
+                since_seconds: now_seconds,
+            }),
+            (Use::Shadow, Some(before)) => before.with_shadow(Shadow {
+                model: version,
+                since_seconds: now_seconds,
+            }),
+        };
+        self.set(&read, &after).await?;
+        Ok(after)
+    }
+
+    /// Serves the version before the served one again, after verifying it with the policy in force.
+    pub async fn roll_back<P: Predictor>(&self) -> Result<ModelRelease, ChangeError> {
+        let read = self.model::<P>().await?;
+        let served = read.record.as_ref().ok_or_else(nothing_served)?;
+        let before = served.before().ok_or_else(nothing_before)?;
+        let version = self.verified::<P>(&before.version).await?;
+        let after = served.rolled_back(version, self.now.0);
+        self.set(&read, &after).await?;
+        Ok(after)
+    }
+
+    /// Ends the canary, and gives what goes on; an error without one.
+    pub async fn end_canary<P: Predictor>(&self, end: End) -> Result<ModelRelease, ChangeError> {
+        let read = self.model::<P>().await?;
+        let release = read.record.as_ref().ok_or_else(nothing_served)?;
+        if release.canary.is_none() {
+            return Err(pointless("there is no canary"));
+        }
+        let after = release.without_canary(end, self.now.0);
+        self.set(&read, &after).await?;
+        Ok(after)
+    }
+
+    /// Ends the shadow, and gives what goes on; an error without one.
+    pub async fn end_shadow<P: Predictor>(&self) -> Result<ModelRelease, ChangeError> {
+        let read = self.model::<P>().await?;
+        let release = read.record.as_ref().ok_or_else(nothing_served)?;
+        if release.shadow.is_none() {
+            return Err(pointless("there is no shadow"));
+        }
+        let after = release.without_shadow(self.now.0);
+        self.set(&read, &after).await?;
+        Ok(after)
+    }
+
+    /// Verifies a policy, with everything that is in use, and puts it in force.
+    pub async fn promote_policy<P: Predictor>(
+        &self,
+        policy: Bytes,
+    ) -> Result<PolicyRelease, ChangeError> {
+        let read = self.policy::<P>().await?;
+        self.fits_what_is_used::<P>(&policy).await?;
+        let pointer = self.put_policy::<P>(policy).await?;
+        let after = self.in_force(read.record.as_ref(), pointer);
+        self.set(&read, &after).await?;
+        Ok(after)
+    }
+
+    /// Puts the policy before the one in force in force again, after verifying it.
+    pub async fn roll_back_policy<P: Predictor>(&self) -> Result<PolicyRelease, ChangeError> {
+        let read = self.policy::<P>().await?;
+        let in_force = read.record.as_ref();
+        let in_force = in_force.ok_or_else(|| pointless("no policy is in force"))?;
+        let after = in_force
+            .rolled_back(self.now.0)
+            .ok_or_else(nothing_before)?;
+        let key = policy_key(P::NAME, &after.served.sha256);
+        let bytes = fetch(self.artifacts, &key).await?;
+        self.fits_what_is_used::<P>(&bytes).await?;
+        self.set(&read, &after).await?;
+        Ok(after)
+    }
+
+    /// The model's pointer.
+    pub async fn model<P: Predictor>(&self) -> Result<Read<ModelRelease>, ChangeError> {
+        self.read(model_pointer(P::NAME, &P::schema().fingerprint))
+            .await
+    }
+
+    /// The policy's pointer.
+    pub async fn policy<P: Predictor>(&self) -> Result<Read<PolicyRelease>, ChangeError> {
+        self.read(policy_pointer(P::NAME)).await
+    }
+
+    /// The manifest of a published version, as it lies there.
+    pub async fn manifest<P: Predictor>(&self, version: &str) -> Result<Manifest, ChangeError> {
+        let key = model_key(P::NAME, version, MANIFEST_FILE);
+        let bytes = fetch(self.artifacts, &key).await?;
+        let manifest = serde_json::from_slice(&bytes);
+        Ok(manifest.map_err(|error| Refusal::unreadable(&key, error))?)
+    }
+
+    async fn loaded<P: Predictor>(&self, version: &str) -> Result<(Model<P>, String), ChangeError> {
+        let files = fetch_version::<P>(self.artifacts, version).await?;
+        let model = verify_model(&files, self.runtime_library)?;
+        Ok((model, sha256_hex(&files.manifest)))
+    }
+
+    /// A published version that the functions will take, with the policy in force.
+    async fn verified<P: Predictor>(&self, version: &str) -> Result<ModelVersion, ChangeError> {
+        let (model, manifest_sha256) = self.loaded::<P>(version).await?;
+        let known = ModelVersion::of(&model.manifest, manifest_sha256);
+        let policy = self.policy::<P>().await?.record;
+        let policy = policy.ok_or_else(|| pointless("no policy is in force: give one first"))?;
+        let key = policy_key(P::NAME, &policy.served.sha256);
+        with_policy(model, &fetch(self.artifacts, &key).await?)?;
+        Ok(known)
+    }
+
+    async fn fits_what_is_used<P: Predictor>(&self, policy: &[u8]) -> Result<(), ChangeError> {
+        let Some(release) = self.model::<P>().await?.record else {
+            // Nothing to hold it against yet; whatever is promoted first is held against it.
+            let parsed = serde_json::from_slice::<P::Policy>(policy);
+            parsed.map_err(|error| Refusal::unreadable(POLICY_FILE, error))?;
+            return Ok(());
+        };
+        let canary = release.canary.as_ref().map(|canary| &canary.model);
+        let shadow = release.shadow.as_ref().map(|shadow| &shadow.model);
+        for used in [Some(&release.served), canary, shadow]
+            .into_iter()
+            .flatten()
+        {
+            let (model, _) = self.loaded::<P>(&used.pointer.version).await?;
+            with_policy(model, policy)?;
+        }
+        Ok(())
+    }
+
+    fn serving(&self, before: Option<&ModelRelease>, version: ModelVersion) -> ModelRelease {
+        match before {
+            None => ModelRelease::first(version, self.now.0),
+            Some(before) => before.promoted(version, self.now.0),
+        }
+    }
+
+    fn in_force(&self, before: Option<&PolicyRelease>, policy: PolicyPointer) -> PolicyRelease {
+        match before {
+            None => PolicyRelease::first(policy, self.now.0),
+            Some(before) => before.promoted(policy, self.now.0),
+        }
+    }
+
+    async fn put_policy<P: Predictor>(&self, policy: Bytes) -> Result<PolicyPointer, ChangeError> {
+        let sha256 = sha256_hex(&policy);
+        self.put_once(&policy_key(P::NAME, &sha256), policy).await?;
+        Ok(PolicyPointer { sha256 })
+    }
+
+    /// A version is written once: the same bytes again are no change, other bytes are refused.
+    async fn put_once(&self, key: &str, bytes: Bytes) -> Result<(), ChangeError> {
+        if self.artifacts.put_artifact(key, bytes.clone()).await? {
+            return Ok(());
+        }
+        let present = fetch(self.artifacts, key).await?;
+        if present == bytes {
+            return Ok(());
+        }
+        Err(Refusal::Hash {
+            file: key.to_owned(),
+            expected: sha256_hex(&present),
+            found: sha256_hex(&bytes),
+        }
+        .into())
+    }
+
+    async fn read<T: DeserializeOwned>(&self, name: String) -> Result<Read<T>, ChangeError> {
+        let text = self.pointers.get_pointers(&[&name]).await?.pop().flatten();
+        let record = text.as_deref().map(serde_json::from_str).transpose();
+        let record = record.map_err(|error| Refusal::unreadable(&name, error))?;
+        Ok(Read { name, text, record })
+    }
+
+    /// Changes the pointer if it still is what was read.
+    async fn set<T: Serialize>(&self, read: &Read<T>, after: &T) -> Result<(), ChangeError> {
+        let name = &read.name;
+        let value =
+            serde_json::to_string(after).map_err(|error| Refusal::unreadable(name, error))?;
+        let expected = read.text.as_deref();
+        if expected == Some(&value) || self.pointers.set_pointer(name, expected, &value).await? {
+            return Ok(());
+        }
+        Err(ChangeError::Contested {
+            pointer: name.clone(),
+        })
+    }
+}
+
+/// Another for each canary, so that it is not always the same entities that try what is new.
+fn salt(version: &ModelVersion, now_seconds: i64) -> String {
+    let text = format!("canary {} {now_seconds}", version.pointer.version);
+    sha256_hex(text.as_bytes())[..16].to_owned()
+}
+
+fn pointless(reason: &str) -> ChangeError {
+    ChangeError::Pointless(reason.to_owned())
+}
+
+fn nothing_served() -> ChangeError {
+    pointless("nothing is served")
+}
+
+fn nothing_before() -> ChangeError {
+    pointless("nothing was served before")
+}

@@ -1,0 +1,169 @@
+//! Releases that running environments take up: the real binary, asked all the while.
+
+use super::*;
+use crate::shop::renamed;
+use aws::clients::Clients;
+use aws::dynamo::DynamoStore;
+use aws::s3::S3Artifacts;
+use aws::uploaded_files::UploadedFiles;
+use bytes::Bytes;
+use serving::batch::FileStore;
+use serving::batch::ports::FilePlace;
+use serving::registry::{Registry, Use};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// The stated time until a release answers, with what a busy machine may need to load it.
+const TAKEN_UP_WITHIN: Duration = Duration::from_secs(15);
+
+/// What answered, how often, and how long the slowest took.
+#[derive(Default)]
+struct Asked {
+    answers: BTreeMap<String, usize>,
+    slowest: Duration,
+}
+
+/// Asks about one customer until `version` answers; every answer on the way is one.
+async fn ask_until(lambda: &mut Lambda, version: &str) -> Asked {
+    let event = http(
+        "GET",
+        &format!("/v1/customers/{FADING}/churn"),
+        &Value::Null,
+    );
+    let (begun, mut asked) = (Instant::now(), Asked::default());
+    loop {
+        let sent = Instant::now();
+        let (status, body) = status(&lambda.invoke(&event).await);
+        asked.slowest = asked.slowest.max(sent.elapsed());
+        assert_eq!(status, 200, "{body}");
+        let answered = body["model_version"]
+            .as_str()
+            .expect("a version")
+            .to_owned();
+        *asked.answers.entry(answered.clone()).or_default() += 1;
+        if answered == version {
+            return asked;
+        }
+        assert!(
+            begun.elapsed() < TAKEN_UP_WITHIN,
+            "{version} is not taken up"
+        );
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_release_and_its_rollback_are_taken_up_while_every_request_is_answered() {
+    let stack = Stack::start().await;
+    let clients = Clients::at(&stack.s3.url(), &stack.dynamo.url()).await;
+    let artifacts = S3Artifacts::new(clients.s3, BUCKET, "");
+    let pointers = DynamoStore::new(clients.dynamo, TABLE);
+    let registry = Registry {
+        artifacts: &artifacts,
+        pointers: &pointers,
+        runtime_library: None,
+        now: shop::NOW,
+    };
+    let committed = shop::served::<Churn>().await.model.manifest.version;
+    let mut lambda = Lambda::start().await;
+    let process = Process::start(Churn::NAME, &lambda, &stack.settings());
+    ask_until(&mut lambda, &committed).await;
+    registry
+        .publish::<Churn>(renamed::<Churn>("next"))
+        .await
+        .expect("a good model");
+    registry
+        .promote::<Churn>("next", Use::Served)
+        .await
+        .expect("published");
+    let promoted = ask_until(&mut lambda, "next").await;
+    registry.roll_back::<Churn>().await.expect("one before");
+    let rolled_back = ask_until(&mut lambda, &committed).await;
+    for (asked, from) in [(&promoted, &committed[..]), (&rolled_back, "next")] {
+        assert!(
+            asked.answers.len() == 2 && asked.answers[from] > 100,
+            "{:?}",
+            asked.answers
+        );
+        // A cold start takes longer than this; a request beside a load does not wait for it.
+        assert!(
+            asked.slowest < Duration::from_secs(1),
+            "{:?}",
+            asked.slowest
+        );
+    }
+    let log = process.log();
+    let lines: Vec<_> = log.iter().filter(|line| line["_aws"].is_object()).collect();
+    let told = |version: &str| {
+        lines
+            .iter()
+            .filter(|line| line["model_version"] == version)
+            .count()
+    };
+    assert_eq!(told(&committed) + told("next"), lines.len());
+    assert_eq!(
+        told("next"),
+        1 + rolled_back.answers["next"],
+        "metrics name the version as well"
+    );
+    assert!(lines.iter().all(|line| line["errors"] == 0));
+}
+
+#[tokio::test]
+async fn a_version_that_is_refused_leaves_the_last_good_one_and_is_told_once() {
+    let stack = Stack::start().await;
+    let clients = Clients::at(&stack.s3.url(), &stack.dynamo.url()).await;
+    let files = UploadedFiles::new(&clients);
+    let artifacts = S3Artifacts::new(clients.s3, BUCKET, "");
+    let pointers = DynamoStore::new(clients.dynamo, TABLE);
+    let registry = Registry {
+        artifacts: &artifacts,
+        pointers: &pointers,
+        runtime_library: None,
+        now: shop::NOW,
+    };
+    let committed = shop::served::<Churn>().await.model.manifest.version;
+    registry
+        .publish::<Churn>(renamed::<Churn>("damaged"))
+        .await
+        .expect("a good model");
+    let mut lambda = Lambda::start().await;
+    let process = Process::start(Churn::NAME, &lambda, &stack.settings());
+    ask_until(&mut lambda, &committed).await;
+    registry
+        .promote::<Churn>("damaged", Use::Served)
+        .await
+        .expect("published");
+    // As the policies of the bucket let nobody do.
+    let graph = FilePlace {
+        bucket: BUCKET.to_owned(),
+        key: "models/churn/damaged/model.onnx".to_owned(),
+    };
+    let put = files.put_file(&graph, Bytes::from_static(b"no graph"));
+    put.await.expect("S3");
+    let event = http(
+        "GET",
+        &format!("/v1/customers/{FADING}/churn"),
+        &Value::Null,
+    );
+    let begun = Instant::now();
+    // Three looks: one that refuses, and two that find what was refused already.
+    while begun.elapsed() < Duration::from_secs(32) {
+        let (status, body) = status(&lambda.invoke(&event).await);
+        assert_eq!((status, &body["model_version"]), (200, &json!(committed)));
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let log = process.log();
+    let refused: Vec<_> = lines(&log, "ERROR");
+    assert_eq!(refused.len(), 1, "{refused:?}");
+    assert_eq!(refused[0]["message"], "model refused");
+    assert!(
+        refused[0]["refusal"]
+            .as_str()
+            .is_some_and(|text| text.contains("model.onnx"))
+    );
+    assert!(
+        log.iter()
+            .all(|line| line["_aws"].is_null() || line["errors"] == 0)
+    );
+}
