@@ -120,8 +120,12 @@ pub async fn load_pinned<P: Predictor>(
     let tables = try_join_all(table_keys.iter().map(|key| fetch(artifacts, key)));
     let ((manifest, graph, fitted, golden), tables, policy_file) =
         try_join3(files, tables, fetch(artifacts, &policy_key)).await?;
-    same_hash(MANIFEST_FILE, &manifest, &model.manifest_sha256)?;
-    same_hash(POLICY_FILE, &policy_file, &policy.sha256)?;
+    same_hash(
+        MANIFEST_FILE,
+        &sha256_hex(&manifest),
+        &model.manifest_sha256,
+    )?;
+    same_hash(POLICY_FILE, &sha256_hex(&policy_file), &policy.sha256)?;
     let files = ModelFiles {
         manifest,
         graph,
@@ -141,15 +145,14 @@ async fn fetch(artifacts: &impl ArtifactStore, key: &str) -> Result<Bytes, Refus
         })
 }
 
-fn same_hash(file: &str, bytes: &[u8], expected: &str) -> Result<(), Refusal> {
-    let found = sha256_hex(bytes);
+fn same_hash(file: &str, found: &str, expected: &str) -> Result<(), Refusal> {
     if found == expected {
         return Ok(());
     }
     Err(Refusal::Hash {
         file: file.to_owned(),
         expected: expected.to_owned(),
-        found,
+        found: found.to_owned(),
     })
 }
 
