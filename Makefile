@@ -214,6 +214,18 @@ test-package: package build ## Let the packed programs publish, load and answer,
 fuzz-api: setup build tables $(STAMPS)/fuzz ## Ask the functions on this machine for thousands of things, allowed by the contract and not: make fuzz-api CASES=5000
 	@$(TOOLS)/fuzz/bin/python infra/fuzz.py --cases $(or $(CASES),1000)
 
+.PHONY: guard bench
+guard: build ## Count allocations and, with valgrind, instructions of the hot paths, and hold them against tests/guard/budget.json
+	@cargo test --release --locked --workspace --test guard -- --include-ignored --nocapture
+
+# In the profile of the packages, stores included: what is not ours should not be what is measured.
+BENCH_FILES := --package churn --package inventory --package recommendations --package aws --package local --package offline --package serving \
+	--bin churn --bin inventory --bin recommendations --bin storecast --example stores --example empty_function --example score_rows \
+	--example cold_stages --example shelves
+bench: setup-bench build tables ## Measure the functions beside what people use today: make bench BENCH_ONLY=cold,warm
+	@cargo build --profile dist --locked $(BENCH_FILES)
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(TOOLS)/bench/bin/python tests/bench/bench.py --only "$(BENCH_ONLY)"
+
 lint: ## Formatting and clippy
 	@cargo fmt --all --check
 	@cargo clippy --release --locked --workspace --all-targets -- -D warnings

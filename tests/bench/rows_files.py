@@ -6,11 +6,10 @@ import csv
 import io
 import json
 import os
-import subprocess
 import time
 from typing import Callable, Iterator
 
-from lambda_api import Function
+from lambda_api import Function, finished
 from ledger import Row, compared, quartiles
 from stack import AS_OF, ONE_THREAD, PEERS, ROOT, UPLOADS, Stack
 
@@ -65,15 +64,9 @@ def scored_by(stack: Stack, engine: str) -> tuple[dict, dict, float]:
     """The peer's times, its probabilities, and the most memory it had."""
     command, settings = stack.peer("unused")
     command = [command[0], PEERS / "score_file.py", engine, "peer.csv", f"scored-{engine}.csv"]
-    environment = {**os.environ, **settings, **ONE_THREAD, "PEER_UPLOADS": UPLOADS}
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
-        said = process.stdout.read()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = status
-    if status:
-        raise RuntimeError(f"score_file.py {engine} failed")
+    said, _, peak = finished(command, {**os.environ, **settings, **ONE_THREAD, "PEER_UPLOADS": UPLOADS}, ROOT)
     scored = stack.s3.get_object(Bucket=UPLOADS, Key=f"scored-{engine}.csv")["Body"].read()
-    return json.loads(said), probabilities(scored), usage.ru_maxrss * 1024 / 1e6
+    return json.loads(said), probabilities(scored), peak
 
 
 def batch_files(stack: Stack, progress: Callable[[str], None]) -> Iterator[Row]:

@@ -3,7 +3,7 @@
 use crate::tables::{Catalogue, Neighbours};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use serving::manifest::sha256_hex;
+use serving::manifest::Hashed;
 use std::sync::Arc;
 
 /// The files of the tables.
@@ -77,18 +77,17 @@ impl Artifacts {
     }
 
     /// Puts the tables in; refuses others than those that were fitted with these numbers.
-    pub(crate) fn attach(&mut self, files: &[Bytes]) -> Result<(), String> {
-        let files: [Bytes; 3] = files
-            .to_vec()
+    pub(crate) fn attach(&mut self, files: &[Hashed]) -> Result<(), String> {
+        let files: &[Hashed; 3] = files
             .try_into()
             .map_err(|_| format!("{} tables, {} expected", files.len(), TABLES.len()))?;
         for ((file, expected), name) in files.iter().zip(&self.tables_sha256).zip(TABLES) {
-            let found = sha256_hex(file);
-            if found != *expected {
+            let found = file.sha256();
+            if found != expected {
                 return Err(format!("{name} has SHA-256 {found}, {expected} expected"));
             }
         }
-        let tables = Tables::open(files)?;
+        let tables = Tables::open(files.each_ref().map(|file| file.bytes().clone()))?;
         if tables.catalogue.items() != self.items {
             let found = tables.catalogue.items();
             return Err(format!("{found} items, {} expected", self.items));

@@ -39,11 +39,10 @@ use ::features::codec;
 use ::features::history::CustomerHistory;
 use ::features::matrix::Matrix;
 use ::features::time::Timestamp;
-use bytes::Bytes;
 use serde::Deserialize;
 use serving::batch::shape::RowShape;
 use serving::error::Error;
-use serving::manifest::GoldenRow;
+use serving::manifest::{GoldenRow, Hashed};
 use serving::ports::HistoryStore;
 use serving::predictor::{Predictor, Schema, Scored, Served};
 use serving::route::Route;
@@ -163,7 +162,7 @@ impl Predictor for Recommendations {
     type Memory = ShelfMemory;
     const TABLES: &'static [&'static str] = &TABLES;
 
-    fn attach_tables(artifacts: &mut Artifacts, tables: &[Bytes]) -> Result<(), String> {
+    fn attach_tables(artifacts: &mut Artifacts, tables: &[Hashed]) -> Result<(), String> {
         artifacts.attach(tables)
     }
 

@@ -13,6 +13,7 @@ use features::time::{LocalDay, SECONDS_PER_DAY, Timestamp};
 use offline::model_folder;
 use recommendations::stock::LEVELS;
 use recommendations::{CUSTOMER, Recommendations};
+use serving::manifest::Hashed;
 use serving::ports::{HistoryStore, MemoryStore};
 use serving::predictor::{Predictor, Served, Train, TrainingSettings};
 use serving::registry::{verify_model, with_policy};
@@ -122,6 +123,7 @@ fn measure(folder: &Path, items: u64, out: &mut impl Write) -> Result<(), Failur
     let before = resident_bytes();
     let started = Instant::now();
     let mut artifacts: recommendations::artifacts::Artifacts = serde_json::from_slice(&text)?;
+    let tables: Vec<Hashed> = tables.into_iter().map(Hashed::new).collect();
     Recommendations::attach_tables(&mut artifacts, &tables)?;
     let open_ms = started.elapsed().as_secs_f64() * 1e3;
     let opened_bytes = resident_bytes().saturating_sub(before);

@@ -4,6 +4,7 @@
 //! serving is named here and checked: files by size and SHA-256, columns by name, order and fingerprint, shapes,
 //! calibration, and golden rows that the model must reproduce.
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -230,6 +231,32 @@ impl GoldenValue {
             Self::Text(text) if text == "-inf" => f32::NEG_INFINITY,
             Self::Text(_) | Self::Missing => f32::NAN,
         }
+    }
+}
+
+/// Bytes and their SHA-256, which is computed when this is made: who is given one can trust it, and need not compute it again
+/// over tens of megabytes.
+#[derive(Debug, Clone)]
+pub struct Hashed {
+    bytes: Bytes,
+    sha256: String,
+}
+
+impl Hashed {
+    /// Computes the hash.
+    pub fn new(bytes: Bytes) -> Self {
+        let sha256 = sha256_hex(&bytes);
+        Self { bytes, sha256 }
+    }
+
+    /// The bytes.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// Their SHA-256 in lower-case hex.
+    pub fn sha256(&self) -> &str {
+        &self.sha256
     }
 }
 

@@ -2,11 +2,10 @@
 
 use crate::batch::shape::RowShape;
 use crate::error::Error;
-use crate::manifest::{GoldenRow, Manifest};
+use crate::manifest::{GoldenRow, Hashed, Manifest};
 use crate::model::{Contributions, ModelError, Scorer};
 use crate::ports::HistoryStore;
 use crate::route::Route;
-use bytes::Bytes;
 use features::feature_set::ColumnInfo;
 use features::history::History;
 use features::matrix::Matrix;
@@ -47,7 +46,7 @@ pub trait Predictor: Sized + Send + Sync + 'static {
 
     /// Puts the tables, in the order of [`TABLES`](Self::TABLES), into artifacts that were read from JSON; refuses what
     /// does not belong to them.
-    fn attach_tables(_artifacts: &mut Self::Artifacts, _tables: &[Bytes]) -> Result<(), String> {
+    fn attach_tables(_artifacts: &mut Self::Artifacts, _tables: &[Hashed]) -> Result<(), String> {
         Ok(())
     }
 

@@ -151,8 +151,12 @@ impl PinnedFiles {
         runtime_library: Option<&Path>,
     ) -> Result<Served<P>, Refusal> {
         let Pins { model, policy } = pins;
-        same_hash(MANIFEST_FILE, &self.files.manifest, &model.manifest_sha256)?;
-        same_hash(POLICY_FILE, &self.policy, &policy.sha256)?;
+        same_hash(
+            MANIFEST_FILE,
+            &sha256_hex(&self.files.manifest),
+            &model.manifest_sha256,
+        )?;
+        same_hash(POLICY_FILE, &sha256_hex(&self.policy), &policy.sha256)?;
         with_policy(verify_model(&self.files, runtime_library)?, &self.policy)
     }
 }
@@ -210,15 +214,14 @@ async fn fetch(artifacts: &impl ArtifactStore, key: &str) -> Result<Bytes, Refus
         })
 }
 
-fn same_hash(file: &str, bytes: &[u8], expected: &str) -> Result<(), Refusal> {
-    let found = sha256_hex(bytes);
+fn same_hash(file: &str, found: &str, expected: &str) -> Result<(), Refusal> {
     if found == expected {
         return Ok(());
     }
     Err(Refusal::Hash {
         file: file.to_owned(),
         expected: expected.to_owned(),
-        found,
+        found: found.to_owned(),
     })
 }
 

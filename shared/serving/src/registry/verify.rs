@@ -3,7 +3,8 @@
 use super::golden::check_golden;
 use super::{Refusal, same_hash};
 use crate::manifest::{
-    ARTIFACTS_FILE, FORMAT, GOLDEN_FILE, Golden, MANIFEST_FILE, MODEL_FILE, Manifest, POLICY_FILE,
+    ARTIFACTS_FILE, FORMAT, GOLDEN_FILE, Golden, Hashed, MANIFEST_FILE, MODEL_FILE, Manifest,
+    POLICY_FILE,
 };
 use crate::model::{self, FEATURES_KEY, FINGERPRINT_KEY, LoadedModel};
 use crate::predictor::{Model, Predictor, Served};
@@ -39,12 +40,15 @@ pub fn verify_model<P: Predictor>(
         (ARTIFACTS_FILE, &files.artifacts),
         (GOLDEN_FILE, &files.golden),
     ];
-    let tables = P::TABLES.iter().copied().zip(&files.tables);
-    for (name, bytes) in named.into_iter().chain(tables) {
-        check_file(&manifest, name, bytes)?;
+    for (name, bytes) in named {
+        check_file(&manifest, name, &Hashed::new(bytes.clone()))?;
+    }
+    let tables: Vec<Hashed> = files.tables.iter().cloned().map(Hashed::new).collect();
+    for (name, table) in P::TABLES.iter().zip(&tables) {
+        check_file(&manifest, name, table)?;
     }
     let mut artifacts: P::Artifacts = parse(ARTIFACTS_FILE, &files.artifacts)?;
-    P::attach_tables(&mut artifacts, &files.tables)
+    P::attach_tables(&mut artifacts, &tables)
         .map_err(|reason| Refusal::unreadable("tables", reason))?;
     let loaded = model::load(&files.graph, runtime_library)?;
     check_graph(&manifest, &loaded)?;
@@ -91,18 +95,19 @@ fn check_manifest<P: Predictor>(manifest: &Manifest) -> Result<(), Refusal> {
     )
 }
 
-fn check_file(manifest: &Manifest, name: &str, bytes: &[u8]) -> Result<(), Refusal> {
+fn check_file(manifest: &Manifest, name: &str, file: &Hashed) -> Result<(), Refusal> {
     let entry = manifest.files.get(name).ok_or_else(|| Refusal::Missing {
         file: format!("{name} (in the manifest)"),
     })?;
-    if entry.size != bytes.len() as u64 {
+    let found = file.bytes().len() as u64;
+    if entry.size != found {
         return Err(Refusal::Size {
             file: name.to_owned(),
             expected: entry.size,
-            found: bytes.len() as u64,
+            found,
         });
     }
-    same_hash(name, bytes, &entry.sha256)
+    same_hash(name, file.sha256(), &entry.sha256)
 }
 
 fn check_graph(manifest: &Manifest, loaded: &LoadedModel) -> Result<(), Refusal> {
