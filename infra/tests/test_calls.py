@@ -35,7 +35,10 @@ def world(program, tmp_path_factory):
     made.merge({"anna": "tea", "bert": "cup", "carl": "tea"})
     made.merge({"anna": "tea", "bert": "cup"})
     made.load({"anna": "tea", "bert": "cup"})
-    made.run("forgetter", "forget", "bert", *made.coming())
+    made.put("scored/churn/by hand.csv", b"row,customer_id\n2,anna\n3,bert\n")
+    made.put("quarantine/churn/by hand.csv.report.json", b'{"fault": {"value": "bert"}}')
+    for customer in ("bert", "carl"):
+        made.run("forgetter", "forget", customer, *made.coming())
     yield made
     made.server.stop()
 
@@ -76,6 +79,7 @@ def test_what_is_called_is_granted_and_what_is_granted_is_called(world, who):
 def test_orders_keep_coming_and_a_forgotten_customer_is_in_no_version(world):
     bucket, table = world.outputs["DataBucketName"], world.outputs["TableName"]
     assert world.file("uploads/orders/orders/all.csv") == orders({"anna": "tea"})
+    assert world.file("scored/churn/by hand.csv") == "row,customer_id\n2,anna\n"
     report = json.loads(world.file("merged/orders/orders/all.csv.report.json"))
     assert (report["outcome"], report["rows"], report["accepted"], report["rejected"]) == ("accepted", 20, 20, 0)
     refused = json.loads(world.file("quarantine/orders/orders/wrong.csv.report.json"))

@@ -55,18 +55,11 @@ impl Forget {
             };
             Ok::<_, Failure>(merge.forget(customer_id).await?)
         })?;
-        println!("found and removed:");
-        proof
-            .first
-            .iter()
-            .for_each(|looked| println!("  {}", described(looked)));
+        print!("found and removed:\n{}", listed(&proof.first));
         let Some(again) = &proof.again else {
             return Err(BUSY.into());
         };
-        println!("found afterwards:");
-        again
-            .iter()
-            .for_each(|looked| println!("  {}", described(looked)));
+        print!("found afterwards:\n{}", listed(again));
         if proof.holds() {
             println!(
                 "the customer is forgotten; no later load or merge into this table brings the orders back"
@@ -76,6 +69,13 @@ impl Forget {
         println!("NOT forgotten: see above, and repeat it");
         Ok(ExitCode::FAILURE)
     }
+}
+
+fn listed(looked: &[Looked]) -> String {
+    let lines = looked
+        .iter()
+        .map(|looked| format!("  {}\n", described(looked)));
+    lines.collect()
 }
 
 fn described(looked: &Looked) -> String {

@@ -144,7 +144,7 @@ pub(crate) fn patterns(shop: &Shop) -> [(&'static str, &[String]); 5] {
 
 /// The tables that a file of this name, relative to the data root, belongs to.
 pub(crate) fn tables_of(shop: &Shop, name: &str) -> Vec<&'static str> {
-    let names = |pattern: &String| {
+    let fits = |pattern: &String| {
         let (wanted, parts) = (pattern.split('/'), name.split('/'));
         wanted.clone().count() == parts.clone().count()
             && wanted
@@ -152,7 +152,7 @@ pub(crate) fn tables_of(shop: &Shop, name: &str) -> Vec<&'static str> {
                 .all(|(p, part)| matches(p.as_bytes(), part.as_bytes()))
     };
     let tables = patterns(shop).into_iter();
-    let named = tables.filter(|(_, patterns)| patterns.iter().any(names));
+    let named = tables.filter(|(_, patterns)| patterns.iter().any(fits));
     named.map(|(table, _)| table).collect()
 }
 
