@@ -16,6 +16,7 @@ mod inventory;
 mod parity;
 mod readme;
 mod registry;
+mod shapes;
 mod shop;
 mod store_failures;
 mod tidy;
