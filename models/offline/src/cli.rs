@@ -1,6 +1,7 @@
 //! The command line `storecast`: everything a shop's data scientist or engineer does away from the request path.
 
 mod check;
+mod cost;
 mod evaluate;
 mod features;
 mod fit;
@@ -64,6 +65,8 @@ enum Command {
     Status(uploads::Status),
     /// Check that every upload of a function is scored with all its rows and outputs, or quarantined; list the others.
     Reconcile(uploads::Reconcile),
+    /// Say what answers cost on AWS: what a function wrote of itself, times a price list that can be edited.
+    Cost(cost::Cost),
     /// Print the document of the HTTP API that infra/openapi.json must be.
     Openapi(openapi::Openapi),
 }
@@ -108,6 +111,7 @@ pub fn run() -> ExitCode {
         Command::Invoke(command) => command.run(),
         Command::Status(command) => command.run(),
         Command::Reconcile(command) => command.run(),
+        Command::Cost(command) => command.run(),
         Command::Openapi(command) => command.run(),
     };
     done.unwrap_or_else(|failure| {
