@@ -17,6 +17,7 @@ mod orders;
 mod parity;
 mod readme;
 mod registry;
+mod shapes;
 mod shop;
 mod store_failures;
 mod tidy;

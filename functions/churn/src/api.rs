@@ -206,6 +206,18 @@ pub enum Outcome {
     },
 }
 
+impl Outcome {
+    /// `model`, or the state of those it was not asked about.
+    pub(crate) fn answered_by(&self) -> &'static str {
+        match self {
+            Self::Scored(_) => "model",
+            Self::Lapsed { .. } => "lapsed",
+            Self::NoPurchases { .. } => "no_purchases",
+            Self::Unknown { .. } => "unknown",
+        }
+    }
+}
+
 /// An explained, decided prediction.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[schemars(rename = "ChurnPrediction")]

@@ -212,6 +212,11 @@ impl Predictor for Churn {
         })
     }
 
+    fn answered_by(response: &Response) -> Vec<&'static str> {
+        let results = response.results.iter();
+        results.map(|result| result.outcome.answered_by()).collect()
+    }
+
     fn check_policy(policy: &ChurnPolicy, artifacts: &Artifacts) -> Result<(), String> {
         policy.check(&artifacts.currency)
     }

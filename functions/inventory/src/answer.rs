@@ -70,6 +70,17 @@ pub enum Outcome {
     },
 }
 
+impl Outcome {
+    /// `model`, the forecaster used instead, or `unknown`.
+    pub(crate) fn answered_by(&self) -> &'static str {
+        match self {
+            Self::Planned(planned) => planned.forecast.forecaster,
+            Self::ForecastOnly { forecast, .. } => forecast.forecaster,
+            Self::Unknown { .. } => "unknown",
+        }
+    }
+}
+
 /// A forecast with the order that follows.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "InventoryPlanned")]

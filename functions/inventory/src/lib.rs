@@ -223,6 +223,11 @@ impl Predictor for Inventory {
         respond::respond(request, cases, scored, served)
     }
 
+    fn answered_by(response: &Response) -> Vec<&'static str> {
+        let results = response.results.iter();
+        results.map(|result| result.outcome.answered_by()).collect()
+    }
+
     fn check_policy(policy: &PlanningPolicy, artifacts: &Artifacts) -> Result<(), String> {
         policy.check(&artifacts.currency)
     }

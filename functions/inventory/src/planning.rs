@@ -3,9 +3,12 @@
 use crate::policy::error::MOST_DAYS;
 use crate::policy::{Constraints, LeadTime, PolicyError, Target};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::value::SeqAccessDeserializer;
+use serde::de::{self, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serving::wire::within;
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// The shop's planning rules, with exceptions by category.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -40,7 +43,7 @@ pub struct Rules {
 }
 
 /// A fixed lead time, or its distribution.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(untagged)]
 #[schemars(rename = "InventoryLeadTime")]
 pub enum LeadTimeRule {
@@ -61,6 +64,39 @@ pub struct LeadTimeDays {
     /// 0 to 1.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub probability: f64,
+}
+
+// Derived, it would be read into a value first, which loses the place of a fault and how objects are to be read.
+impl<'de> Deserialize<'de> for LeadTimeRule {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(EitherRule)
+    }
+}
+
+struct EitherRule;
+
+impl<'de> Visitor<'de> for EitherRule {
+    type Value = LeadTimeRule;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a number of days, or a list of days with their probabilities")
+    }
+
+    fn visit_u64<E: de::Error>(self, days: u64) -> Result<LeadTimeRule, E> {
+        Ok(LeadTimeRule::Days(days as f64))
+    }
+
+    fn visit_i64<E: de::Error>(self, days: i64) -> Result<LeadTimeRule, E> {
+        Ok(LeadTimeRule::Days(days as f64))
+    }
+
+    fn visit_f64<E: de::Error>(self, days: f64) -> Result<LeadTimeRule, E> {
+        Ok(LeadTimeRule::Days(days))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, parts: A) -> Result<LeadTimeRule, A::Error> {
+        Vec::deserialize(SeqAccessDeserializer::new(parts)).map(LeadTimeRule::Distribution)
+    }
 }
 
 impl LeadTimeRule {

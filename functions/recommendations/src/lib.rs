@@ -31,7 +31,7 @@ use crate::api::{AS_OF, Body, ITEMS, Request, SURFACE, Surface};
 use crate::artifacts::{Artifacts, TABLES};
 use crate::candidates::Task;
 use crate::features::COLUMNS;
-use crate::plan::Plan;
+use crate::plan::{Level, Plan};
 use crate::policy::ShelfPolicy;
 use crate::prepare::Prepared;
 use crate::stock::{KnownStock, ShelfMemory};
@@ -261,6 +261,10 @@ impl Predictor for Recommendations {
                 reason: "a request without a case".to_owned(),
             }),
         }
+    }
+
+    fn answered_by(response: &Response) -> Vec<&'static str> {
+        vec![response.fallback.map_or("model", Level::name)]
     }
 
     fn check_policy(policy: &ShelfPolicy, _: &Artifacts) -> Result<(), String> {

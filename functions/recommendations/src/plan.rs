@@ -36,6 +36,20 @@ pub enum Level {
     Static,
 }
 
+impl Level {
+    /// As answers write it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Pinned => "pinned",
+            Self::Personal => "personal",
+            Self::Cart => "cart",
+            Self::Category => "category",
+            Self::Trending => "trending",
+            Self::Static => "static",
+        }
+    }
+}
+
 /// One item that may be offered.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Choice {

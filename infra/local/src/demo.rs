@@ -9,6 +9,7 @@ mod inventory;
 mod recommendations;
 
 use crate::api::Api;
+use crate::gateway::{Authorizer, start_gateway};
 use crate::servers::Server;
 use crate::stack::{
     Failure, Plan, StoreName, Stores, environment, read_shop, start_functions, start_stores,
@@ -187,8 +188,8 @@ fn with_log(failure: &Failure, log: &Path) -> Failure {
     }
 }
 
-/// Starts everything and waits for Ctrl-C.
-pub fn dev(plan: &Plan) -> Result<(), Failure> {
+/// Starts everything, a gateway that asks for tokens among it where its port and rules are given, and waits for Ctrl-C.
+pub fn dev(plan: &Plan, gateway: Option<(u16, Authorizer)>) -> Result<(), Failure> {
     let (shop, histories) = read_shop(plan)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -199,31 +200,31 @@ pub fn dev(plan: &Plan) -> Result<(), Failure> {
     let ids = customer_ids(&stores)?;
     let url = functions.url();
     runtime.block_on(batch::Bucket::open(&stores, &plan.root))?;
+    let gateway = gateway
+        .map(|(port, authorizer)| {
+            let _on = runtime.enter();
+            let document = plan.root.join("infra/openapi.json");
+            start_gateway(port, &document, authorizer, url.clone())
+        })
+        .transpose()?;
     println!(
         "{} is up: {} customers, {}. Ctrl-C ends it.\n",
         shop.name,
         ids.len(),
         versions(&stores)
     );
-    println!("  curl -s {url}/v1/customers/{}/churn", ids[0]);
-    if let Some(sku) = busiest_skus(&stores)?.first() {
-        println!("  curl -s {url}/v1/skus/{sku}/inventory");
+    if let Some(gateway) = &gateway {
         println!(
-            "  curl -s '{url}/v1/customers/{}/recommendations?k=3'",
+            "  curl -s {}/v1/customers/{}/churn -H \"Authorization: Bearer $(make -s token)\"\n\nWithout the gateway:\n",
+            gateway.url(),
             ids[0]
         );
     }
-    println!(
-        "  curl -s {url}/v1/churn -d '{{\"customers\": [{{\"customer_id\": \"{}\"}}, {{\"customer_id\": \"{}\"}}]}}'",
-        ids[0], ids[1]
-    );
-    println!(
-        "  .tools/bin/cargo-lambda lambda invoke churn --invoke-address 127.0.0.1 --invoke-port {} --data-file events/churn/direct.json",
-        plan.function_port
-    );
-    println!(
-        "  .tools/bin/cargo-lambda lambda invoke churn --invoke-address 127.0.0.1 --invoke-port {} --data-file events/churn/s3-upload.json\n",
-        plan.function_port
+    show_calls(
+        &url,
+        plan.function_port,
+        &ids,
+        busiest_skus(&stores)?.first(),
     );
     println!("The same stores, for `storecast` and the AWS command line:\n");
     for (name, value) in environment(&stores) {
@@ -234,6 +235,24 @@ pub fn dev(plan: &Plan) -> Result<(), Failure> {
     drop(functions);
     println!("\nstopped");
     Ok(())
+}
+
+/// Calls to try.
+fn show_calls(url: &str, port: u16, ids: &[String], sku: Option<&String>) {
+    let (one, other) = (&ids[0], &ids[1]);
+    println!("  curl -s {url}/v1/customers/{one}/churn");
+    if let Some(sku) = sku {
+        println!("  curl -s {url}/v1/skus/{sku}/inventory");
+        println!("  curl -s '{url}/v1/customers/{one}/recommendations?k=3'");
+    }
+    println!(
+        "  curl -s {url}/v1/churn -d '{{\"customers\": [{{\"customer_id\": \"{one}\"}}, {{\"customer_id\": \"{other}\"}}]}}'"
+    );
+    let invoke = format!(
+        ".tools/bin/cargo-lambda lambda invoke churn --invoke-address 127.0.0.1 --invoke-port {port} --data-file events/churn"
+    );
+    println!("  {invoke}/direct.json");
+    println!("  {invoke}/s3-upload.json\n");
 }
 
 /// The served models, for people.

@@ -5,6 +5,7 @@
 
 pub mod api;
 pub mod demo;
+pub mod gateway;
 mod key_locks;
 pub mod servers;
 pub mod stack;

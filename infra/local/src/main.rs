@@ -2,6 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 use local::demo;
+use local::gateway::{Authorizer, Rules};
 use local::stack::{Failure, Plan, StoreName};
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -38,7 +39,42 @@ enum Command {
         /// Port of DynamoDB
         #[arg(long, default_value_t = 9012)]
         dynamo_port: u16,
+        #[command(flatten)]
+        door: Door,
     },
+}
+
+/// A gateway in front that asks for tokens, as the one on AWS does
+#[derive(Args)]
+struct Door {
+    /// Keys of the issuer (a JWKS file); with them a gateway starts that lets nobody in without a token
+    #[arg(long, value_name = "FILE")]
+    token_keys: Option<PathBuf>,
+    /// Issuer that a token must name
+    #[arg(long, default_value = "https://issuer.local")]
+    token_issuer: String,
+    /// Audience that a token must name
+    #[arg(long, default_value = "shop")]
+    token_audience: String,
+    /// Scope that a token must have; none by default
+    #[arg(long)]
+    token_scope: Option<String>,
+    /// Port of the gateway
+    #[arg(long, default_value_t = 9013)]
+    gateway_port: u16,
+}
+
+impl Door {
+    fn gateway(self) -> Result<Option<(u16, Authorizer)>, Failure> {
+        let rules = Rules {
+            issuer: self.token_issuer,
+            audience: self.token_audience,
+            scope: self.token_scope,
+        };
+        let read = |keys: PathBuf| Authorizer::read(&keys, rules);
+        let authorizer = self.token_keys.map(read).transpose()?;
+        Ok(authorizer.map(|authorizer| (self.gateway_port, authorizer)))
+    }
 }
 
 #[derive(Args)]
@@ -65,7 +101,9 @@ fn main() -> ExitCode {
             port,
             s3_port,
             dynamo_port,
-        } => plan(what, port, s3_port, dynamo_port).and_then(|plan| demo::dev(&plan)),
+            door,
+        } => plan(what, port, s3_port, dynamo_port)
+            .and_then(|plan| demo::dev(&plan, door.gateway()?)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -3,7 +3,10 @@
 use crate::key_locks::KeyLocks;
 use aws::clients::{LOCAL_ACCESS_KEY, LOCAL_SECRET_KEY};
 use dynoxide::Database;
+use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
+use hyper::service::Service;
+use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use s3s::auth::SimpleAuth;
 use s3s::service::S3ServiceBuilder;
@@ -20,6 +23,9 @@ use tokio::task::{JoinHandle, JoinSet};
 /// How long requests under way may take to end when a server stops.
 const FAREWELL: Duration = Duration::from_secs(2);
 
+/// What hyper takes as the error of a service.
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+
 /// Why a server did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
@@ -29,7 +35,7 @@ pub enum ServerError {
          it) or choose another port"
     )]
     PortBusy {
-        /// `S3` or `DynamoDB`.
+        /// `S3`, `DynamoDB` or `gateway`.
         server: &'static str,
         /// The port asked for.
         port: u16,
@@ -37,7 +43,7 @@ pub enum ServerError {
     /// The port cannot be had, or the place for the files cannot be used.
     #[error("start {server}: {place}: {reason}")]
     Unusable {
-        /// `S3` or `DynamoDB`.
+        /// `S3`, `DynamoDB` or `gateway`.
         server: &'static str,
         /// The address, folder or file.
         place: String,
@@ -93,8 +99,25 @@ pub fn start_s3(port: u16, folder: &Path) -> Result<Server, ServerError> {
     let files = FileSystem::new(folder).map_err(|e| unusable(format!("{e:?}")))?;
     let mut builder = S3ServiceBuilder::new(files);
     builder.set_auth(SimpleAuth::from_single(LOCAL_ACCESS_KEY, LOCAL_SECRET_KEY));
-    let service = KeyLocks::around(builder.build());
-    let (listener, address) = listen("S3", port)?;
+    serve("S3", port, KeyLocks::around(builder.build()))
+}
+
+/// Serves a service on 127.0.0.1. Port 0 takes any free port. `server` names it in errors.
+///
+/// Runs on the Tokio runtime it is called on, and panics without one.
+pub(crate) fn serve<S, B>(
+    server: &'static str,
+    port: u16,
+    service: S,
+) -> Result<Server, ServerError>
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Future: Send, Error: Into<Cause>>
+        + Clone
+        + Send
+        + 'static,
+    B: Body<Data: Send, Error: Into<Cause>> + Send + 'static,
+{
+    let (listener, address) = listen(server, port)?;
     let (stop, stopped) = watch::channel(false);
     let task = tokio::spawn(accept(listener, service, stopped));
     Ok(Server {
@@ -161,7 +184,14 @@ async fn told(stopped: &mut watch::Receiver<bool>) {
 }
 
 /// Serves connections until told to stop, then lets each end its request.
-async fn accept(listener: TcpListener, service: KeyLocks, mut stopped: watch::Receiver<bool>) {
+async fn accept<S, B>(listener: TcpListener, service: S, mut stopped: watch::Receiver<bool>)
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Future: Send, Error: Into<Cause>>
+        + Clone
+        + Send
+        + 'static,
+    B: Body<Data: Send, Error: Into<Cause>> + Send + 'static,
+{
     let mut connections = JoinSet::new();
     let until_stopped = stopped.clone();
     let mut stop = pin!(told(&mut stopped));
@@ -182,7 +212,11 @@ async fn accept(listener: TcpListener, service: KeyLocks, mut stopped: watch::Re
     while connections.join_next().await.is_some() {}
 }
 
-async fn converse(stream: TcpStream, service: KeyLocks, mut stopped: watch::Receiver<bool>) {
+async fn converse<S, B>(stream: TcpStream, service: S, mut stopped: watch::Receiver<bool>)
+where
+    S: Service<Request<Incoming>, Response = Response<B>, Error: Into<Cause>>,
+    B: Body<Error: Into<Cause>> + 'static,
+{
     // Linux inherits it from the listener, other systems may not; a failure costs speed only.
     let _ = stream.set_nodelay(true);
     let mut connection =

@@ -25,6 +25,7 @@
 pub mod assess;
 pub mod cli;
 pub mod contract;
+pub mod cost;
 pub mod cutoffs;
 pub mod entity;
 pub mod evaluate;

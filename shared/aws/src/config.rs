@@ -1,6 +1,7 @@
 //! Settings from the environment, read once and checked together.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -103,6 +104,11 @@ pub(crate) fn s3_endpoint_is_overridden() -> bool {
     ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"]
         .into_iter()
         .any(|name| variable(name).is_some_and(|v| !v.is_empty()))
+}
+
+/// Where the X-Ray daemon listens; Lambda sets it, other hosts do not.
+pub(crate) fn trace_daemon() -> Option<SocketAddr> {
+    variable("AWS_XRAY_DAEMON_ADDRESS")?.parse().ok()
 }
 
 /// Whether a Lambda runtime, or what stands in for it, has started this process.

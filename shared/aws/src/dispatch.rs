@@ -73,6 +73,17 @@ impl Event {
     }
 }
 
+impl Event {
+    /// What brought it, in one word for metrics.
+    pub(crate) fn trigger(&self) -> &'static str {
+        match self {
+            Self::Http(_) | Self::Undecodable(_) => "http",
+            Self::Records { .. } => "records",
+            Self::Direct => "direct",
+        }
+    }
+}
+
 fn http(event: ApiGatewayV2httpRequest) -> Result<HttpRequest, CallerError> {
     let body = event.body.unwrap_or_default();
     Ok(HttpRequest {

@@ -6,12 +6,13 @@ use crate::config::{self, Settings};
 use crate::dispatch::{Event, GatewayResponse};
 use crate::dynamo::DynamoStore;
 use crate::s3::S3Artifacts;
-use crate::telemetry::{self, RequestMetrics};
+use crate::telemetry::{self, REQUEST, RequestMetrics, Times, Trail};
 use crate::uploaded_files::UploadedFiles;
 use features::time::Timestamp;
 use follow::Follower;
 use futures_util::FutureExt;
 use futures_util::future::{Either, select};
+use invocation::Invocation;
 use lambda_runtime::{Diagnostic, LambdaEvent, Runtime, service_fn};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -85,13 +86,8 @@ async fn serve<P: Predictor>(settings: Settings) -> Result<(), lambda_runtime::E
     let answer = |event: LambdaEvent<Box<RawValue>>| {
         let function = Arc::clone(&function);
         async move {
-            function
-                .answer(
-                    event.payload.get(),
-                    &event.context.request_id,
-                    event.context.deadline,
-                )
-                .await
+            let invocation = Invocation::of(&event.context);
+            function.answer(event.payload.get(), &invocation).await
         }
     };
     Runtime::new(service_fn(answer)).run().await
@@ -148,36 +144,46 @@ impl<P: Predictor> Function<P> {
     async fn answer(
         &self,
         payload: &str,
-        request_id: &str,
-        deadline_ms: u64,
+        invocation: &Invocation<'_>,
     ) -> Result<Answer, Diagnostic> {
-        let started = Instant::now();
-        let span = tracing::info_span!("request", request_id, function = P::NAME);
+        let (began, began_since_1970) = (Instant::now(), since_1970());
+        let request_id = invocation.request_id;
+        // Of the gravest level, so that lines of every level have it.
+        let span = tracing::error_span!(REQUEST, request_id, function = P::NAME);
         self.registry.keep_up().instrument(span.clone()).await;
         let service = self.registry.service();
         let event = Event::read(payload);
-        let over_http = matches!(event, Event::Http(_));
+        let (over_http, trigger) = (matches!(event, Event::Http(_)), event.trigger());
         let work = async {
             match &event {
                 Event::Records { source } => {
                     // On the heap: a call that asks for an answer has no use for its size.
-                    Box::pin(self.records(source, payload, request_id, deadline_ms)).await
+                    Box::pin(self.records(source, payload, request_id, invocation.deadline_ms))
+                        .await
                 }
                 _ => outcome(&service, event, payload, request_id).await,
             }
         };
-        let outcome = AssertUnwindSafe(work.instrument(span)).catch_unwind().await;
+        let work = work.instrument(span.clone());
+        let outcome = AssertUnwindSafe(work).catch_unwind().await;
         let outcome = outcome.unwrap_or_else(|_| panicked(over_http, request_id));
         let metrics = RequestMetrics {
+            service: invocation.service,
             function: P::NAME,
             model_version: service.model_version(),
+            trigger,
             request_id,
-            latency: started.elapsed(),
+            times: Times {
+                began,
+                began_since_1970,
+                took: began.elapsed(),
+            },
+            trail: &Trail::of(&span),
             rows_scored: outcome.observed.rows,
             failed: outcome.failed,
             cold_start: !self.answered_before.swap(true, Ordering::Relaxed),
         };
-        metrics.emit(since_1970().as_millis() as u64);
+        metrics.emit(invocation.traced);
         outcome.answer
     }
 }
@@ -279,6 +285,7 @@ fn since_1970() -> Duration {
 }
 
 mod follow;
+mod invocation;
 mod records;
 #[cfg(test)]
 mod tests;

@@ -4,30 +4,45 @@
 //! for detail, are held at `warn` whatever the level.
 //!
 //! Metrics are CloudWatch's embedded format: one JSON line per request, no call, no agent. The crates for it bring a
-//! global registry and flush on their own terms; one line with four values is a page of code.
+//! global registry and flush on their own terms; one line with a dozen values is a page of code. Each declared pair of
+//! metric and dimensions costs money, so the many are told apart by `service` alone, the function's name on AWS, which has
+//! the stack's name in it and tells requests from files; few are told apart by the model's version as well.
 //! Source: CloudWatch user guide, embedded metric format specification.
 
-use serde_json::{Value, json};
+mod trail;
+mod xray;
+
+pub(crate) use trail::REQUEST;
+pub use trail::{Stage, Trail};
+pub use xray::{Times, Traced};
+
+use crate::config;
+use serde_json::{Map, Value, json};
 use std::io::Write;
-use std::time::Duration;
-use tracing_subscriber::filter::{LevelFilter, Targets};
-use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::filter::{LevelFilter, Targets, filter_fn};
+use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
 /// CloudWatch namespace of all metrics.
 const NAMESPACE: &str = "Storecast";
 
 /// What is told of one request.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct RequestMetrics<'a> {
+    /// Name of the function on AWS, such as `shop-churn`.
+    pub service: &'a str,
     /// The predictor's name.
     pub function: &'a str,
     /// Version of the served model, or `none`.
     pub model_version: &'a str,
-    /// Lambda's id of the invocation; a property, not a dimension.
+    /// What brought it: `http`, `records` or `direct`; a property, not a dimension.
+    pub trigger: &'static str,
+    /// Lambda's id of the invocation; a property as well.
     pub request_id: &'a str,
     /// From event to answer.
-    pub latency: Duration,
+    pub times: Times,
+    /// Its stages, and what answered.
+    pub trail: &'a Trail,
     /// Rows the model scored.
     pub rows_scored: usize,
     /// Whether we, or a store, failed; what callers do wrong is no error of ours.
@@ -37,35 +52,81 @@ pub struct RequestMetrics<'a> {
 }
 
 impl RequestMetrics<'_> {
-    /// Writes the line, stamped with `epoch_ms`.
-    pub fn emit(&self, epoch_ms: u64) {
+    /// Writes the line, and sends the stages of a request that is traced.
+    pub fn emit(&self, traced: Option<Traced<'_>>) {
         // A closed output leaves nobody to tell.
-        let _ = writeln!(std::io::stdout().lock(), "{}", self.line(epoch_ms));
+        let _ = writeln!(std::io::stdout().lock(), "{}", self.line());
+        if let (Some(traced), Some(daemon)) = (traced, config::trace_daemon()) {
+            let told = json!({
+                "model_version": self.model_version,
+                "cold_start": self.cold_start,
+                "rows_scored": self.rows_scored,
+            });
+            let packet = traced.packet(self.service, self.trail, &self.times, &told);
+            xray::send(daemon, &packet);
+        }
     }
 
-    fn line(&self, epoch_ms: u64) -> Value {
-        json!({
-            "_aws": {
-                "Timestamp": epoch_ms,
-                "CloudWatchMetrics": [{
-                    "Namespace": NAMESPACE,
-                    "Dimensions": [["function", "model_version"]],
-                    "Metrics": [
-                        {"Name": "latency_ms", "Unit": "Milliseconds"},
-                        {"Name": "rows_scored", "Unit": "Count"},
-                        {"Name": "errors", "Unit": "Count"},
-                        {"Name": "cold_start", "Unit": "Count"},
-                    ],
-                }],
-            },
-            "function": self.function,
-            "model_version": self.model_version,
-            "request_id": self.request_id,
-            "latency_ms": self.latency.as_secs_f64() * 1000.0,
-            "rows_scored": self.rows_scored,
-            "errors": u8::from(self.failed),
-            "cold_start": u8::from(self.cold_start),
-        })
+    /// Names, units and values of what is counted and measured.
+    fn metrics(&self) -> Vec<(String, &'static str, Value)> {
+        let milliseconds = |time: std::time::Duration| json!(time.as_secs_f64() * 1000.0);
+        let count = |name: &str, value: usize| (name.to_owned(), "Count", json!(value));
+        let mut metrics = vec![
+            (
+                "latency_ms".to_owned(),
+                "Milliseconds",
+                milliseconds(self.times.took),
+            ),
+            count("rows_scored", self.rows_scored),
+            count("errors", usize::from(self.failed)),
+            count("refusals", usize::from(self.trail.refused)),
+            count("model_refusals", usize::from(self.model_version == "none")),
+            count("cold_start", usize::from(self.cold_start)),
+        ];
+        for (name, stage) in &self.trail.stages {
+            metrics.push((
+                format!("{name}_ms"),
+                "Milliseconds",
+                milliseconds(stage.took),
+            ));
+        }
+        for (name, cases) in &self.trail.answered_by {
+            metrics.push(count(&format!("answered_by_{name}"), *cases));
+        }
+        metrics
+    }
+
+    fn line(&self) -> Value {
+        let metrics = self.metrics();
+        let declared = |of: &dyn Fn(&str) -> bool| -> Vec<Value> {
+            let of = metrics.iter().filter(|(name, _, _)| of(name));
+            of.map(|(name, unit, _)| json!({ "Name": name, "Unit": unit }))
+                .collect()
+        };
+        let by_version = |name: &str| ["rows_scored", "errors", "cold_start"].contains(&name);
+        let directives = [
+            json!({ "Namespace": NAMESPACE, "Dimensions": [["service"]], "Metrics": declared(&|_| true) }),
+            json!({ "Namespace": NAMESPACE, "Dimensions": [["service", "model_version"]], "Metrics": declared(&by_version) }),
+        ];
+        let values = metrics.iter();
+        let mut line: Map<String, Value> = values
+            .map(|(name, _, value)| (name.clone(), value.clone()))
+            .collect();
+        let epoch_ms = (self.times.began_since_1970 + self.times.took).as_millis() as u64;
+        line.insert(
+            "_aws".to_owned(),
+            json!({ "Timestamp": epoch_ms, "CloudWatchMetrics": directives }),
+        );
+        for (name, value) in [
+            ("service", self.service),
+            ("function", self.function),
+            ("model_version", self.model_version),
+            ("trigger", self.trigger),
+            ("request_id", self.request_id),
+        ] {
+            line.insert(name.to_owned(), value.into());
+        }
+        line.into()
     }
 }
 
@@ -81,11 +142,12 @@ pub fn start(level: LevelFilter, function: &'static str) {
     let json = tracing_subscriber::fmt::layer()
         .json()
         .flatten_event(true)
-        .with_span_list(false);
+        .with_span_list(false)
+        .with_filter(targets);
     // A second start, as in a test, keeps the first subscriber.
     let _ = tracing_subscriber::registry()
         .with(json)
-        .with(targets)
+        .with(trail::Trails.with_filter(filter_fn(trail::is_part)))
         .try_init();
     std::panic::set_hook(Box::new(|panic| {
         let place = panic
@@ -99,32 +161,57 @@ pub fn start(level: LevelFilter, function: &'static str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::{Duration, Instant};
 
     #[test]
     fn a_line_holds_every_metric_it_declares() {
+        let stage = Stage {
+            began: Instant::now(),
+            took: Duration::from_micros(250),
+        };
+        let trail = Trail {
+            stages: [("gather", stage)].into(),
+            answered_by: [("trending".to_owned(), 2)].into(),
+            refused: false,
+        };
+        let times = Times {
+            began: Instant::now(),
+            began_since_1970: Duration::from_millis(1_700_000_000_123),
+            took: Duration::from_micros(1500),
+        };
         let metrics = RequestMetrics {
+            service: "shop-churn",
             function: "churn",
             model_version: "2026-01-01",
+            trigger: "http",
             request_id: "r-1",
-            latency: Duration::from_micros(1500),
+            times,
+            trail: &trail,
             rows_scored: 3,
             failed: true,
             cold_start: false,
         };
-        let line = metrics.line(1_700_000_000_123);
-        let declared = &line["_aws"]["CloudWatchMetrics"][0];
-        for metric in declared["Metrics"].as_array().unwrap() {
-            assert!(
-                line[metric["Name"].as_str().unwrap()].is_number(),
-                "{metric}"
-            );
+        let line = metrics.line();
+        let mut names = Vec::new();
+        for declared in line["_aws"]["CloudWatchMetrics"].as_array().unwrap() {
+            for metric in declared["Metrics"].as_array().unwrap() {
+                let name = metric["Name"].as_str().unwrap();
+                assert!(line[name].is_number(), "{metric}");
+                names.push(name);
+            }
+            for dimension in declared["Dimensions"][0].as_array().unwrap() {
+                assert!(line[dimension.as_str().unwrap()].is_string(), "{dimension}");
+            }
         }
-        for dimension in declared["Dimensions"][0].as_array().unwrap() {
-            assert!(line[dimension.as_str().unwrap()].is_string(), "{dimension}");
-        }
-        assert_eq!(
-            (&line["latency_ms"], &line["errors"], &line["cold_start"]),
-            (&json!(1.5), &json!(1), &json!(0))
-        );
+        assert_eq!(names.len(), 8 + 3, "{names:?}");
+        let found = [
+            "latency_ms",
+            "gather_ms",
+            "errors",
+            "cold_start",
+            "answered_by_trending",
+        ];
+        let expected = [json!(1.5), json!(0.25), json!(1), json!(0), json!(2)];
+        assert_eq!(found.map(|name| line[name].clone()), expected);
     }
 }

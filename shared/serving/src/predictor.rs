@@ -99,6 +99,12 @@ pub trait Predictor: Sized + Send + Sync + 'static {
         served: &Served<Self>,
     ) -> Result<Self::Response, Error>;
 
+    /// What answered each case of an answer, for metrics: `model`, or the name of what was used instead. Names are few, in
+    /// snake case, and never what a caller wrote.
+    fn answered_by(_response: &Self::Response) -> Vec<&'static str> {
+        Vec::new()
+    }
+
     /// Refuses a policy that makes no sense, by itself or for this model, naming field, value and limit.
     fn check_policy(policy: &Self::Policy, artifacts: &Self::Artifacts) -> Result<(), String>;
 

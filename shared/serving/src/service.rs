@@ -7,12 +7,17 @@ pub use together::RowAnswers;
 
 use crate::error::{CallerError, Error};
 use crate::ports::{HistoryStore, StoreError};
-use crate::predictor::{Predictor, Served};
+use crate::predictor::{Predictor, Scored, Served};
 use crate::problem::{CONTENT_TYPE, Problem};
 use crate::registry::Refusal;
 use crate::wire::BODY_LIMIT_BYTES;
 use features::time::Timestamp;
 use std::sync::Arc;
+use tracing::{Instrument, Span};
+
+/// Target of the spans and events that tell what becomes of a request: its stages `gather`, `score` and `respond`, what
+/// answered each case (`answered_by`), whether the caller was `refused`. Who listens may measure; nothing here does.
+pub const PATH: &str = "serving::path";
 
 /// A call as the service sees it, whatever brought it.
 #[derive(Debug, Clone, Default)]
@@ -133,18 +138,17 @@ impl<P: Predictor, S: HistoryStore> Service<P, S> {
         now: Timestamp,
     ) -> Result<(String, Observed), Error> {
         let served = self.served()?;
-        let mut cases = P::gather(&self.store, request, now).await?;
-        let scored = served.model.score(&cases).map_err(score_failed)?;
+        let gathered = P::gather(&self.store, request, now).instrument(gather());
+        let mut cases = gathered.await?;
+        let scored = score().in_scope(|| served.model.score(&cases));
+        let scored = scored.map_err(score_failed)?;
         let observed = Observed {
             cases: cases.len(),
             rows: scored.iter().map(|s| s.raw.len()).sum(),
         };
-        P::gather_scored(&self.store, request, &mut cases, &scored, served).await?;
-        let response = P::respond(request, &cases, &scored, served)?;
-        let body = serde_json::to_string(&response).map_err(|error| Error::Internal {
-            what: "write the answer",
-            reason: error.to_string(),
-        })?;
+        let second = P::gather_scored(&self.store, request, &mut cases, &scored, served);
+        second.instrument(gather()).await?;
+        let body = respond().in_scope(|| answer_text(request, &cases, &scored, served))?;
         Ok((body, observed))
     }
 
@@ -181,6 +185,35 @@ pub fn store_failed(error: StoreError) -> Error {
     }
 }
 
+fn gather() -> Span {
+    tracing::debug_span!(target: PATH, "gather")
+}
+
+fn score() -> Span {
+    tracing::debug_span!(target: PATH, "score")
+}
+
+fn respond() -> Span {
+    tracing::debug_span!(target: PATH, "respond")
+}
+
+/// The decision with its reasons, as JSON.
+fn answer_text<P: Predictor>(
+    request: &P::Request,
+    cases: &[P::Case],
+    scored: &[Scored],
+    served: &Served<P>,
+) -> Result<String, Error> {
+    let response = P::respond(request, cases, scored, served)?;
+    for answered_by in P::answered_by(&response) {
+        tracing::debug!(target: PATH, answered_by);
+    }
+    serde_json::to_string(&response).map_err(|error| Error::Internal {
+        what: "write the answer",
+        reason: error.to_string(),
+    })
+}
+
 fn score_failed(error: crate::model::ModelError) -> Error {
     Error::Internal {
         what: "score",
@@ -201,11 +234,14 @@ fn too_large(bytes: usize) -> Error {
 fn report(error: &Error) -> Problem {
     let problem = Problem::new(error);
     match error {
-        Error::Caller(_) => tracing::info!(
-            status = problem.status,
-            problem = problem.kind,
-            "request refused"
-        ),
+        Error::Caller(_) => {
+            tracing::debug!(target: PATH, refused = true);
+            tracing::info!(
+                status = problem.status,
+                problem = problem.kind,
+                "request refused"
+            );
+        }
         Error::Retry { what, reason } => {
             tracing::warn!(what, reason, "request failed, may be retried");
         }

@@ -1,6 +1,9 @@
 //! Histories and instants as they stand in requests and golden rows: parsed once, at the door.
 
+mod by_name;
+
 use crate::error::{CallerError, Error};
+use by_name::ByName;
 use features::history::{CustomerHistory, Order, OrderLine};
 use features::time::{LocalDay, Timestamp};
 use schemars::JsonSchema;
@@ -189,7 +192,7 @@ impl InlineLine {
 }
 
 /// Parses a body; errors name the position (not JSON) or the place (JSON of another shape, or with a value that no
-/// number or text can hold).
+/// number or text can hold). Objects are read by the names of their fields: a list in place of one is another shape.
 ///
 /// ```
 /// use serving::wire::parse_body;
@@ -201,7 +204,7 @@ impl InlineLine {
 /// ```
 pub fn parse_body<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
     let mut reader = serde_json::Deserializer::from_slice(body);
-    let parsed = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+    let parsed = serde_path_to_error::deserialize(ByName(&mut reader)).map_err(|error| {
         let pointer = pointer_of(error.path());
         body_error(body, error.inner(), pointer)
     })?;
@@ -229,6 +232,12 @@ fn body_error(body: &[u8], error: &serde_json::Error, pointer: String) -> Error 
         serde_json::error::Category::Data => CallerError::Shape {
             pointer,
             reason: cut(&reason, 200),
+        }
+        .into(),
+        // So it names a list where a choice is expected, which is a text or an object.
+        _ if reason == "expected value" && is_json(body) => CallerError::Shape {
+            pointer,
+            reason: "expected a text or an object with one field".to_owned(),
         }
         .into(),
         // serde_json counts a number beyond every double (1e999) among faults of syntax, and tells no kinds apart.

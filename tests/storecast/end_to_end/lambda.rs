@@ -23,6 +23,10 @@ use tokio::sync::{Mutex, mpsc};
 /// Longer than any answer takes: what hangs fails instead of staying.
 const PATIENCE: Duration = Duration::from_mins(2);
 
+/// Of every invocation, which is sampled.
+pub(super) const TRACE: &str =
+    "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
+
 /// What the function sent back.
 #[derive(Debug, PartialEq)]
 pub(super) enum Reply {
@@ -99,6 +103,7 @@ async fn serve(
         let response = Response::builder()
             .header("lambda-runtime-aws-request-id", id)
             .header("lambda-runtime-deadline-ms", "4102444800000")
+            .header("lambda-runtime-trace-id", TRACE)
             .header(
                 "lambda-runtime-invoked-function-arn",
                 "arn:aws:lambda:eu-central-1:123456789012:function:churn",

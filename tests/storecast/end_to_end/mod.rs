@@ -1,6 +1,7 @@
 //! The real binary, over the wire: Lambda's runtime API on one side, S3 and DynamoDB on the other.
 
 mod lambda;
+mod observed;
 mod orders;
 mod releases;
 mod stack;

@@ -97,7 +97,7 @@ async fn over_gateway(function: &Function<Fragile>, method: &str, body: &str) ->
         "isBase64Encoded": method == "PUT",
     });
     let answer = function
-        .answer(&event.to_string(), "r-1", u64::MAX)
+        .answer(&event.to_string(), &invocation("r-1"))
         .await
         .expect("HTTP answers never fail");
     let answer = serde_json::to_value(answer).unwrap();
@@ -107,9 +107,20 @@ async fn over_gateway(function: &Function<Fragile>, method: &str, body: &str) ->
     )
 }
 
+fn invocation(request_id: &str) -> Invocation<'_> {
+    Invocation {
+        request_id,
+        deadline_ms: u64::MAX,
+        ..Invocation::default()
+    }
+}
+
 /// Type and problem of a refused direct invocation.
 async fn directly(function: &Function<Fragile>, payload: &str) -> (String, String) {
-    let refused = function.answer(payload, "r-2", u64::MAX).await.unwrap_err();
+    let refused = function
+        .answer(payload, &invocation("r-2"))
+        .await
+        .unwrap_err();
     (refused.error_type, refused.error_message)
 }
 

@@ -4,7 +4,7 @@
 //! what only the scores can name) beside each other over a
 //! store that only notes what is asked; when none of them can go on, everything asked is read at once, every id once.
 
-use super::{Service, score_failed, store_failed};
+use super::{Service, answer_text, gather, respond, score, score_failed, store_failed};
 use crate::error::Error;
 use crate::ports::{Histories, HistoryStore, StoreError};
 use crate::predictor::{Predictor, Scored, Served};
@@ -16,6 +16,7 @@ use std::ops::Range;
 use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
+use tracing::Instrument;
 
 /// Answers to requests that were asked together.
 #[derive(Debug)]
@@ -38,20 +39,22 @@ impl<P: Predictor, S: HistoryStore> Service<P, S> {
     ) -> Result<RowAnswers, Error> {
         let served = self.served()?;
         let together = Together::new(&self.store);
-        let gather = |request| Box::pin(P::gather(&together, request, now)) as Running<'_, _>;
-        let gathered = together.run(requests.iter().map(gather).collect()).await?;
+        let ask = |request| Box::pin(P::gather(&together, request, now)) as Running<'_, _>;
+        let gathered = together.run(requests.iter().map(ask).collect());
+        let gathered = gathered.instrument(gather()).await?;
         let (mut cases, own) = flat(gathered);
-        let scored = served.model.score(&cases);
+        let scored = score().in_scope(|| served.model.score(&cases));
         let scored = scored.map_err(score_failed)?;
         let second = second_phase(&together, requests, &own, &mut cases, &scored, served);
-        let mut stocked = together.run(second).await?.into_iter();
+        let mut stocked = together.run(second).instrument(gather()).await?.into_iter();
         let answer = |(request, own): (&P::Request, Result<Range<usize>, Error>)| {
             let own = own?;
             stocked.next().unwrap_or(Ok(()))?;
             answer_text(request, &cases[own.clone()], &scored[own], served)
         };
+        let answers = respond().in_scope(|| requests.iter().zip(own).map(answer).collect());
         Ok(RowAnswers {
-            answers: requests.iter().zip(own).map(answer).collect(),
+            answers,
             rows: scored.iter().map(|scored| scored.raw.len()).sum(),
             history_bytes: together.desk().bytes,
         })
@@ -90,19 +93,6 @@ fn second_phase<'a, P: Predictor, S: HistoryStore>(
         )));
     }
     running
-}
-
-fn answer_text<P: Predictor>(
-    request: &P::Request,
-    cases: &[P::Case],
-    scored: &[Scored],
-    served: &Served<P>,
-) -> Result<String, Error> {
-    let response = P::respond(request, cases, scored, served)?;
-    serde_json::to_string(&response).map_err(|error| Error::Internal {
-        what: "write the answer",
-        reason: error.to_string(),
-    })
 }
 
 /// A store that notes what is asked, and answers once it was told to read.

@@ -1,0 +1,140 @@
+//! `storecast cost`.
+
+use super::{Failure, Which};
+use crate::cost::measured::Measured;
+use crate::cost::prices::Prices;
+use crate::cost::{Bill, Deployment, per_million_requests, per_month, per_nightly_run};
+use clap::Args;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Alarms that the template makes, of all functions together.
+const ALARMS: usize = 29;
+
+#[derive(Args)]
+#[command(after_help = "\
+The log is what the functions write of themselves: that of `make demo` or `make dev`, or one exported from CloudWatch. Only
+requests that were answered by warm environments count; a start is billed by the share of requests that meet one.
+Milliseconds are those of the machine that wrote the log: measure again where it will run, with the memory it will have.")]
+pub(super) struct Cost {
+    #[command(flatten)]
+    which: Which,
+    /// Log of the functions
+    #[arg(long, value_name = "FILE", default_value = ".storecast/functions.log")]
+    log: PathBuf,
+    /// Price list
+    #[arg(long, value_name = "FILE", default_value = "infra/prices.toml")]
+    prices: PathBuf,
+    /// Memory of the function, MB
+    #[arg(long, default_value_t = 512.0)]
+    memory: f64,
+    /// Memory of the function that scores files, MB
+    #[arg(long, default_value_t = 1769.0)]
+    batch_memory: f64,
+    /// Price it as arm64
+    #[arg(long)]
+    arm64: bool,
+    /// Bytes of a stored history, as `storecast load` says
+    #[arg(long, default_value_t = 9357.0)]
+    history_bytes: f64,
+    /// Customers or SKUs of one request
+    #[arg(long, default_value_t = 1.0)]
+    per_request: f64,
+    /// Share of requests that wait for a new environment
+    #[arg(long, default_value_t = 0.01)]
+    cold_share: f64,
+    /// Share of requests whose trace is recorded
+    #[arg(long, default_value_t = 0.05)]
+    traced_share: f64,
+    /// Rows of a nightly file
+    #[arg(long, default_value_t = 100_000.0)]
+    nightly_rows: f64,
+}
+
+impl Cost {
+    #[expect(clippy::print_stdout, reason = "the answer of a command for people")]
+    pub(super) fn run(&self) -> Result<ExitCode, Failure> {
+        let read = |file: &PathBuf| {
+            std::fs::read_to_string(file)
+                .map_err(|error| format!("read {}: {error}", file.display()))
+        };
+        let prices = Prices::read(&read(&self.prices)?)
+            .map_err(|error| format!("{}: {error}", self.prices.display()))?;
+        let measured = Measured::of(&read(&self.log)?, &self.which.function)
+            .map_err(|error| format!("{}: {error}", self.log.display()))?;
+        let deployed = self.deployment()?;
+        println!(
+            "{}: {} warm requests, {:.2} ms billed on average, {:.0} bytes of log each; a start takes {:.0} ms\n",
+            self.which.function,
+            measured.requests,
+            measured.request_ms,
+            measured.log_bytes,
+            measured.start_ms
+        );
+        let unit = format!("{} in {}", prices.currency, prices.region);
+        show(
+            &format!("a million requests, {unit}"),
+            &per_million_requests(&measured, &deployed, &prices),
+        );
+        let rows = self.nightly_rows;
+        match per_nightly_run(&measured, &deployed, &prices) {
+            Some(bill) => show(&format!("a file of {rows} rows, {unit}"), &bill),
+            None => {
+                println!("a file of {rows} rows: not known, the log has none of this function\n");
+            }
+        }
+        let fixed = per_month(measured.metrics, ALARMS, &prices);
+        show(
+            &format!("a month without a request, {unit}; metrics of this function, alarms of all"),
+            &fixed,
+        );
+        for (section, source) in prices.unchecked() {
+            println!(
+                "not checked yet: [{section}] of {}, see {source}",
+                self.prices.display()
+            );
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn deployment(&self) -> Result<Deployment, Failure> {
+        for (name, share) in [
+            ("--cold-share", self.cold_share),
+            ("--traced-share", self.traced_share),
+        ] {
+            if !(0.0..=1.0).contains(&share) {
+                return Err(format!("{name} is {share}, allowed are 0 to 1").into());
+            }
+        }
+        for (name, amount) in [
+            ("--memory", self.memory),
+            ("--batch-memory", self.batch_memory),
+            ("--history-bytes", self.history_bytes),
+            ("--per-request", self.per_request),
+            ("--nightly-rows", self.nightly_rows),
+        ] {
+            if !(amount >= 0.0 && amount.is_finite()) {
+                return Err(format!("{name} is {amount}, allowed is 0 or more").into());
+            }
+        }
+        Ok(Deployment {
+            memory_mb: self.memory,
+            batch_memory_mb: self.batch_memory,
+            is_arm64: self.arm64,
+            history_bytes: self.history_bytes,
+            histories_per_request: self.per_request,
+            cold_share: self.cold_share,
+            traced_share: self.traced_share,
+            nightly_rows: self.nightly_rows,
+        })
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the answer of a command for people")]
+fn show(title: &str, bill: &Bill) {
+    println!("{title}");
+    for line in &bill.lines {
+        println!("  {:<22}{:>12.4}", line.what, line.cost);
+    }
+    println!("  {:<22}{:>12.4}\n", "together", bill.total());
+}

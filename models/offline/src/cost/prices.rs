@@ -1,0 +1,134 @@
+//! The price list.
+
+use serde::Deserialize;
+
+/// What AWS asks; `infra/prices.toml` is one.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Prices {
+    /// Of all amounts, as people write it.
+    pub currency: String,
+    /// Where they hold.
+    pub region: String,
+    /// Functions.
+    pub lambda: Lambda,
+    /// The HTTP API.
+    pub gateway: Requests,
+    /// Histories and claims.
+    pub dynamodb: DynamoDb,
+    /// Files.
+    pub s3: S3,
+    /// Queues.
+    pub sqs: Requests,
+    /// Logs, metrics, alarms.
+    pub cloudwatch: CloudWatch,
+    /// Traces.
+    pub xray: XRay,
+}
+
+/// Prices of functions.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lambda {
+    x86_64_per_gb_second: f64,
+    arm64_per_gb_second: f64,
+    /// A million invocations.
+    pub per_million_requests: f64,
+    source: String,
+    seen: String,
+}
+
+/// Prices of what is paid by the request.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Requests {
+    /// A million of them.
+    pub per_million_requests: f64,
+    source: String,
+    seen: String,
+}
+
+/// Prices of a table, on demand.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DynamoDb {
+    /// A million read units.
+    pub per_million_read_units: f64,
+    /// A million write units.
+    pub per_million_write_units: f64,
+    source: String,
+    seen: String,
+}
+
+/// Prices of a bucket's requests.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct S3 {
+    /// A thousand writes.
+    pub per_thousand_puts: f64,
+    /// A thousand reads.
+    pub per_thousand_gets: f64,
+    source: String,
+    seen: String,
+}
+
+/// Prices of watching.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CloudWatch {
+    /// A gigabyte of logs that comes in.
+    pub per_gb_of_logs: f64,
+    /// A metric with its dimensions.
+    pub per_metric_and_month: f64,
+    /// An alarm.
+    pub per_alarm_and_month: f64,
+    source: String,
+    seen: String,
+}
+
+/// Prices of traces.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct XRay {
+    /// A million that are recorded.
+    pub per_million_traces: f64,
+    source: String,
+    seen: String,
+}
+
+impl Lambda {
+    /// A second of a function with one gigabyte.
+    pub fn per_gb_second(&self, is_arm64: bool) -> f64 {
+        if is_arm64 {
+            self.arm64_per_gb_second
+        } else {
+            self.x86_64_per_gb_second
+        }
+    }
+}
+
+impl Prices {
+    /// Reads a list; refuses a price below zero.
+    pub fn read(text: &str) -> Result<Self, String> {
+        let prices: Self = toml::from_str(text).map_err(|error| error.to_string())?;
+        let negative = text.lines().find(|line| line.contains("= -"));
+        negative.map_or(Ok(prices), |line| Err(format!("{line}: below zero")))
+    }
+
+    /// Sections that nobody has compared with their source yet, with the source.
+    pub fn unchecked(&self) -> Vec<(&'static str, &str)> {
+        let sections = [
+            ("lambda", &self.lambda.seen, &self.lambda.source),
+            ("gateway", &self.gateway.seen, &self.gateway.source),
+            ("dynamodb", &self.dynamodb.seen, &self.dynamodb.source),
+            ("s3", &self.s3.seen, &self.s3.source),
+            ("sqs", &self.sqs.seen, &self.sqs.source),
+            ("cloudwatch", &self.cloudwatch.seen, &self.cloudwatch.source),
+            ("xray", &self.xray.seen, &self.xray.source),
+        ];
+        let open = sections
+            .into_iter()
+            .filter(|(_, seen, _)| *seen == "not yet");
+        open.map(|(name, _, source)| (name, &source[..])).collect()
+    }
+}
