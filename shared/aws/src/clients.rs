@@ -6,8 +6,8 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
 use aws_sdk_s3::config::{Credentials, RuntimeComponents, SharedHttpClient};
 use aws_smithy_http_client::proxy::ProxyConfig;
-use aws_smithy_http_client::tls::Provider;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_smithy_http_client::{Builder, ConnectorBuilder};
 use std::time::Duration;
 
@@ -102,10 +102,20 @@ fn limited(loader: ConfigLoader) -> ConfigLoader {
 
 /// The SDK's default HTTP client, with ring instead of AWS-LC below its TLS: that one is a minute of C to build, larger,
 /// and gathers entropy at every cold start. Proxies come from the environment, as the SDK's default takes them.
+///
+/// The machine's root certificates, some 150, are parsed once per process. The SDK also makes a connector of every client that it
+/// checks, without settings, and drops it: that one trusts nobody, so it has nothing to parse.
 fn https() -> SharedHttpClient {
     Builder::new().build_with_connector_fn(|settings, components| {
         let mut connector =
             ConnectorBuilder::default().tls_provider(Provider::Rustls(CryptoMode::Ring));
+        if settings.is_none()
+            && let Ok(trusts_nobody) = TlsContext::builder()
+                .with_trust_store(TrustStore::empty())
+                .build()
+        {
+            connector.set_tls_context(trusts_nobody);
+        }
         connector.set_connector_settings(settings.cloned());
         connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
         connector.set_proxy_config(Some(ProxyConfig::from_env()));
