@@ -21,6 +21,8 @@ PIP_OPTIONS := install --quiet --disable-pip-version-check --no-input --only-bin
 PIP_INSTALL := $(VENV_PYTHON) -m pip $(PIP_OPTIONS)
 INFRA_VENV := $(TOOLS)/infra
 INFRA_PYTHON := $(INFRA_VENV)/bin/python
+CONTRACT_VENV := $(TOOLS)/contract
+CONTRACT_PYTHON := $(CONTRACT_VENV)/bin/python
 
 STORECAST := target/release/storecast
 FUNCTIONS := churn inventory recommendations
@@ -41,11 +43,12 @@ help: ## List the targets
 
 # --- Set-up ------------------------------------------------------------------------------------------------------------------------
 
-.PHONY: setup setup-train setup-infra setup-bench
+.PHONY: setup setup-train setup-infra setup-bench setup-contract
 setup: $(STAMPS)/run $(STAMPS)/data $(TOOLS)/onnxruntime/libonnxruntime.so $(TOOLS)/bin/cargo-lambda ## Install what the demo runs: the Lambda runtime, ONNX Runtime, the data sets
 setup-train: $(STAMPS)/train setup ## Install what training and the oracles need as well
 setup-infra: $(STAMPS)/infra setup ## Install what checks the template and deploys it: SAM, cfn-lint, moto
 setup-bench: $(STAMPS)/bench setup ## Install what the functions are measured against
+setup-contract: $(STAMPS)/contract setup ## Install what asks the API through its document: Schemathesis, a client generator, an issuer of tokens
 
 $(STAMPS)/venv:
 	@echo "set-up: Python environment in $(VENV)"
@@ -79,11 +82,11 @@ $(STAMPS)/infra: infra/requirements.txt $(STAMPS)/venv
 	@$(INFRA_PYTHON) -m pip $(PIP_OPTIONS) --no-deps --requirement $<
 	@touch $@
 
-# Apart as well: what asks the functions thousands of things is not needed to check or deploy the template.
-$(STAMPS)/fuzz: infra/requirements-fuzz.txt $(STAMPS)/venv
-	@echo "set-up: Schemathesis in $(TOOLS)/fuzz"
-	@$(PYTHON) -m venv --clear $(TOOLS)/fuzz
-	@$(TOOLS)/fuzz/bin/python -m pip $(PIP_OPTIONS) --no-deps --requirement $<
+# Apart as well: what asks the functions through their document is not needed to check or deploy the template.
+$(STAMPS)/contract: infra/requirements-contract.txt $(STAMPS)/venv
+	@echo "set-up: Schemathesis, a client generator and an issuer of tokens in $(CONTRACT_VENV)"
+	@$(PYTHON) -m venv --clear $(CONTRACT_VENV)
+	@$(CONTRACT_PYTHON) -m pip $(PIP_OPTIONS) --no-deps --requirement $<
 	@touch $@
 
 # Apart from everything else: what the functions are measured against gets the versions that it asks for. Compiled here, so that no peer
@@ -125,9 +128,9 @@ $(TOOLS)/bin/cargo-lambda: $(STAMPS)/run
 lock: ## Pin the Python packages anew (needs uv on the PATH)
 	@command -v uv >/dev/null || { echo "error: uv is not installed; 'pip install uv' brings it" >&2; exit 1; }
 	@for path in $(TRAINING)/requirements $(TRAINING)/requirements-run $(TRAINING)/requirements-data \
-			infra/requirements infra/requirements-fuzz infra/requirements-package infra/requirements-library tests/bench/requirements; do \
+			infra/requirements infra/requirements-contract infra/requirements-package infra/requirements-library tests/bench/requirements; do \
 		name=$$(basename $$path); cd $(CURDIR)/$$(dirname $$path); \
-		deps=--no-deps; case $$name in requirements|requirements-fuzz) deps=;; esac; \
+		deps=--no-deps; case $$name in requirements|requirements-contract) deps=;; esac; \
 		pinned=$$(uv pip compile --quiet --upgrade --universal --fork-strategy fewest --python-version 3.11 --generate-hashes \
 			--no-emit-index-url --no-emit-find-links --no-annotate --no-header $$deps $$name.in); \
 		{ echo "# Made by \`make lock\` from $$name.in; do not edit. Every file is pinned by its hash."; echo "$$pinned"; } > $$name.txt; \
@@ -187,17 +190,28 @@ openapi: build ## Write the OpenAPI document of the HTTP API anew
 
 # --- Run ---------------------------------------------------------------------------------------------------------------------------
 
-.PHONY: demo dev
+.PHONY: demo dev token
 demo: setup build tables ## Score a real shop's customers through the real Lambda function, and show it
 	@target/release/storecast-local demo --shop $(SHOP) --models $(MODELS_DIR)
 
-dev: setup build tables ## Keep S3, DynamoDB and the functions up on this machine, until Ctrl-C
-	@target/release/storecast-local dev --shop $(SHOP) --models $(MODELS_DIR)
+ISSUER := .storecast/issuer
+ifneq ($(filter-out jwt,$(AUTH)),)
+$(error AUTH is '$(AUTH)', expected jwt or nothing)
+endif
+
+dev: setup build tables $(if $(AUTH),$(ISSUER)/jwks.json) ## Keep S3, DynamoDB and the functions up on this machine, until Ctrl-C; with AUTH=jwt behind a gateway that asks for tokens
+	@target/release/storecast-local dev --shop $(SHOP) --models $(MODELS_DIR) $(if $(AUTH),--token-keys $(ISSUER)/jwks.json)
+
+$(ISSUER)/jwks.json: $(STAMPS)/contract infra/contract/issuer.py
+	@$(CONTRACT_PYTHON) infra/contract/issuer.py keys --folder $(@D)
+
+token: $(ISSUER)/jwks.json ## Print a token for an hour of `make dev AUTH=jwt`
+	@$(CONTRACT_PYTHON) infra/contract/issuer.py token --folder $(ISSUER)
 
 # --- Test and check ----------------------------------------------------------------------------------------------------------------
 
-.PHONY: test test-rust test-training test-infra test-package fuzz-api lint deny
-test: test-rust test-training test-infra ## Run all tests
+.PHONY: test test-rust test-training test-infra test-contract test-package fuzz-api lint deny
+test: test-rust test-training test-infra test-contract ## Run all tests
 
 test-rust: setup-train build tables
 	@cargo test --release --locked --workspace
@@ -208,11 +222,14 @@ test-training: setup-train
 test-infra: setup-infra build
 	@$(INFRA_PYTHON) -m pytest -q infra/tests
 
+test-contract: setup-contract build tables ## Hold the running stack against its document: a generated client, tokens, some hundreds of drawn calls
+	@$(CONTRACT_PYTHON) -m pytest -q infra/contract
+
 test-package: package build ## Let the packed programs publish, load and answer, as the ordinary ones do in `make test`
 	@PACKAGES=target/package $(INFRA_PYTHON) -m pytest -q infra/tests/test_calls.py infra/tests/test_operation.py
 
-fuzz-api: setup build tables $(STAMPS)/fuzz ## Ask the functions on this machine for thousands of things, allowed by the contract and not: make fuzz-api CASES=5000
-	@$(TOOLS)/fuzz/bin/python infra/fuzz.py --cases $(or $(CASES),1000)
+fuzz-api: setup-contract build tables ## Ask the functions on this machine for thousands of things, allowed by the contract and not: make fuzz-api CASES=5000
+	@$(CONTRACT_PYTHON) infra/contract/fuzz.py --cases $(or $(CASES),1000)
 
 .PHONY: guard bench
 guard: build ## Count allocations and, with valgrind, instructions of the hot paths, and hold them against tests/guard/budget.json

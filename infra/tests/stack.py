@@ -35,6 +35,8 @@ TOKENS = {"JwtIssuer": "https://issuer.example", "JwtAudience": "shop"}
 # Every option taken.
 ALL_OPTIONS = {
     **TOKENS,
+    "JwtScope": "predict",
+    "ReleaseMayChangeAnswers": "true",
     "CorsOrigins": "https://shop.example,https://admin.shop.example",
     "ReservedConcurrency": "20",
     "BatchConcurrency": "5",
@@ -110,6 +112,10 @@ class Stack:
     def of_type(self, kind: str) -> dict[str, dict[str, Any]]:
         """Properties of all resources of a type, by name."""
         return {name: r["Properties"] for name, r in self.resources.items() if r["Type"] == kind}
+
+    def programs(self) -> dict[str, dict[str, Any]]:
+        """Properties of the functions that are programs of this project, by name."""
+        return {name: f for name, f in self.of_type("AWS::Lambda::Function").items() if f["Runtime"] == "provided.al2023"}
 
     def holds(self, condition: str) -> bool:
         return bool(self.value(self.template["Conditions"][condition]))

@@ -78,6 +78,8 @@ def test_every_route_has_an_authorizer(variant):
     assert open_doors(made) == []
     kinds = {route["AuthorizationType"] for route in made.of_type("AWS::ApiGatewayV2::Route").values()}
     assert kinds == {"AWS_IAM" if variant == "signatures" else "JWT"}
+    scopes = {str(route.get("AuthorizationScopes")) for route in made.of_type("AWS::ApiGatewayV2::Route").values()}
+    assert scopes == {str([stack.ALL_OPTIONS["JwtScope"]] if variant == "all options" else None)}, "the scope that is named, on every route"
 
 
 @pytest.mark.parametrize(

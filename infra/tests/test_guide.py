@@ -73,3 +73,26 @@ def test_parameters_and_outputs_exist():
 
 def test_what_moto_cannot_make_is_in_the_guide():
     assert set(re.findall(r"`(AWS::[\w:]+)`", GUIDE)) == NOT_MADE_BY_MOTO
+
+
+def test_every_alarm_has_a_page():
+    """By what an alarm is called after the stack and the function; and no page is of an alarm that is not there."""
+    made = stack.real()["tokens"]
+    names = {alarm["AlarmName"] for alarm in made.of_type("AWS::CloudWatch::Alarm").values()}
+    pattern = rf"{stack.STACK_NAME}-(?:(?:{'|'.join(stack.functions())})-)?(.+)"
+    kinds = {re.fullmatch(pattern, name)[1] for name in names}
+    runbook = GUIDE.partition("## When an alarm rises")[2].partition("\n## ")[0]
+    assert re.findall(r"^### (.+)$", runbook, re.MULTILINE) == list(dict.fromkeys(re.findall(r"^### (.+)$", runbook, re.MULTILINE)))
+    assert set(re.findall(r"^### (.+)$", runbook, re.MULTILINE)) == kinds
+
+
+def test_the_saved_queries_that_pages_name_exist():
+    queries = {q["Name"].partition("/")[2] for q in stack.real()["tokens"].of_type("AWS::Logs::QueryDefinition").values()}
+    for name in ("failures by reason", "slow requests", "files, and what became of them"):
+        assert name in queries and f"`{name}`" in GUIDE
+
+
+def test_costs_count_the_template_s_alarms():
+    code = (stack.ROOT / "models/offline/src/cli/cost.rs").read_text(encoding="utf-8")
+    (counted,) = re.findall(r"const ALARMS: usize = (\d+);", code)
+    assert int(counted) == len(stack.real()["tokens"].of_type("AWS::CloudWatch::Alarm"))

@@ -18,7 +18,6 @@ OUTPUTS = {"TableName": "shop-table", "ModelBucketName": "shop-models"}
 FOREIGN = {"ORT_DISABLE_TELEMETRY"}
 # Alarms that move traffic back; a slow start is no reason to.
 ROLLS_BACK = ("Errors", "Failures", "Refusals")
-TELEMETRY = stack.ROOT / "shared" / "aws" / "src" / "telemetry.rs"
 # Nothing listens there: the function starts, and refuses its model.
 NOWHERE = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_ACCESS_KEY_ID": "nobody"}
 
@@ -26,7 +25,7 @@ NOWHERE = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_ACCESS_KEY_ID": "nobod
 def misfits(made: Stack) -> list[str]:
     """Settings that a function needs and is not given, or is given and does not know."""
     found = []
-    for name, function in made.of_type("AWS::Lambda::Function").items():
+    for name, function in made.programs().items():
         given = set(function["Environment"]["Variables"]) - FOREIGN
         found += [f"{name} lacks {s}" for s, required in documented().items() if required and s not in given]
         found += [f"{name} does not know {s}" for s in given - set(documented())]
@@ -106,7 +105,7 @@ def loose_ends(made: Stack) -> list[str]:
             found.append(f"{name} rises when nothing happens")
         if not alarm["AlarmDescription"].endswith("."):
             found.append(f"{name} does not say what to do")
-    for function in made.of_type("AWS::Lambda::Function"):
+    for function in made.programs():
         if stack.function_of(function)[1]:
             found += impatience(made, function)
             continue
@@ -174,13 +173,14 @@ def test_a_loose_end_is_found(change, complaint):
 def test_the_release_role_names_these_aliases_and_alarms():
     for made in real().values():
         (document,) = [p["PolicyDocument"] for p in made.resources["ReleaseRole"]["Properties"]["Policies"]]
-        resources = {s["Sid"]: set(s["Resource"]) for s in document["Statement"]}
+        resources = {s["Sid"]: set(listed(s["Resource"])) for s in document["Statement"]}
         groups = made.of_type("AWS::CodeDeploy::DeploymentGroup").values()
         alarms = {f"{a['Name'][:-1]}.Arn>" for g in groups for a in g["AlarmConfiguration"]["Alarms"]}
         assert resources["WatchAlarms"] == alarms
-        names = {f["FunctionName"] for name, f in made.of_type("AWS::Lambda::Function").items() if not stack.function_of(name)[1]}
+        names = {f["FunctionName"] for name, f in made.programs().items() if not stack.function_of(name)[1]}
         arn = f"arn:aws:lambda:{stack.REGION}:{stack.ACCOUNT}:function:"
         assert resources["MoveAlias"] == {arn + n + suffix for n in names for suffix in ("", ":live")}
+        assert resources["AskCheck"] == {arn + made.resources["ReleaseCheck"]["Properties"]["FunctionName"]}
 
 
 def test_alarms_tell_the_topic_that_is_named():
@@ -189,16 +189,56 @@ def test_alarms_tell_the_topic_that_is_named():
     assert told["all options"] == {str([stack.ALL_OPTIONS["AlarmTopicArn"]])}
 
 
+# What our programs declare of metrics, some for every stage or fallback.
+FIXED = {"latency_ms", "rows_scored", "errors", "refusals", "model_refusals", "cold_start"}
+STAGES = {"gather_ms", "score_ms", "respond_ms"}
+
+
 def test_the_dashboard_draws_metrics_that_exist():
+    """Those of our own namespace are told apart by the function's name, so that the stacks of an account do not mix."""
     made = real()["tokens"]
     widgets = json.loads(made.resources["Dashboard"]["Properties"]["DashboardBody"])["widgets"]
-    written = set(re.findall(r'\{"Name": "(\w+)"', TELEMETRY.read_text(encoding="utf-8")))
     counted = {(t["MetricNamespace"], t["MetricName"]) for f in made.of_type("AWS::Logs::MetricFilter").values() for t in f["MetricTransformations"]}
     drawn = [metric for widget in widgets for metric in widget["properties"]["metrics"]]
     assert len(drawn) >= 15
-    ours = {(m[0], m[1]) for m in drawn if isinstance(m[0], str) and m[0].startswith("Storecast")}
-    assert ours == counted
-    searched = set(re.findall(r'MetricName=\\?"(\w+)', json.dumps(drawn)))
-    assert searched and searched <= written, "telemetry.rs writes them"
-    dimensions = re.search(r'"Dimensions": \[\[([^]]*)\]\]', TELEMETRY.read_text(encoding="utf-8"))
-    assert dimensions and "{Storecast," + dimensions[1].replace('"', "").replace(" ", "") + "}" in json.dumps(drawn)
+    assert {(m[0], m[1]) for m in drawn if isinstance(m[0], str) and m[0].startswith("Storecast/")} == counted
+    services = {f["FunctionName"] for name, f in made.programs().items() if not stack.function_of(name)[1]}
+    direct = [m for m in drawn if m[0] == "Storecast"]
+    assert {(m[1], m[3]) for m in direct} == {(metric, service) for metric in STAGES for service in services}
+    assert {m[2] for m in direct} == {"service"}
+    searched = [m[0]["expression"] for m in drawn if isinstance(m[0], dict)]
+    assert set(re.findall(r'MetricName="(\w+)', "".join(searched))) == {"rows_scored", "cold_start"}
+    for expression in searched:
+        dimensions, names = re.search(r"\{Storecast,([\w,]+)\}", expression), re.search(r"service=\(([^)]*)\)", expression)
+        assert dimensions and dimensions[1] in ("service", "service,model_version")
+        assert names and set(names[1].split(" OR ")) == services
+
+
+@pytest.mark.parametrize("function", stack.functions())
+def test_a_program_writes_the_metrics_that_are_drawn_and_asked_for(function, program):
+    """Whatever it answers: here its model is away. Stages are in lines of requests that come to them, as the end-to-end tests see."""
+    settings = {**NOWHERE, **settings_of(real()["tokens"], f"{function.capitalize()}Function", OUTPUTS, program(function))}
+    with FakeLambda(program(function), {**settings, "AWS_LAMBDA_FUNCTION_NAME": f"{stack.STACK_NAME}-{function}"}) as running:
+        running.answer({"rawPath": "/v1/nowhere", "requestContext": {"http": {"method": "GET"}}})
+        (line,) = [line for line in running.logged() if "_aws" in line]
+    declared = {tuple(d["Dimensions"][0]): {m["Name"] for m in d["Metrics"]} for d in line["_aws"]["CloudWatchMetrics"]}
+    assert declared == {("service",): FIXED, ("service", "model_version"): {"rows_scored", "errors", "cold_start"}}
+    assert (line["service"], line["function"]) == (f"{stack.STACK_NAME}-{function}", function)
+
+
+# Fields that lines of logs have, beside those of metrics; the end-to-end tests and those of files see them written.
+LOGGED = {"level", "message", "reason", "refusal", "place", "status", "problem", "span.function", "span.request_id", "file", "outcome"}
+
+
+def test_saved_queries_ask_for_fields_that_are_written():
+    made = real()["tokens"]
+    queries = made.of_type("AWS::Logs::QueryDefinition")
+    assert len(queries) >= 5
+    for query in queries.values():
+        assert query["Name"].startswith(f"{stack.STACK_NAME}/")
+        assert all(group.strip("<>") in made.of_type("AWS::Logs::LogGroup") for group in query["LogGroupNames"])
+        text = re.sub(r'"[^"]*"|\bas \w+|\b(sum|count|pct|latest|bin|ispresent)(?=\()|\d+\w*', "", query["QueryString"])
+        words = set(re.findall(r"[\w.@]+", text))
+        named = words - {"fields", "filter", "sort", "limit", "stats", "by", "desc", "asc", "in", "or", "and", "@timestamp", "@message"}
+        made_here = set(re.findall(r"\bas (\w+)", query["QueryString"]))
+        assert named - made_here <= FIXED | STAGES | LOGGED | {"service", "request_id"}, query["Name"]

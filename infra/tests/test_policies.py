@@ -25,7 +25,7 @@ TAKES = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
 
 def roles(made: Stack) -> dict[str, str]:
     """Role of each function."""
-    return {name: f["Role"].strip("<>").split(".")[0] for name, f in made.of_type("AWS::Lambda::Function").items()}
+    return {name: f["Role"].strip("<>").split(".")[0] for name, f in made.programs().items()}
 
 
 def stars(made: Stack) -> list[str]:
@@ -155,6 +155,23 @@ def test_every_function_can_use_the_shop_s_own_key():
 def test_exceptions_are_used():
     used = {a for _, s in statements(real()["tokens"]) if s.get("Resource") == "*" for a in listed(s["Action"])}
     assert used == set(STAR_DEMANDED)
+
+
+def test_what_checks_a_release_may_ask_and_report_and_nothing_else():
+    for made in real().values():
+        granted = {s["Sid"]: s for holder, s in statements(made) if holder == "ReleaseCheckRole" and "Principal" not in s}
+        assert {a for s in granted.values() for a in listed(s["Action"])} == {
+            "lambda:InvokeFunction", "codedeploy:GetDeployment", "codedeploy:PutLifecycleEventHookExecutionStatus",
+            "logs:CreateLogStream", "logs:PutLogEvents",
+        }
+        api = {f["FunctionName"] for name, f in made.programs().items() if not stack.function_of(name)[1]}
+        live = {f"arn:aws:lambda:{stack.REGION}:{stack.ACCOUNT}:function:{name}:live" for name in api}
+        versions = {f"<{name}>" for name in made.of_type("AWS::Lambda::Version")}
+        assert set(granted["AskVersions"]["Resource"]) == live | versions
+        groups = {f"arn:aws:codedeploy:{stack.REGION}:{stack.ACCOUNT}:deploymentgroup:<ServerlessDeploymentApplication>/<{name}>"
+                  for name in made.of_type("AWS::CodeDeploy::DeploymentGroup")}
+        assert set(granted["Report"]["Resource"]) == groups
+        assert granted["WriteLogs"]["Resource"] == "<ReleaseCheckLogs.Arn>"
 
 
 def test_only_the_publisher_writes_models_and_nobody_twice():

@@ -27,6 +27,7 @@ NOT_MADE_BY_MOTO = {
     "AWS::Lambda::Alias",
     "AWS::Lambda::Permission",
     "AWS::Logs::MetricFilter",
+    "AWS::Logs::QueryDefinition",
     "AWS::S3::BucketPolicy",
     "AWS::SQS::QueuePolicy",
 }
@@ -160,14 +161,14 @@ def test_options_change_what_they_say():
     lock = full.resources["ModelBucket"]["Properties"]["ObjectLockConfiguration"]
     assert lock["Rule"]["DefaultRetention"] == {"Mode": "GOVERNANCE", "Days": "30"}
     assert "ObjectLockConfiguration" not in plain.resources["ModelBucket"]["Properties"]
-    for name, function in full.of_type("AWS::Lambda::Function").items():
+    for name, function in full.programs().items():
         is_batch = stack.function_of(name)[1]
         assert (function["Architectures"], function["ReservedConcurrentExecutions"]) == (["arm64"], "5" if is_batch else "20")
         if is_batch:
             continue
         alias = full.resources[f"{name}Aliaslive"]["Properties"]
         assert alias["ProvisionedConcurrencyConfig"] == {"ProvisionedConcurrentExecutions": "2"}
-    for name, function in plain.of_type("AWS::Lambda::Function").items():
+    for name, function in plain.programs().items():
         assert function["Architectures"] == ["x86_64"] and "ReservedConcurrentExecutions" not in function
         assert "ProvisionedConcurrencyConfig" not in plain.resources.get(f"{name}Aliaslive", {}).get("Properties", {})
 

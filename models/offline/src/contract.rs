@@ -6,6 +6,7 @@ mod examples;
 mod operations;
 mod problems;
 mod schemas;
+mod variants;
 
 use crate::for_predictor;
 use crate::functions::NAMES;

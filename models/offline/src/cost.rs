@@ -48,7 +48,7 @@ pub struct Line {
 /// A sum, and what it is made of.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Bill {
-    /// Largest last or first, as they arise.
+    /// In the order of the parts of a call.
     pub lines: Vec<Line>,
 }
 

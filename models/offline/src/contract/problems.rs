@@ -32,7 +32,8 @@ pub(super) fn responses(schemas: &mut Schemas, examples: &[Example]) -> Map<Stri
         let mut content = json!({ CONTENT_TYPE: media });
         // What the gateway also answers when the function could not: too slow, too large, failed.
         if kinds.iter().any(|kind| kind.of == Calls::All) && !is_refused_value(&kinds) {
-            content["application/json"] = json!({ "schema": refusal });
+            // Many clients that are made from the document look at one of the two content types only.
+            content["application/json"] = json!({ "schema": { "anyOf": [problem, refusal] } });
         }
         let mut response = json!({ "description": titles(&kinds), "content": content });
         if Problem::is_worth_a_retry(status) {

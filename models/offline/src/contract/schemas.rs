@@ -1,11 +1,12 @@
 //! Schemas of requests and answers, by name.
 
+use super::variants;
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value};
 
 /// Where the document keeps them.
-const PLACE: &str = "/components/schemas";
+pub(super) const PLACE: &str = "/components/schemas";
 /// What is added to the name of a type that stands in requests too, and looks otherwise there: fields that a request may
 /// leave out stand in every answer.
 const IN_ANSWERS: &str = "InAnswer";
@@ -68,6 +69,7 @@ impl Schemas {
             let suffix = if is_of_both { IN_ANSWERS } else { "" };
             requests.insert(format!("{name}{suffix}"), answer);
         }
+        variants::spread(&mut requests);
         Ok(requests)
     }
 }
@@ -98,7 +100,32 @@ fn plain(schema: &mut Value) {
         if fields.get("default").is_some_and(Value::is_null) {
             fields.remove("default");
         }
+        enumerate_words(fields);
     });
+}
+
+/// A choice among words as an enumeration, which more generators of clients understand than alternatives of one word each.
+fn enumerate_words(fields: &mut Map<String, Value>) {
+    let Some(Value::Array(choices)) = fields.get("oneOf") else {
+        return;
+    };
+    let word = |choice: &Value| {
+        let meaning = choice["description"].as_str().unwrap_or_default();
+        Some((choice["const"].as_str()?.to_owned(), meaning.to_owned()))
+    };
+    let Some(words) = choices.iter().map(word).collect::<Option<Vec<_>>>() else {
+        return;
+    };
+    let own = fields.get("description").and_then(Value::as_str);
+    let mut text = own.unwrap_or_default().to_owned();
+    for (word, meaning) in &words {
+        text.extend([" `", word, "`: ", meaning]);
+    }
+    let words: Vec<String> = words.into_iter().map(|(word, _)| word).collect();
+    fields.remove("oneOf");
+    fields.insert("type".to_owned(), "string".into());
+    fields.insert("enum".to_owned(), words.into());
+    fields.insert("description".to_owned(), text.trim().into());
 }
 
 /// ``[`Constraints::pack_size`]`` becomes `` `pack_size` ``.
@@ -169,6 +196,22 @@ mod tests {
     fn links_of_comments_become_names() {
         let text = "Some of [`Constraints::pack_size`],\nor of [`units`].";
         assert_eq!(without_links(text), "Some of `pack_size`, or of `units`.");
+    }
+
+    #[test]
+    fn a_choice_among_words_is_an_enumeration() {
+        let of = |word: &str, meaning: &str| json!({ "const": word, "description": meaning, "type": "string" });
+        let mut schema = json!({ "description": "Which.", "oneOf": [of("a", "The first."), of("b", "The other.")] });
+        plain(&mut schema);
+        let described = "Which. `a`: The first. `b`: The other.";
+        assert_eq!(
+            schema,
+            json!({ "type": "string", "enum": ["a", "b"], "description": described })
+        );
+        let mut mixed = json!({ "oneOf": [of("a", "The first."), { "type": "object" }] });
+        let before = mixed.clone();
+        plain(&mut mixed);
+        assert_eq!(mixed, before);
     }
 
     #[test]
