@@ -126,7 +126,7 @@ fn write(what: &str, found: &[(&'static str, f64)]) {
     let mut budget = budget();
     let counts: Map<String, Value> = found
         .iter()
-        .map(|(name, spent)| ((*name).to_owned(), json!(spent.ceil() as u64)))
+        .map(|(name, spent)| ((*name).to_owned(), json!(spent.ceil() as i64)))
         .collect();
     budget.insert(what.to_owned(), counts.into());
     let text = serde_json::to_string_pretty(&budget).expect("JSON");

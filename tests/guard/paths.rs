@@ -90,8 +90,8 @@ fn scoring() -> Vec<Path> {
     let mut scores = Vec::with_capacity(1);
     let score = move || {
         scores.clear();
-        let scored = first.model.scorer.score(black_box(&row), &mut scores);
-        scored.expect("a score");
+        let done = first.model.scorer.score(black_box(&row), &mut scores);
+        done.expect("a score");
     };
     let explain = move || {
         let explained = second.model.scorer.explain(black_box(&same_row));
