@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import issuer
 from joserfc.jwk import RSAKey
@@ -42,6 +43,9 @@ def running() -> Iterator[LocalStack]:
         started = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
         try:
             wait_until_up(started)
+            for path in ("/v1/customers/1171/churn", "/v1/skus/1082185/inventory", "/v1/customers/1171/recommendations"):
+                # The first call starts the function's process, which on a busy machine takes longer than a caller waits.
+                urlopen(f"http://127.0.0.1:{functions}{path}", timeout=180).close()
             yield LocalStack(f"http://127.0.0.1:{functions}", f"http://127.0.0.1:{gateway}", key)
         finally:
             started.send_signal(signal.SIGINT)
