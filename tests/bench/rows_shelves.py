@@ -12,7 +12,7 @@ from ledger import Row, compared, quantile
 from stack import ONE_THREAD, PEERS, ROOT, Stack
 
 ITEMS = 20_000
-ROUNDS = 3
+ROUNDS = 2
 LIMIT_MS = 5.0
 FOLDER = ROOT / "models" / "recommendations"
 
