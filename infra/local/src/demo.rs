@@ -217,6 +217,7 @@ pub fn dev(plan: &Plan) -> Result<(), Failure> {
         "  curl -s {url}/v1/churn -d '{{\"customers\": [{{\"customer_id\": \"{}\"}}, {{\"customer_id\": \"{}\"}}]}}'",
         ids[0], ids[1]
     );
+    println!("  curl -s {url}/v1/models");
     println!(
         "  .tools/bin/cargo-lambda lambda invoke churn --invoke-address 127.0.0.1 --invoke-port {} --data-file events/churn/direct.json",
         plan.function_port

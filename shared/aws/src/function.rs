@@ -6,7 +6,7 @@ use crate::config::{self, Settings};
 use crate::dispatch::{Event, GatewayResponse};
 use crate::dynamo::DynamoStore;
 use crate::s3::S3Artifacts;
-use crate::telemetry::{self, RequestMetrics};
+use crate::telemetry::{self, RequestMetrics, ShadowMetrics};
 use crate::uploaded_files::UploadedFiles;
 use features::time::Timestamp;
 use follow::Follower;
@@ -75,7 +75,7 @@ pub fn run<P: Predictor>() -> ExitCode {
 
 async fn serve<P: Predictor>(settings: Settings) -> Result<(), lambda_runtime::Error> {
     let started = Instant::now();
-    let function = Arc::new(Function::<P>::start(settings).await);
+    let function = Arc::new(Box::pin(Function::<P>::start(settings)).await);
     let start_ms = started.elapsed().as_secs_f64() * 1000.0;
     tracing::info!(
         start_ms,
@@ -170,14 +170,24 @@ impl<P: Predictor> Function<P> {
         let outcome = outcome.unwrap_or_else(|_| panicked(over_http, request_id));
         let metrics = RequestMetrics {
             function: P::NAME,
-            model_version: service.model_version(),
+            model_version: service.version_of(&outcome.observed),
             request_id,
             latency: started.elapsed(),
             rows_scored: outcome.observed.rows,
             failed: outcome.failed,
             cold_start: !self.answered_before.swap(true, Ordering::Relaxed),
         };
-        metrics.emit(since_1970().as_millis() as u64);
+        let epoch_ms = since_1970().as_millis() as u64;
+        metrics.emit(epoch_ms);
+        if let Some(shadowed) = outcome.observed.shadowed {
+            let shadow = ShadowMetrics {
+                function: P::NAME,
+                model_version: service.shadow_version(),
+                request_id,
+                shadowed,
+            };
+            shadow.emit(epoch_ms);
+        }
         outcome.answer
     }
 }
@@ -190,7 +200,7 @@ async fn outcome<P: Predictor>(
 ) -> Outcome {
     let now = Timestamp(i64::try_from(since_1970().as_secs()).unwrap_or(i64::MAX));
     match event {
-        Event::Http(request) => over_http(service.handle_http(request, request_id, now).await),
+        Event::Http(request) => over_http(service.handle_gateway(request, request_id, now).await),
         Event::Undecodable(error) => {
             let problem = Problem::new(&Error::Caller(error)).with_request_id(request_id);
             over_http(problem_response(&problem))

@@ -8,6 +8,7 @@
 //! Source: CloudWatch user guide, embedded metric format specification.
 
 use serde_json::{Value, json};
+use serving::arms::Shadowed;
 use std::io::Write;
 use std::time::Duration;
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -69,6 +70,56 @@ impl RequestMetrics<'_> {
     }
 }
 
+/// How far the shadow was from the version that answered one request.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ShadowMetrics<'a> {
+    /// The predictor's name.
+    pub function: &'a str,
+    /// Version of the shadow.
+    pub model_version: &'a str,
+    /// Lambda's id of the invocation; a property, not a dimension.
+    pub request_id: &'a str,
+    /// What was compared.
+    pub shadowed: Shadowed,
+}
+
+impl ShadowMetrics<'_> {
+    /// Writes the line, stamped with `epoch_ms`.
+    pub fn emit(&self, epoch_ms: u64) {
+        // A closed output leaves nobody to tell.
+        let _ = writeln!(std::io::stdout().lock(), "{}", self.line(epoch_ms));
+    }
+
+    fn line(&self, epoch_ms: u64) -> Value {
+        json!({
+            "_aws": {
+                "Timestamp": epoch_ms,
+                "CloudWatchMetrics": [{
+                    "Namespace": NAMESPACE,
+                    "Dimensions": [["function", "model_version"]],
+                    "Metrics": [
+                        {"Name": "shadow_rows", "Unit": "Count"},
+                        {"Name": "shadow_mean_difference", "Unit": "None"},
+                        {"Name": "shadow_largest_difference", "Unit": "None"},
+                        {"Name": "shadow_beyond_tolerance", "Unit": "Count"},
+                        {"Name": "shadow_unmatched", "Unit": "Count"},
+                        {"Name": "shadow_failures", "Unit": "Count"},
+                    ],
+                }],
+            },
+            "function": self.function,
+            "model_version": self.model_version,
+            "request_id": self.request_id,
+            "shadow_rows": self.shadowed.rows,
+            "shadow_mean_difference": self.shadowed.mean_difference,
+            "shadow_largest_difference": self.shadowed.largest_difference,
+            "shadow_beyond_tolerance": self.shadowed.beyond_tolerance,
+            "shadow_unmatched": self.shadowed.unmatched,
+            "shadow_failures": u8::from(self.shadowed.failed),
+        })
+    }
+}
+
 /// Starts JSON logs at `level` for this project's crates, and logs panics by their place alone: a panic's message may
 /// quote a value.
 pub fn start(level: LevelFilter, function: &'static str) {
@@ -111,7 +162,23 @@ mod tests {
             failed: true,
             cold_start: false,
         };
+        let shadow = ShadowMetrics {
+            function: "churn",
+            model_version: "2026-01-02",
+            request_id: "r-1",
+            shadowed: Shadowed::default(),
+        };
         let line = metrics.line(1_700_000_000_123);
+        for line in [&line, &shadow.line(1_700_000_000_123)] {
+            is_complete(line);
+        }
+        assert_eq!(
+            (&line["latency_ms"], &line["errors"], &line["cold_start"]),
+            (&json!(1.5), &json!(1), &json!(0))
+        );
+    }
+
+    fn is_complete(line: &Value) {
         let declared = &line["_aws"]["CloudWatchMetrics"][0];
         for metric in declared["Metrics"].as_array().unwrap() {
             assert!(
@@ -122,9 +189,5 @@ mod tests {
         for dimension in declared["Dimensions"][0].as_array().unwrap() {
             assert!(line[dimension.as_str().unwrap()].is_string(), "{dimension}");
         }
-        assert_eq!(
-            (&line["latency_ms"], &line["errors"], &line["cold_start"]),
-            (&json!(1.5), &json!(1), &json!(0))
-        );
     }
 }
