@@ -20,6 +20,10 @@ def routes_of_code() -> dict[str, set[str]]:
     for function in stack.functions():
         code = (stack.ROOT / "functions" / function / "src" / "lib.rs").read_text(encoding="utf-8")
         found[function] = {f"{method} {path}" for method, path in ROUTE.findall(code)}
+    # How the service is and what it serves: one function answers for all.
+    status = (stack.ROOT / "shared" / "serving" / "src" / "status.rs").read_text(encoding="utf-8")
+    (answers,) = re.findall(r'ANSWERED_BY: &str = "(\w+)"', status)
+    found[answers] |= {f"{method} {path}" for method, path in ROUTE.findall(status)}
     return found
 
 

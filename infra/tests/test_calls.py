@@ -28,6 +28,7 @@ def world(program, tmp_path_factory):
     made.load({"anna": "tea"})
     for function in published() * 2:
         made.run("publisher", "publish", function, "--promote", *accepted(function))
+    made.release_and_take_back("churn")
     for function in published():
         made.ask(function)
         made.score(function)
@@ -49,6 +50,28 @@ def test_a_made_stack_answers_with_a_prediction(world):
         body = json.loads(answer["body"])
         assert answer["statusCode"] == 200, (function, body)
         assert "anna" in answer["body"] or "tea" in answer["body"], (function, body)
+
+
+def test_a_version_goes_out_on_every_way_and_comes_back(world):
+    assert "1 of 5 bars missed: auc" in world.refusals[0] and "--accept-miss auc" in world.refusals[0], world.refusals
+    assert "worse by 10.0 %, the margin is 1.0 %" in world.refusals[1], world.refusals
+    (heading, auc) = world.differences.splitlines()
+    assert heading.split()[1] == "second" and auc.split()[0] == "auc"
+    roles = [line.split()[:2] for line in world.beside.splitlines()[1:]]
+    first = roles[0][1]
+    assert [role for role, _ in roles[:3]] == ["served", "canary", "shadow"] and roles[1][1] == roles[2][1] == "second"
+    lines = world.releases.splitlines()
+    assert lines[0] == "churn" and lines[1].split()[:2] == ["served", first]
+    history = [(line.split()[0], line.rsplit("Z", 1)[1].strip()) for line in lines if " to now" not in line and "Z" in line]
+    assert history == [
+        ("served", "rolled back"),
+        ("served", "replaced, served again later"),
+        ("shadow", "ended"),
+        ("canary", "ended"),
+        ("policy", "rolled back"),
+        ("policy", "replaced, served again later"),
+    ]
+    assert json.loads(world.answers["churn"]["body"])["model_version"] == first
 
 
 def gaps(made: stack.Stack, holder: str, calls: list[Call]) -> tuple[list[Call], set[str]]:

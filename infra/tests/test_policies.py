@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import stack
 from stack import Stack, listed, mutated, real, statements
+from test_api import routes_of_code
 
 # AWS knows no resource for these, so their policies must say `*`. Source: the service authorization reference of X-Ray.
 STAR_DEMANDED = {
@@ -129,9 +130,12 @@ def test_no_star_no_trespass_one_role_each(variant):
 def test_a_function_reads_the_histories_that_its_code_names(function):
     kinds = kinds_read(function)
     assert kinds, "the code names its kinds"
-    expected = {f"{k}#*" for k in kinds} | {f"meta#{k}" for k in kinds} | {f"pointer#model/{function}/*", f"pointer#policy/{function}"}
-    for role in (f"{function.capitalize()}Role", f"{function.capitalize()}BatchRole"):
-        assert keys_granted(real()["tokens"], role) == expected
+    histories = {f"{k}#*" for k in kinds} | {f"meta#{k}" for k in kinds}
+    own, all_of_them = {f"pointer#model/{function}/*", f"pointer#policy/{function}"}, {"pointer#index", "pointer#model/*", "pointer#policy/*"}
+    # The function that says what is served of all reads what is said of all.
+    answers_for_all = "GET /v1/models" in routes_of_code()[function]
+    assert keys_granted(real()["tokens"], f"{function.capitalize()}Role") == histories | (all_of_them if answers_for_all else own)
+    assert keys_granted(real()["tokens"], f"{function.capitalize()}BatchRole") == histories | own
 
 
 def amiss_with_key(made: Stack) -> set[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import shutil
 import subprocess
 import zipfile
 from pathlib import Path
@@ -145,7 +146,19 @@ class World:
         """A file of the data bucket."""
         return self.s3.get_object(Bucket=self.outputs["DataBucketName"], Key=key)["Body"].read().decode()
 
-    def run(self, who: str, *arguments: str) -> None:
+    def run(self, who: str, *arguments: str) -> str:
+        """Runs the command line, and returns what it says."""
+        ran = self.ran(who, *arguments)
+        assert ran.returncode == 0, ran.stderr
+        return ran.stdout
+
+    def refused(self, who: str, *arguments: str) -> str:
+        """Runs what must fail, and returns what it says of that."""
+        ran = self.ran(who, *arguments)
+        assert ran.returncode == 1, ran.stdout
+        return ran.stderr
+
+    def ran(self, who: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         environment = {
             **self.endpoint,
             "AWS_ACCESS_KEY_ID": who,
@@ -154,19 +167,55 @@ class World:
             "STORECAST_MODEL_BUCKET": self.outputs["ModelBucketName"],
         }
         command = [self.program("storecast"), *arguments]
-        ran = subprocess.run(command, env=environment, cwd=stack.ROOT, capture_output=True, text=True, timeout=120)
-        assert ran.returncode == 0, ran.stderr
+        return subprocess.run(command, env=environment, cwd=stack.ROOT, capture_output=True, text=True, timeout=120)
+
+    def release_and_take_back(self, function: str) -> None:
+        """A second version on every way that there is, and back to the first."""
+        folder = self.work / "second"
+        shutil.copytree(stack.ROOT / "models" / function, folder)
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        first, manifest["version"] = manifest["version"], "second"
+        main, value = manifest["metrics"][0], manifest["metrics"][0]["value"]
+        self.refusals = []
+        # A bar that is missed, a metric that is worse by more than the margin, and one that is within it.
+        for share, passes in ((1, False), (0.9, True), (0.999, True)):
+            main["value"], main["pass"] = share * value, passes
+            (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+            if share != 0.999:
+                self.refusals.append(self.refused("publisher", "publish", function, "--model", str(folder)))
+        policy = folder / "policy.json"
+        policy.write_text(policy.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+        self.run("publisher", "publish", function, "--model", str(folder))
+        self.differences = self.run("publisher", "diff", function, first, "second")
+        for arguments in (
+            ["promote", function, "second", "--canary", "5"],
+            ["promote", function, "second", "--shadow"],
+        ):
+            self.run("publisher", *arguments)
+        self.beside = self.run("publisher", "releases", function)
+        for arguments in (
+            ["rollback", function, "--canary"],
+            ["rollback", function, "--shadow"],
+            ["promote", function, "second"],
+            ["policy", function, str(policy)],
+            ["rollback", function],
+            ["rollback", function, "--policy"],
+        ):
+            self.run("publisher", *arguments)
+        self.releases = self.run("publisher", "releases", function)
 
     def ask(self, function: str) -> None:
-        """Asks for one customer or SKU, over the gateway's route."""
+        """Asks for one customer or SKU, and for whatever else the function answers without naming one, over the gateway's routes."""
         routes = self.stack.of_type("AWS::ApiGatewayV2::Route").values()
         keys = [r["RouteKey"].split() for r in routes if r["Target"] == f"integrations/<{function.capitalize()}Integration>"]
-        (path,) = [path for method, path in keys if method == "GET"]
-        path = path.format(customer_id="anna", sku_id="tea")
-        event = {"version": "2.0", "rawPath": path, "requestContext": {"http": {"method": "GET", "path": path}}}
+        paths = sorted((path for method, path in keys if method == "GET"), key=lambda path: "{" in path)
         with self.started(f"{function.capitalize()}Function", function) as running:
-            answered, self.answers[function] = running.answer(event)
-        assert answered, self.answers[function]
+            for path in (path.format(customer_id="anna", sku_id="tea") for path in paths):
+                event = {"version": "2.0", "rawPath": path, "requestContext": {"http": {"method": "GET", "path": path}}}
+                answered, answer = running.answer(event)
+                assert answered and answer["statusCode"] == 200, (path, answer)
+                # The last is the one about a customer or SKU.
+                self.answers[function] = answer
 
     def started(self, resource: str, who: str) -> FakeLambda:
         """A function of the template, with its settings and its time."""

@@ -38,6 +38,10 @@ impl Predictor for Fragile {
         Churn::parse(body)
     }
 
+    fn sole_entity(request: &api::Request) -> Option<&str> {
+        Churn::sole_entity(request)
+    }
+
     async fn gather<S: HistoryStore>(
         store: &S,
         request: &api::Request,

@@ -8,7 +8,7 @@ use offline::contract;
 use recommendations::Recommendations;
 use serde_json::Value;
 use serving::predictor::Predictor;
-use serving::route::{ParameterKind, Parameters};
+use serving::route::{ParameterKind, Parameters, Route};
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 
@@ -42,13 +42,17 @@ fn the_document_has_every_route_and_no_other() {
     let mut routes = routes_of::<Churn>();
     routes.extend(routes_of::<Inventory>());
     routes.extend(routes_of::<Recommendations>());
+    routes.extend(named(serving::status::ROUTES));
     assert_eq!(described, routes);
 }
 
 fn routes_of<P: Predictor>() -> BTreeSet<String> {
-    let routes = P::routes().iter();
-    let named = routes.map(|route| format!("{} {}", route.method.to_lowercase(), route.path));
-    named.collect()
+    named(P::routes())
+}
+
+fn named<R>(routes: &[Route<R>]) -> BTreeSet<String> {
+    let named = |route: &Route<R>| format!("{} {}", route.method.to_lowercase(), route.path);
+    routes.iter().map(named).collect()
 }
 
 #[test]

@@ -79,9 +79,12 @@ pub(crate) async fn answer<P: Predictor>(
     now: Timestamp,
 ) -> Value {
     match Event::read(payload) {
-        Event::Http(request) => {
-            over_http(service.handle_http(request, REQUEST_ID, now).await.into())
-        }
+        Event::Http(request) => over_http(
+            service
+                .handle_gateway(request, REQUEST_ID, now)
+                .await
+                .into(),
+        ),
         Event::Undecodable(error) => {
             over_http(problem_response(&Problem::new(&Error::Caller(error))).into())
         }

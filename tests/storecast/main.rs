@@ -4,6 +4,7 @@
 
 mod algebra;
 mod api;
+mod arms;
 mod batch;
 mod bgnbd;
 mod contract;

@@ -54,13 +54,17 @@ pub(crate) fn policy_file_of<P: Predictor>() -> Bytes {
 
 /// The committed model and policy, published and loaded as a function does.
 pub(crate) async fn served<P: Predictor>() -> Served<P> {
-    let registry = MemoryStore::default();
+    released(&MemoryStore::default()).await
+}
+
+/// The same, and the store is the registry.
+async fn released<P: Predictor>(registry: &MemoryStore) -> Served<P> {
     let (files, policy) = (model_files_of::<P>(), policy_file_of::<P>());
-    registry_of(&registry)
+    registry_of(registry)
         .release::<P>(files, policy)
         .await
         .expect("a good model");
-    load_served(&registry, &registry, None)
+    load_served(registry, registry, None)
         .await
         .expect("what was published")
 }
@@ -88,7 +92,8 @@ pub(crate) fn renamed<P: Predictor>(version: &str) -> ModelFiles {
 pub(crate) async fn service<P: Predictor>() -> Service<P, MemoryStore> {
     let store = MemoryStore::default();
     fill(&store).await;
-    Service::new(store, Ok(Arc::new(served().await)))
+    let served = Arc::new(released(&store).await);
+    Service::new(store, Ok(served))
 }
 
 /// Puts the histories of the small shop into a store.

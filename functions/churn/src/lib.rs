@@ -128,6 +128,13 @@ impl Predictor for Churn {
         Request::parse(body)
     }
 
+    fn sole_entity(request: &Request) -> Option<&str> {
+        match &request.customers[..] {
+            [customer] => Some(&customer.customer_id),
+            _ => None,
+        }
+    }
+
     async fn gather<S: HistoryStore>(
         store: &S,
         request: &Request,

@@ -12,8 +12,8 @@
 use crate::api::{Alternative, Decision};
 use crate::budget;
 use serde::Deserialize;
+use serving::arms::position;
 use serving::wire::within;
-use sha2::{Digest, Sha256};
 
 /// Id of the option that is always there.
 pub const DO_NOTHING: &str = "do_nothing";
@@ -121,17 +121,7 @@ impl ChurnPolicy {
 
     /// Whether a customer is left alone; the same for the same id and salt, everywhere and always.
     pub fn in_control_group(&self, customer_id: &str) -> bool {
-        let hash = Sha256::new()
-            .chain_update(&self.control_group.salt)
-            .chain_update([0])
-            .chain_update(customer_id);
-        let first = hash
-            .finalize()
-            .iter()
-            .take(8)
-            .fold(0u64, |bits, byte| bits << 8 | u64::from(*byte));
-        // 53 bits make an exact double in [0, 1).
-        ((first >> 11) as f64) / ((1u64 << 53) as f64) < self.control_group.share
+        position(&self.control_group.salt, customer_id) < self.control_group.share
     }
 
     /// Every option for one customer, best first; ties go to doing nothing, then to the policy's order.

@@ -168,6 +168,13 @@ impl Predictor for Inventory {
         Request::parse(body)
     }
 
+    fn sole_entity(request: &Request) -> Option<&str> {
+        match &request.skus[..] {
+            [sku] => Some(&sku.sku_id),
+            _ => None,
+        }
+    }
+
     async fn gather<S: HistoryStore>(
         store: &S,
         request: &Request,

@@ -206,6 +206,10 @@ impl Predictor for Recommendations {
         Request::parse(body)
     }
 
+    fn sole_entity(request: &Request) -> Option<&str> {
+        request.customer_id.as_deref()
+    }
+
     async fn gather<S: HistoryStore>(
         store: &S,
         request: &Request,

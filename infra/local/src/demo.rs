@@ -248,6 +248,7 @@ fn show_calls(url: &str, port: u16, ids: &[String], sku: Option<&String>) {
     println!(
         "  curl -s {url}/v1/churn -d '{{\"customers\": [{{\"customer_id\": \"{one}\"}}, {{\"customer_id\": \"{other}\"}}]}}'"
     );
+    println!("  curl -s {url}/v1/models");
     let invoke = format!(
         ".tools/bin/cargo-lambda lambda invoke churn --invoke-address 127.0.0.1 --invoke-port {port} --data-file events/churn"
     );

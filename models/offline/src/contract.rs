@@ -10,11 +10,10 @@ mod variants;
 
 use crate::for_predictor;
 use crate::functions::NAMES;
-use examples::Example;
-use operations::operations;
+use operations::{operations, status_operations};
 use schemas::Schemas;
 use serde_json::{Map, Value, json};
-use serving::predictor::Predictor;
+use serving::status::ANSWERED_BY;
 use std::path::Path;
 
 /// Version of `OpenAPI`; its schemas are JSON Schema 2020-12.
@@ -35,7 +34,11 @@ pub fn document(checkout: &Path) -> Result<Value, String> {
     let mut all_examples = Vec::new();
     for name in NAMES {
         let examples = examples::read(checkout, name)?;
-        for_predictor!(name, describe::<P>(&mut schemas, &mut paths, &examples));
+        let described = for_predictor!(name, operations::<P>(&mut schemas, &examples));
+        add(&mut paths, described);
+        if name == ANSWERED_BY {
+            add(&mut paths, status_operations(&mut schemas, &examples));
+        }
         all_examples.extend(examples);
     }
     let responses = problems::responses(&mut schemas, &all_examples);
@@ -68,12 +71,8 @@ pub fn text(document: &Value) -> String {
     format!("{text}\n")
 }
 
-fn describe<P: Predictor>(
-    schemas: &mut Schemas,
-    paths: &mut Map<String, Value>,
-    examples: &[Example],
-) {
-    for (path, method, operation) in operations::<P>(schemas, examples) {
+fn add(paths: &mut Map<String, Value>, described: Vec<(String, String, Value)>) {
+    for (path, method, operation) in described {
         let path = paths.entry(path).or_insert_with(|| json!({}));
         path[method] = operation;
     }

@@ -6,7 +6,7 @@ use crate::config::{self, Settings};
 use crate::dispatch::{Event, GatewayResponse};
 use crate::dynamo::DynamoStore;
 use crate::s3::S3Artifacts;
-use crate::telemetry::{self, REQUEST, RequestMetrics, Times, Trail};
+use crate::telemetry::{self, REQUEST, RequestMetrics, ShadowMetrics, Times, Trail};
 use crate::uploaded_files::UploadedFiles;
 use features::time::Timestamp;
 use follow::Follower;
@@ -76,7 +76,7 @@ pub fn run<P: Predictor>() -> ExitCode {
 
 async fn serve<P: Predictor>(settings: Settings) -> Result<(), lambda_runtime::Error> {
     let started = Instant::now();
-    let function = Arc::new(Function::<P>::start(settings).await);
+    let function = Arc::new(Box::pin(Function::<P>::start(settings)).await);
     let start_ms = started.elapsed().as_secs_f64() * 1000.0;
     tracing::info!(
         start_ms,
@@ -170,7 +170,7 @@ impl<P: Predictor> Function<P> {
         let metrics = RequestMetrics {
             service: invocation.service,
             function: P::NAME,
-            model_version: service.model_version(),
+            model_version: service.version_of(&outcome.observed),
             trigger,
             request_id,
             times: Times {
@@ -184,6 +184,16 @@ impl<P: Predictor> Function<P> {
             cold_start: !self.answered_before.swap(true, Ordering::Relaxed),
         };
         metrics.emit(invocation.traced);
+        if let Some(shadowed) = outcome.observed.shadowed {
+            let shadow = ShadowMetrics {
+                service: invocation.service,
+                function: P::NAME,
+                model_version: service.shadow_version(),
+                request_id,
+                shadowed,
+            };
+            shadow.emit(since_1970().as_millis() as u64);
+        }
         outcome.answer
     }
 }
@@ -196,7 +206,7 @@ async fn outcome<P: Predictor>(
 ) -> Outcome {
     let now = Timestamp(i64::try_from(since_1970().as_secs()).unwrap_or(i64::MAX));
     match event {
-        Event::Http(request) => over_http(service.handle_http(request, request_id, now).await),
+        Event::Http(request) => over_http(service.handle_gateway(request, request_id, now).await),
         Event::Undecodable(error) => {
             let problem = Problem::new(&Error::Caller(error)).with_request_id(request_id);
             over_http(problem_response(&problem))

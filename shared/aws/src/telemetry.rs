@@ -18,6 +18,7 @@ pub use xray::{Times, Traced};
 
 use crate::config;
 use serde_json::{Map, Value, json};
+use serving::arms::Shadowed;
 use std::io::Write;
 use tracing_subscriber::filter::{LevelFilter, Targets, filter_fn};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
@@ -130,6 +131,59 @@ impl RequestMetrics<'_> {
     }
 }
 
+/// How far the shadow was from the version that answered one request.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ShadowMetrics<'a> {
+    /// The function's name on AWS.
+    pub service: &'a str,
+    /// The predictor's name.
+    pub function: &'a str,
+    /// Version of the shadow.
+    pub model_version: &'a str,
+    /// Lambda's id of the invocation; a property, not a dimension.
+    pub request_id: &'a str,
+    /// What was compared.
+    pub shadowed: Shadowed,
+}
+
+impl ShadowMetrics<'_> {
+    /// Writes the line, stamped with `epoch_ms`.
+    pub fn emit(&self, epoch_ms: u64) {
+        // A closed output leaves nobody to tell.
+        let _ = writeln!(std::io::stdout().lock(), "{}", self.line(epoch_ms));
+    }
+
+    fn line(&self, epoch_ms: u64) -> Value {
+        json!({
+            "_aws": {
+                "Timestamp": epoch_ms,
+                "CloudWatchMetrics": [{
+                    "Namespace": NAMESPACE,
+                    "Dimensions": [["service", "model_version"]],
+                    "Metrics": [
+                        {"Name": "shadow_rows", "Unit": "Count"},
+                        {"Name": "shadow_mean_difference", "Unit": "None"},
+                        {"Name": "shadow_largest_difference", "Unit": "None"},
+                        {"Name": "shadow_beyond_tolerance", "Unit": "Count"},
+                        {"Name": "shadow_unmatched", "Unit": "Count"},
+                        {"Name": "shadow_failures", "Unit": "Count"},
+                    ],
+                }],
+            },
+            "service": self.service,
+            "function": self.function,
+            "model_version": self.model_version,
+            "request_id": self.request_id,
+            "shadow_rows": self.shadowed.rows,
+            "shadow_mean_difference": self.shadowed.mean_difference,
+            "shadow_largest_difference": self.shadowed.largest_difference,
+            "shadow_beyond_tolerance": self.shadowed.beyond_tolerance,
+            "shadow_unmatched": self.shadowed.unmatched,
+            "shadow_failures": u8::from(self.shadowed.failed),
+        })
+    }
+}
+
 /// Starts JSON logs at `level` for this project's crates, and logs panics by their place alone: a panic's message may
 /// quote a value.
 pub fn start(level: LevelFilter, function: &'static str) {
@@ -192,6 +246,32 @@ mod tests {
             cold_start: false,
         };
         let line = metrics.line();
+        assert_eq!(complete(&line).len(), 8 + 3, "{line}");
+        let found = [
+            "latency_ms",
+            "gather_ms",
+            "errors",
+            "cold_start",
+            "answered_by_trending",
+        ];
+        let expected = [json!(1.5), json!(0.25), json!(1), json!(0), json!(2)];
+        assert_eq!(found.map(|name| line[name].clone()), expected);
+    }
+
+    #[test]
+    fn a_line_on_a_shadow_holds_every_metric_it_declares() {
+        let shadow = ShadowMetrics {
+            service: "shop-churn",
+            function: "churn",
+            model_version: "2026-01-02",
+            request_id: "r-1",
+            shadowed: Shadowed::default(),
+        };
+        assert_eq!(complete(&shadow.line(1_700_000_000_123)).len(), 6);
+    }
+
+    /// The declared metrics, all of which are there, as are all dimensions.
+    fn complete(line: &Value) -> Vec<&str> {
         let mut names = Vec::new();
         for declared in line["_aws"]["CloudWatchMetrics"].as_array().unwrap() {
             for metric in declared["Metrics"].as_array().unwrap() {
@@ -203,15 +283,6 @@ mod tests {
                 assert!(line[dimension.as_str().unwrap()].is_string(), "{dimension}");
             }
         }
-        assert_eq!(names.len(), 8 + 3, "{names:?}");
-        let found = [
-            "latency_ms",
-            "gather_ms",
-            "errors",
-            "cold_start",
-            "answered_by_trending",
-        ];
-        let expected = [json!(1.5), json!(0.25), json!(1), json!(0), json!(2)];
-        assert_eq!(found.map(|name| line[name].clone()), expected);
+        names
     }
 }

@@ -7,6 +7,8 @@
 //! | [`service`] | gather, features, score, respond over any predictor; routes and bodies |
 //! | [`ports`] | what the outside must offer: histories, artifacts, pointers; memory and directory adapters |
 //! | [`conformance`] | one suite that every adapter of a port runs |
+//! | [`arms`] | a canary and a shadow beside the served model |
+//! | [`status`] | `/v1/health` and `/v1/models` |
 //! | [`manifest`] | what a model says of itself |
 //! | [`registry`] | finding, verifying and loading the served model |
 //! | [`model`] | scorers: native tree ensembles, ONNX Runtime, exact contributions |
@@ -17,6 +19,7 @@
 //! | [`error`] | what can go wrong, split by who must act |
 //! | [`problem`] | RFC 9457; the only place that knows status codes |
 
+pub mod arms;
 pub mod batch;
 pub mod calendar;
 pub mod conformance;
@@ -30,4 +33,5 @@ pub mod problem;
 pub mod registry;
 pub mod route;
 pub mod service;
+pub mod status;
 pub mod wire;

@@ -69,6 +69,9 @@ pub trait Predictor: Sized + Send + Sync + 'static {
     /// Parses a body: the one door, whatever the trigger.
     fn parse(body: &[u8]) -> Result<Self::Request, Error>;
 
+    /// Id of the one entity that a request is about; `None` when it is about several, or nobody.
+    fn sole_entity(request: &Self::Request) -> Option<&str>;
+
     /// Reads what the request's cases need. `now` is the handler's clock.
     fn gather<S: HistoryStore>(
         store: &S,

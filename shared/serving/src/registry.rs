@@ -23,6 +23,7 @@ use crate::predictor::{Predictor, Served};
 use bytes::Bytes;
 use futures_util::future::{try_join, try_join_all, try_join4};
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// Which model version is served.
@@ -75,6 +76,17 @@ impl Releases {
             policy: self.policy.served.clone(),
         }
     }
+}
+
+/// Name of the pointer to the list of what was ever promoted.
+pub const INDEX_POINTER: &str = "index";
+
+/// The value of the index.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelIndex {
+    /// Feature fingerprints that a version was promoted for, by function.
+    pub models: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// Name of the pointer to the served version for code that knows this fingerprint.
@@ -168,7 +180,8 @@ pub async fn fetch_pinned<P: Predictor>(
 ) -> Result<PinnedFiles, Refusal> {
     let policy_key = policy_key(P::NAME, &pins.policy.sha256);
     let (files, policy) = try_join(
-        fetch_version::<P>(artifacts, &pins.model.version),
+        // On the heap: every fetch is in it.
+        Box::pin(fetch_version::<P>(artifacts, &pins.model.version)),
         fetch(artifacts, &policy_key),
     )
     .await?;

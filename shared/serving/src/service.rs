@@ -5,11 +5,13 @@ mod together;
 
 pub use together::RowAnswers;
 
+use crate::arms::{Arms, Shadowed};
 use crate::error::{CallerError, Error};
-use crate::ports::{HistoryStore, StoreError};
+use crate::ports::{HistoryStore, PointerStore, StoreError};
 use crate::predictor::{Predictor, Scored, Served};
 use crate::problem::{CONTENT_TYPE, Problem};
 use crate::registry::Refusal;
+use crate::status::{self, Asked};
 use crate::wire::BODY_LIMIT_BYTES;
 use features::time::Timestamp;
 use std::sync::Arc;
@@ -33,7 +35,7 @@ pub struct HttpRequest {
 }
 
 /// An answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct HttpResponse {
     /// Status code.
     pub status: u16,
@@ -46,43 +48,70 @@ pub struct HttpResponse {
 }
 
 /// What one call did, for metrics; holds no id and no payload.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Observed {
     /// Things asked about.
     pub cases: usize,
     /// Rows the model scored.
     pub rows: usize,
+    /// Whether the canary answered.
+    pub by_canary: bool,
+    /// How far the shadow was from it, where there is one.
+    pub shadowed: Option<Shadowed>,
 }
 
 /// A predictor in service: its stores and its verified model.
 pub struct Service<P: Predictor, S> {
     store: S,
-    served: Result<Arc<Served<P>>, Refusal>,
+    arms: Result<Arms<P>, Refusal>,
 }
 
 impl<P: Predictor, S: HistoryStore> Service<P, S> {
     /// A refused model still answers: with 503, and the reason in the log.
     pub fn new(store: S, served: Result<Arc<Served<P>>, Refusal>) -> Self {
-        Self { store, served }
+        let arms = served.map(Arms::only);
+        Self { store, arms }
+    }
+
+    /// With what is tried beside the served model.
+    pub fn with_arms(store: S, arms: Arms<P>) -> Self {
+        Self {
+            store,
+            arms: Ok(arms),
+        }
     }
 
     /// What is served, if anything is.
-    pub fn model(&self) -> Option<&Arc<Served<P>>> {
-        self.served.as_ref().ok()
+    pub fn arms(&self) -> Option<&Arms<P>> {
+        self.arms.as_ref().ok()
+    }
+
+    /// Version of what answered, or `none`.
+    pub fn version_of(&self, observed: &Observed) -> &str {
+        let canary = self.arms().and_then(|arms| arms.canary.as_ref());
+        match canary.filter(|_| observed.by_canary) {
+            Some(canary) => &canary.served.model.manifest.version,
+            None => self.model_version(),
+        }
     }
 
     /// Version of the served model, or `none`.
     pub fn model_version(&self) -> &str {
-        self.served
-            .as_ref()
-            .map_or("none", |served| &served.model.manifest.version)
+        self.arms()
+            .map_or("none", |arms| &arms.served.model.manifest.version)
+    }
+
+    /// Version of the shadow, or `none`.
+    pub fn shadow_version(&self) -> &str {
+        let shadow = self.arms().and_then(|arms| arms.shadow.as_ref());
+        shadow.map_or("none", |shadow| &shadow.model.manifest.version)
     }
 
     /// Fingerprint of the served model's columns, or `none`.
     pub fn fingerprint(&self) -> &str {
-        self.served
-            .as_ref()
-            .map_or("none", |served| &served.model.manifest.features.fingerprint)
+        self.arms().map_or("none", |arms| {
+            &arms.served.model.manifest.features.fingerprint
+        })
     }
 
     /// Answers one call; every failure becomes a problem.
@@ -92,13 +121,34 @@ impl<P: Predictor, S: HistoryStore> Service<P, S> {
         request_id: &str,
         now: Timestamp,
     ) -> HttpResponse {
-        match self.route(&request, now).await {
-            Ok((body, observed)) => HttpResponse {
-                status: 200,
-                headers: vec![("content-type", "application/json".to_owned())],
-                body,
+        let mut observed = Observed::default();
+        match self.route(&request, now, &mut observed).await {
+            Ok(body) => answered(body, observed),
+            Err(error) => HttpResponse {
                 observed,
+                ..problem_response(&report(&error).with_request_id(request_id))
             },
+        }
+    }
+
+    /// The same, and how the service is and what it serves.
+    pub async fn handle_gateway(
+        &self,
+        request: HttpRequest,
+        request_id: &str,
+        now: Timestamp,
+    ) -> HttpResponse
+    where
+        S: PointerStore,
+    {
+        if !status::ROUTES
+            .iter()
+            .any(|route| route.path == request.path)
+        {
+            return self.handle_http(request, request_id, now).await;
+        }
+        match self.status(&request).await {
+            Ok(body) => answered(body, Observed::default()),
             Err(error) => problem_response(&report(&error).with_request_id(request_id)),
         }
     }
@@ -110,19 +160,46 @@ impl<P: Predictor, S: HistoryStore> Service<P, S> {
         request_id: &str,
         now: Timestamp,
     ) -> Result<(String, Observed), Problem> {
-        let answer = async { self.answer(&Self::parse_within_limit(body)?, now).await };
-        answer
-            .await
-            .map_err(|error| report(&error).with_request_id(request_id))
+        let mut observed = Observed::default();
+        let answer = async {
+            let request = Self::parse_within_limit(body)?;
+            self.answer(&request, now, &mut observed).await
+        };
+        let answer = answer.await.map(|body| (body, observed));
+        answer.map_err(|error| report(&error).with_request_id(request_id))
     }
 
-    async fn route(&self, http: &HttpRequest, now: Timestamp) -> Result<(String, Observed), Error> {
+    async fn status(&self, http: &HttpRequest) -> Result<String, Error>
+    where
+        S: PointerStore,
+    {
+        let (route, parameters) = routing::find(status::ROUTES, http)?;
+        let text = match (route.request)(&parameters, &http.body)? {
+            Asked::Health => {
+                let arms = self.arms();
+                let version = arms.map(|arms| &arms.served.model.manifest.version[..]);
+                serde_json::to_string(&status::health(&self.store, version).await?)
+            }
+            Asked::Models => serde_json::to_string(&status::models(&self.store).await?),
+        };
+        text.map_err(|error| Error::Internal {
+            what: "write the answer",
+            reason: error.to_string(),
+        })
+    }
+
+    async fn route(
+        &self,
+        http: &HttpRequest,
+        now: Timestamp,
+        observed: &mut Observed,
+    ) -> Result<String, Error> {
         let (route, parameters) = routing::find(P::routes(), http)?;
         if http.body.len() > BODY_LIMIT_BYTES {
             return Err(too_large(http.body.len()));
         }
         let request = (route.request)(&parameters, &http.body)?;
-        self.answer(&request, now).await
+        self.answer(&request, now, observed).await
     }
 
     fn parse_within_limit(body: &[u8]) -> Result<P::Request, Error> {
@@ -132,33 +209,41 @@ impl<P: Predictor, S: HistoryStore> Service<P, S> {
         P::parse(body)
     }
 
+    /// `observed` tells of a failure as well which version it is of.
     async fn answer(
         &self,
         request: &P::Request,
         now: Timestamp,
-    ) -> Result<(String, Observed), Error> {
-        let served = self.served()?;
+        observed: &mut Observed,
+    ) -> Result<String, Error> {
+        let arms = self.arms_or_refusal()?;
+        let (served, by_canary) = arms.answering(request);
+        observed.by_canary = by_canary;
         let gathered = P::gather(&self.store, request, now).instrument(gather());
         let mut cases = gathered.await?;
         let scored = score().in_scope(|| served.model.score(&cases));
         let scored = scored.map_err(score_failed)?;
-        let observed = Observed {
-            cases: cases.len(),
-            rows: scored.iter().map(|s| s.raw.len()).sum(),
-        };
         let second = P::gather_scored(&self.store, request, &mut cases, &scored, served);
         second.instrument(gather()).await?;
         let body = respond().in_scope(|| answer_text(request, &cases, &scored, served))?;
-        Ok((body, observed))
+        observed.cases = cases.len();
+        observed.rows = scored.iter().map(|s| s.raw.len()).sum();
+        // Last, so that the answer is made whatever comes of it.
+        observed.shadowed = arms.shadowed(&cases, &scored);
+        Ok(body)
     }
 
     fn served(&self) -> Result<&Served<P>, Error> {
-        self.served.as_deref().map_err(|_| self.refused())
+        self.arms_or_refusal().map(|arms| &*arms.served)
+    }
+
+    fn arms_or_refusal(&self) -> Result<&Arms<P>, Error> {
+        self.arms.as_ref().map_err(|_| self.refused())
     }
 
     fn refused(&self) -> Error {
         let reason = self
-            .served
+            .arms
             .as_ref()
             .err()
             .map(ToString::to_string)
@@ -248,6 +333,15 @@ fn report(error: &Error) -> Problem {
         Error::Internal { what, reason } => tracing::error!(what, reason, "request failed"),
     }
     problem
+}
+
+fn answered(body: String, observed: Observed) -> HttpResponse {
+    HttpResponse {
+        status: 200,
+        headers: vec![("content-type", "application/json".to_owned())],
+        body,
+        observed,
+    }
 }
 
 /// A problem as HTTP answers it.

@@ -107,7 +107,7 @@ async fn the_binary_answers_as_the_library<P: Predictor>() {
         let now = clock();
         let expected = match Event::read(&payload) {
             Event::Http(request) => {
-                let response = library.handle_http(request, "r", now).await;
+                let response = library.handle_gateway(request, "r", now).await;
                 Reply::Response(settled(
                     serde_json::to_value(GatewayResponse::from(response)).expect("JSON"),
                 ))
@@ -125,6 +125,9 @@ async fn the_binary_answers_as_the_library<P: Predictor>() {
                 assert_eq!(expected["source"], "aws:s3");
                 assert_eq!(found["outcomes"][0]["outcome"]["kind"], "scored", "{found}");
             }
+            (Reply::Response(found), Reply::Response(expected)) if name == "http-models" => {
+                serves_all_and_ours_alike(&found, &expected);
+            }
             (Reply::Response(found), Reply::Response(expected)) => {
                 assert_eq!(settled(found), expected, "{name}");
             }
@@ -133,6 +136,18 @@ async fn the_binary_answers_as_the_library<P: Predictor>() {
     }
     let log = process.log();
     assert!(log.iter().any(|line| line["message"] == "ready"), "{log:?}");
+}
+
+/// One function answers for all; of itself it says what the library says.
+fn serves_all_and_ours_alike(found: &Value, expected: &Value) {
+    let body: Value = serde_json::from_str(found["body"].as_str().expect("a body")).expect("JSON");
+    let models = body["models"].as_array().expect("a list");
+    let names: Vec<_> = models
+        .iter()
+        .map(|model| model["function"].as_str())
+        .collect();
+    assert_eq!(names, offline::functions::NAMES.map(Some));
+    assert_eq!(models[0], expected["body"]["models"][0]);
 }
 
 #[tokio::test]

@@ -167,3 +167,60 @@ async fn a_version_that_is_refused_leaves_the_last_good_one_and_is_told_once() {
             .all(|line| line["_aws"].is_null() || line["errors"] == 0)
     );
 }
+
+#[tokio::test]
+async fn a_canary_and_a_shadow_are_taken_up_and_end_with_a_promotion() {
+    let stack = Stack::start().await;
+    let clients = Clients::at(&stack.s3.url(), &stack.dynamo.url()).await;
+    let artifacts = S3Artifacts::new(clients.s3, BUCKET, "");
+    let pointers = DynamoStore::new(clients.dynamo, TABLE);
+    let registry = Registry {
+        artifacts: &artifacts,
+        pointers: &pointers,
+        runtime_library: None,
+        now: shop::NOW,
+    };
+    let committed = shop::served::<Churn>().await.model.manifest.version;
+    for version in ["next", "unseen"] {
+        let published = registry.publish::<Churn>(renamed::<Churn>(version)).await;
+        published.expect("a good model");
+    }
+    let mut lambda = Lambda::start().await;
+    let process = Process::start(Churn::NAME, &lambda, &stack.settings());
+    ask_until(&mut lambda, &committed).await;
+    let canary = Use::Canary { percent: 99 };
+    registry
+        .promote::<Churn>("unseen", Use::Shadow)
+        .await
+        .expect("published");
+    let release = registry
+        .promote::<Churn>("next", canary)
+        .await
+        .expect("published");
+    assert!(release.shadow.is_some(), "a canary leaves the shadow");
+    ask_until(&mut lambda, "next").await;
+    let several = json!({ "customers": [{ "customer_id": STEADY }, { "customer_id": FADING }] });
+    let (_, body) = status(&lambda.invoke(&http("POST", "/v1/churn", &several)).await);
+    assert_eq!(body["model_version"], committed);
+    registry
+        .promote::<Churn>(&committed, Use::Served)
+        .await
+        .expect("published");
+    ask_until(&mut lambda, &committed).await;
+    let log = process.log();
+    let shadowed: Vec<_> = log
+        .iter()
+        .filter(|line| line["shadow_rows"].is_u64())
+        .collect();
+    assert!(!shadowed.is_empty());
+    for line in shadowed {
+        let told = [
+            "model_version",
+            "shadow_failures",
+            "shadow_beyond_tolerance",
+        ]
+        .map(|name| line[name].clone());
+        assert_eq!(told, [json!("unseen"), json!(0), json!(0)]);
+    }
+    assert!(log.iter().all(|line| line["message"] != "model refused"));
+}

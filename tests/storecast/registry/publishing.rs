@@ -15,7 +15,7 @@ use serving::registry::{
 
 /// The committed policy under another version's name.
 fn renamed_policy(version: &str) -> Bytes {
-    let mut policy: Value = serde_json::from_slice(&policy_file()).unwrap();
+    let mut policy: Value = serde_json::from_slice(&policy_file()).expect("JSON");
     policy["version"] = json!(version);
     policy.to_string().into()
 }
@@ -130,9 +130,9 @@ async fn a_policy_has_its_own_history_and_must_fit_everything_that_is_used() {
     assert!(matches!(wrong, Err(ChangeError::Refused(_))), "{wrong:?}");
     registry.roll_back_policy::<Churn>().await.unwrap();
     assert_eq!(served(&store).await, (version, "first".to_owned()));
-    let releases = read_releases::<Churn>(&store).await.unwrap();
-    assert_eq!(releases.model.history, [], "the model's pointer stays");
-    assert_eq!(releases.policy.history.len(), 2);
+    let pointers = read_releases::<Churn>(&store).await.unwrap();
+    assert_eq!(pointers.model.history, [], "the model's pointer stays");
+    assert_eq!(pointers.policy.history.len(), 2);
 }
 
 #[tokio::test]

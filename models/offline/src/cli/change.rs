@@ -6,7 +6,6 @@ use crate::for_predictor;
 use bytes::Bytes;
 use clap::Args;
 use serving::predictor::Predictor;
-use serving::registry::release::End;
 use serving::registry::{ModelRelease, Use};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -112,7 +111,7 @@ fn roll_back<P: Predictor>(command: &Rollback) -> Result<ExitCode, Failure> {
             return Ok(());
         }
         let release = if command.what.canary {
-            registry.end_canary::<P>(End::Ended).await?
+            registry.end_canary::<P>().await?
         } else if command.what.shadow {
             registry.end_shadow::<P>().await?
         } else {

@@ -126,12 +126,11 @@ fn before<T>(past: &Past<T>, version: &str) -> String {
         Role::Canary => "canary",
         Role::Shadow => "shadow",
     };
-    let why = match &past.end {
+    let why = match past.end {
         End::Replaced => "replaced",
         End::RolledBack => "rolled back",
         End::Restored => "replaced, served again later",
         End::Ended => "ended",
-        End::Stopped { reason } => &format!("stopped: {reason}"),
     };
     let until = format_instant(Timestamp(past.until_seconds));
     line(role, version, past.since_seconds, &until, why)

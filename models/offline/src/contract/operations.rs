@@ -6,6 +6,7 @@ use super::schemas::Schemas;
 use serde_json::{Map, Value, json};
 use serving::predictor::Predictor;
 use serving::route::{ParameterKind, QueryParameter, Route};
+use serving::status::{ANSWERED_BY, Asked, Health, Models, ROUTES};
 use serving::wire::ID_LIMIT_BYTES;
 
 /// Path, method and operation of every route of a predictor.
@@ -17,16 +18,7 @@ pub(super) fn operations<P: Predictor>(
     let mut described = Vec::new();
     for route in P::routes() {
         let own: Vec<&Example> = examples.iter().filter(|e| e.is_of(route)).collect();
-        let mut operation = json!({
-            "operationId": route.operation,
-            "summary": route.summary,
-            "tags": [P::NAME],
-            "responses": responses(route, &answer, &own),
-        });
-        let parameters: Vec<Value> = path_parameters(route).chain(query(route)).collect();
-        if !parameters.is_empty() {
-            operation["parameters"] = parameters.into();
-        }
+        let mut operation = operation(route, P::NAME, &answer, &own);
         if route.takes_body() {
             let content = content(&schemas.request::<P::Body>(), examples::requests(&own));
             operation["requestBody"] = json!({ "required": true, "content": content });
@@ -38,6 +30,39 @@ pub(super) fn operations<P: Predictor>(
         ));
     }
     described
+}
+
+/// The same of the routes that one function answers for all.
+pub(super) fn status_operations(
+    schemas: &mut Schemas,
+    examples: &[Example],
+) -> Vec<(String, String, Value)> {
+    let described = |route: &'static Route<Asked>| {
+        let own: Vec<&Example> = examples.iter().filter(|e| e.is_of(route)).collect();
+        let answer = match route.operation {
+            "health" => schemas.answer::<Health>(),
+            _ => schemas.answer::<Models>(),
+        };
+        let operation = operation(route, ANSWERED_BY, &answer, &own);
+        let method = route.method.to_lowercase();
+        (route.path.to_owned(), method, operation)
+    };
+    ROUTES.iter().map(described).collect()
+}
+
+/// An operation without a body.
+fn operation<R>(route: &Route<R>, function: &str, answer: &Value, own: &[&Example]) -> Value {
+    let mut operation = json!({
+        "operationId": route.operation,
+        "summary": route.summary,
+        "tags": [function],
+        "responses": responses(route, answer, own),
+    });
+    let parameters: Vec<Value> = path_parameters(route).chain(query(route)).collect();
+    if !parameters.is_empty() {
+        operation["parameters"] = parameters.into();
+    }
+    operation
 }
 
 fn responses<R>(route: &Route<R>, answer: &Value, own: &[&Example]) -> Value {

@@ -11,9 +11,13 @@
 
 use crate::dynamo::DynamoStore;
 use crate::s3::S3Artifacts;
+use futures_util::future::try_join3;
+use serving::arms::{Arms, CanaryArm};
 use serving::ports::StoreError;
 use serving::predictor::{Predictor, Served};
-use serving::registry::{Pins, Refusal, Releases, fetch_pinned, read_releases};
+use serving::registry::{
+    ModelRelease, ModelVersion, Pins, Refusal, Releases, fetch_pinned, read_releases,
+};
 use serving::service::Service;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -133,7 +137,7 @@ impl<P: Predictor> Follower<P> {
             .unwrap_or_else(|_| Err((None, Refusal::from(too_slow()))));
         match looked {
             Ok(None) => self.state().unfinished_since = None,
-            Ok(Some((releases, served))) => self.take_up(releases, served),
+            Ok(Some((releases, arms))) => self.take_up(releases, arms),
             Err((releases, refusal)) => self.keep_on(releases, refusal),
         }
     }
@@ -146,9 +150,56 @@ impl<P: Predictor> Follower<P> {
         if before == Some(&releases) || (before.is_some() && known) {
             return Ok(None);
         }
-        match self.load(&releases.pins()).await {
-            Ok(served) => Ok(Some((releases, served))),
-            Err(refusal) => Err((Some(releases), refusal)),
+        match self.load_arms(&releases).await {
+            Ok(arms) => Ok(Some((releases, arms))),
+            Err(refusal) => Err((Some(Box::new(releases)), refusal)),
+        }
+    }
+
+    /// Everything that a release uses, side by side.
+    async fn load_arms(&self, releases: &Releases) -> Result<Arms<P>, Refusal> {
+        let ModelRelease { canary, shadow, .. } = &releases.model;
+        let canary_model = canary.as_ref().map(|canary| &canary.model);
+        let shadow_model = shadow.as_ref().map(|shadow| &shadow.model);
+        let (served, canary_model, shadow) = try_join3(
+            // On the heap, as what it fetches is.
+            Box::pin(self.load(&releases.pins())),
+            Box::pin(self.load_beside(releases, canary_model, "canary")),
+            Box::pin(self.load_beside(releases, shadow_model, "shadow")),
+        )
+        .await?;
+        let canary = canary
+            .as_ref()
+            .zip(canary_model)
+            .map(|(canary, served)| CanaryArm {
+                served,
+                percent: canary.percent,
+                salt: canary.salt.clone(),
+            });
+        Ok(Arms {
+            served,
+            canary,
+            shadow,
+        })
+    }
+
+    /// What is tried beside the served version. When it is refused, the served version goes on without it.
+    async fn load_beside(
+        &self,
+        releases: &Releases,
+        version: Option<&ModelVersion>,
+        role: &'static str,
+    ) -> Result<Option<Arc<Served<P>>>, Refusal> {
+        let Some(version) = version else {
+            return Ok(None);
+        };
+        match self.load(&releases.pins_with(version)).await {
+            Ok(served) => Ok(Some(served)),
+            Err(Refusal::Store(error)) => Err(error.into()),
+            Err(refusal) => {
+                tracing::error!(%refusal, role, "model refused");
+                Ok(None)
+            }
         }
     }
 
@@ -171,14 +222,28 @@ impl<P: Predictor> Follower<P> {
 
     fn known(&self, pins: &Pins) -> Option<Arc<Served<P>>> {
         let state = self.state();
-        let is_served = state.releases.as_ref()?.pins() == *pins;
-        state.service.model().filter(|_| is_served).map(Arc::clone)
+        let (releases, arms) = (state.releases.as_ref()?, state.service.arms()?);
+        let model = &releases.model;
+        let canary = model.canary.as_ref().zip(arms.canary.as_ref());
+        let canary = canary.map(|(canary, arm)| (&canary.model, &arm.served));
+        let shadow = model.shadow.as_ref().zip(arms.shadow.as_ref());
+        let shadow = shadow.map(|(shadow, served)| (&shadow.model, served));
+        let mut loaded = [Some((&model.served, &arms.served)), canary, shadow].into_iter();
+        let found = loaded
+            .find_map(|known| known.filter(|(version, _)| releases.pins_with(version) == *pins));
+        found.map(|(_, served)| Arc::clone(served))
     }
 
-    fn take_up(&self, releases: Releases, served: Arc<Served<P>>) {
-        let service = Arc::new(Service::new(self.store.clone(), Ok(served)));
+    fn take_up(&self, releases: Releases, arms: Arms<P>) {
+        let service = Arc::new(Service::with_arms(self.store.clone(), arms));
+        let beside = |version: Option<&str>| version.unwrap_or("none").to_owned();
+        let model = &releases.model;
+        let canary = model.canary.as_ref().map(|c| &c.model.pointer.version[..]);
+        let shadow = model.shadow.as_ref().map(|s| &s.model.pointer.version[..]);
         tracing::info!(
             model_version = service.model_version(),
+            canary = beside(canary),
+            shadow = beside(shadow),
             policy = releases.policy.served.sha256,
             "model taken up"
         );
@@ -190,7 +255,7 @@ impl<P: Predictor> Follower<P> {
     }
 
     /// The last good model goes on; without one, the refusal answers.
-    fn keep_on(&self, releases: Option<Releases>, refusal: Refusal) {
+    fn keep_on(&self, releases: Option<Box<Releases>>, refusal: Refusal) {
         let mut state = self.state();
         let is_serving = state.releases.is_some();
         if is_serving && matches!(refusal, Refusal::Store(StoreError::Unavailable { .. })) {
@@ -199,17 +264,17 @@ impl<P: Predictor> Follower<P> {
         }
         tracing::error!(%refusal, is_serving, "model refused");
         state.unfinished_since = None;
-        state.refused = releases;
+        state.refused = releases.map(|releases| *releases);
         if !is_serving {
             state.service = Arc::new(Service::new(self.store.clone(), Err(refusal)));
         }
     }
 }
 
-/// What the pointers say, and the model of it.
-type Loaded<P> = (Releases, Arc<Served<P>>);
+/// What the pointers say, and the models of it.
+type Loaded<P> = (Releases, Arms<P>);
 /// What the pointers say, if they could be read, and why there is no model of it.
-type NotLoaded = (Option<Releases>, Refusal);
+type NotLoaded = (Option<Box<Releases>>, Refusal);
 
 fn too_slow() -> StoreError {
     let reason = format!("not there after {} s", LOAD_LIMIT.as_secs());

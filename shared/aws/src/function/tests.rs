@@ -56,6 +56,10 @@ impl Predictor for Fragile {
         Ok(())
     }
 
+    fn sole_entity((): &()) -> Option<&str> {
+        None
+    }
+
     async fn gather<S: HistoryStore>(_: &S, (): &(), _: Timestamp) -> Result<Vec<()>, Error> {
         Ok(Vec::new())
     }

@@ -3,10 +3,11 @@
 //! Files go first, pointers last, so that nobody ever follows a pointer to nothing. Who loses a race is told, and nothing
 //! of the change remains but files that nobody points to.
 
-use super::release::{Canary, End, Shadow};
+use super::release::{Canary, Shadow};
 use super::{
-    ModelFiles, ModelRelease, ModelVersion, PolicyPointer, PolicyRelease, Refusal, fetch,
-    fetch_version, model_key, model_pointer, policy_key, policy_pointer, verify_model, with_policy,
+    INDEX_POINTER, ModelFiles, ModelIndex, ModelRelease, ModelVersion, PolicyPointer,
+    PolicyRelease, Refusal, fetch, fetch_version, model_key, model_pointer, policy_key,
+    policy_pointer, verify_model, with_policy,
 };
 use crate::manifest::{
     ARTIFACTS_FILE, GOLDEN_FILE, MANIFEST_FILE, MODEL_FILE, Manifest, POLICY_FILE, sha256_hex,
@@ -119,6 +120,7 @@ impl<A: ArtifactStore, S: PointerStore> Registry<'_, A, S> {
         let (model, in_force) = (self.model::<P>().await?, self.policy::<P>().await?);
         let version = self.publish::<P>(files).await?;
         let policy = self.put_policy::<P>(policy).await?;
+        self.index::<P>().await?;
         self.set(
             &model,
             &self.serving(model.record.as_ref(), version.clone()),
@@ -163,6 +165,7 @@ impl<A: ArtifactStore, S: PointerStore> Registry<'_, A, S> {
                 since_seconds: now_seconds,
             }),
         };
+        self.index::<P>().await?;
         self.set(&read, &after).await?;
         Ok(after)
     }
@@ -179,13 +182,13 @@ impl<A: ArtifactStore, S: PointerStore> Registry<'_, A, S> {
     }
 
     /// Ends the canary, and gives what goes on; an error without one.
-    pub async fn end_canary<P: Predictor>(&self, end: End) -> Result<ModelRelease, ChangeError> {
+    pub async fn end_canary<P: Predictor>(&self) -> Result<ModelRelease, ChangeError> {
         let read = self.model::<P>().await?;
         let release = read.record.as_ref().ok_or_else(nothing_served)?;
         if release.canary.is_none() {
             return Err(pointless("there is no canary"));
         }
-        let after = release.without_canary(end, self.now.0);
+        let after = release.without_canary(self.now.0);
         self.set(&read, &after).await?;
         Ok(after)
     }
@@ -250,7 +253,8 @@ impl<A: ArtifactStore, S: PointerStore> Registry<'_, A, S> {
     }
 
     async fn loaded<P: Predictor>(&self, version: &str) -> Result<(Model<P>, String), ChangeError> {
-        let files = fetch_version::<P>(self.artifacts, version).await?;
+        // On the heap: every fetch is in it.
+        let files = Box::pin(fetch_version::<P>(self.artifacts, version)).await?;
         let model = verify_model(&files, self.runtime_library)?;
         Ok((model, sha256_hex(&files.manifest)))
     }
@@ -320,6 +324,17 @@ impl<A: ArtifactStore, S: PointerStore> Registry<'_, A, S> {
             found: sha256_hex(&bytes),
         }
         .into())
+    }
+
+    /// Notes that there is a pointer, before it is set.
+    async fn index<P: Predictor>(&self) -> Result<(), ChangeError> {
+        let read = self.read::<ModelIndex>(INDEX_POINTER.to_owned()).await?;
+        let mut index = read.record.clone().unwrap_or_default();
+        let prints = index.models.entry(P::NAME.to_owned()).or_default();
+        if prints.insert(P::schema().fingerprint) {
+            self.set(&read, &index).await?;
+        }
+        Ok(())
     }
 
     async fn read<T: DeserializeOwned>(&self, name: String) -> Result<Read<T>, ChangeError> {

@@ -48,8 +48,8 @@ impl ModelVersion {
 }
 
 /// What became of a version, or a policy, that was in use.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum End {
     /// Another was promoted. Rolling back leads to the latest of these.
     Replaced,
@@ -57,13 +57,8 @@ pub enum End {
     RolledBack,
     /// It was replaced and is served again.
     Restored,
-    /// Promoted from canary or shadow, or taken away by hand.
+    /// A canary or shadow that was promoted, or taken away.
     Ended,
-    /// A canary that the environments took away by themselves.
-    Stopped {
-        /// What they saw.
-        reason: String,
-    },
 }
 
 /// How a version was used.
@@ -164,9 +159,7 @@ impl ModelRelease {
     /// changes nothing else.
     #[must_use]
     pub fn promoted(&self, version: ModelVersion, now_seconds: i64) -> Self {
-        let mut after = self
-            .without_canary(End::Ended, now_seconds)
-            .without_shadow(now_seconds);
+        let mut after = self.without_canary(now_seconds).without_shadow(now_seconds);
         if version.pointer != self.served.pointer {
             after.replace(version, End::Replaced, now_seconds);
         }
@@ -181,9 +174,7 @@ impl ModelRelease {
     /// `version`, which [`before`](Self::before) has named, is served again.
     #[must_use]
     pub fn rolled_back(&self, version: ModelVersion, now_seconds: i64) -> Self {
-        let mut after = self
-            .without_canary(End::Ended, now_seconds)
-            .without_shadow(now_seconds);
+        let mut after = self.without_canary(now_seconds).without_shadow(now_seconds);
         restore(&mut after.history, &version.pointer);
         after.replace(version, End::RolledBack, now_seconds);
         after
@@ -192,7 +183,7 @@ impl ModelRelease {
     /// `canary` answers about its share; an earlier canary ends.
     #[must_use]
     pub fn with_canary(&self, canary: Canary) -> Self {
-        let after = self.without_canary(End::Ended, canary.since_seconds);
+        let after = self.without_canary(canary.since_seconds);
         Self {
             canary: Some(canary),
             ..after
@@ -201,11 +192,11 @@ impl ModelRelease {
 
     /// No canary; nothing else changes.
     #[must_use]
-    pub fn without_canary(&self, end: End, now_seconds: i64) -> Self {
+    pub fn without_canary(&self, now_seconds: i64) -> Self {
         let mut after = self.clone();
         if let Some(canary) = after.canary.take() {
             let (target, since_seconds) = (canary.model.pointer, canary.since_seconds);
-            after.remember(target, Role::Canary, since_seconds, now_seconds, end);
+            after.remember(target, Role::Canary, since_seconds, now_seconds, End::Ended);
         }
         after
     }
