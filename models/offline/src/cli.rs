@@ -64,6 +64,8 @@ enum Command {
     Status(uploads::Status),
     /// Check that every upload of a function is scored with all its rows and outputs, or quarantined; list the others.
     Reconcile(uploads::Reconcile),
+    /// Send the uploads again that are not settled and that nobody works on.
+    Redrive(uploads::Redrive),
     /// Print the document of the HTTP API that infra/openapi.json must be.
     Openapi(openapi::Openapi),
 }
@@ -108,6 +110,7 @@ pub fn run() -> ExitCode {
         Command::Invoke(command) => command.run(),
         Command::Status(command) => command.run(),
         Command::Reconcile(command) => command.run(),
+        Command::Redrive(command) => command.run(),
         Command::Openapi(command) => command.run(),
     };
     done.unwrap_or_else(|failure| {

@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 use features::time::Timestamp;
+use serving::batch::name::MARKER;
 use serving::batch::ports::{FileHead, FilePlace, FileStore, FileVersion, Part, Piece};
-use serving::batch::{Claim, ClaimStore};
+use serving::batch::{Arrival, Claim, ClaimStore};
 use serving::ports::{Histories, HistoryStore, StoreError};
 use std::future::{Future, poll_fn};
 use std::ops::Range;
@@ -29,6 +30,8 @@ pub(super) type Plan = Arc<Mutex<dyn FnMut() -> Fault + Send>>;
 pub(super) struct Faulty<S> {
     pub(super) inner: Arc<S>,
     pub(super) plan: Plan,
+    /// Markers that were written, whose events the bucket would send.
+    pub(super) markers: Arc<Mutex<Vec<FilePlace>>>,
 }
 
 impl<S> Clone for Faulty<S> {
@@ -36,11 +39,31 @@ impl<S> Clone for Faulty<S> {
         Self {
             inner: Arc::clone(&self.inner),
             plan: Arc::clone(&self.plan),
+            markers: Arc::clone(&self.markers),
         }
     }
 }
 
 impl<S: Send + Sync> Faulty<S> {
+    pub(super) fn new(inner: S, plan: &Plan) -> Self {
+        Self {
+            inner: Arc::new(inner),
+            plan: Arc::clone(plan),
+            markers: Arc::default(),
+        }
+    }
+
+    /// The events of markers that were written since they were last asked for.
+    pub(super) fn continuations(&self) -> Vec<Arrival> {
+        let markers = std::mem::take(&mut *self.markers.lock().expect("no panic"));
+        let arrival = |place: FilePlace| Arrival {
+            bucket: place.bucket,
+            key: place.key,
+            ..Arrival::default()
+        };
+        markers.into_iter().map(arrival).collect()
+    }
+
     async fn call<T: Send>(
         &self,
         effect: impl Future<Output = Result<T, StoreError>> + Send,
@@ -86,7 +109,14 @@ impl<S: FileStore> FileStore for Faulty<S> {
     }
 
     async fn put_file(&self, place: &FilePlace, bytes: Bytes) -> Result<(), StoreError> {
-        self.call(self.inner.put_file(place, bytes)).await
+        self.call(async {
+            let put = self.inner.put_file(place, bytes).await;
+            if place.key.ends_with(MARKER) {
+                self.markers.lock().expect("no panic").push(place.clone());
+            }
+            put
+        })
+        .await
     }
 
     async fn begin_upload(&self, place: &FilePlace) -> Result<String, StoreError> {
@@ -99,7 +129,7 @@ impl<S: FileStore> FileStore for Faulty<S> {
         upload: &str,
         number: u32,
         bytes: Bytes,
-    ) -> Result<Part, StoreError> {
+    ) -> Result<Option<Part>, StoreError> {
         self.call(self.inner.put_part(place, upload, number, bytes))
             .await
     }
@@ -109,7 +139,7 @@ impl<S: FileStore> FileStore for Faulty<S> {
         place: &FilePlace,
         upload: &str,
         parts: &[Part],
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         self.call(self.inner.complete_upload(place, upload, parts))
             .await
     }

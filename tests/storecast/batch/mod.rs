@@ -1,10 +1,13 @@
 //! Files of rows through the whole path, in memory: what becomes of good and bad ones, whatever fails on the way.
 
+mod answered_tables;
+mod continued;
 mod fates;
 mod faults;
 mod kills;
 mod outcomes;
 mod storm;
+mod tables;
 mod together;
 
 use crate::shop::{self, NOW};
