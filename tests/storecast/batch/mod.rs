@@ -4,6 +4,7 @@ mod answered_tables;
 mod continued;
 mod fates;
 mod faults;
+mod fuzz;
 mod kills;
 mod outcomes;
 mod storm;
