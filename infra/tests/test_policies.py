@@ -93,7 +93,7 @@ def territory(function: str, action: str) -> set[str]:
     uploads, scored, quarantine, unfinished = (f"<DataBucket.Arn>/{folder}/{name}/*" for folder in folders)
     places = {
         "s3:GetObject": models | {uploads, unfinished},
-        "s3:GetObjectVersion": {uploads},
+        "s3:GetObjectVersion": {uploads, unfinished},
         "s3:ListBucket": {"<DataBucket.Arn>"},
         "s3:PutObject": {scored, quarantine, unfinished},
         "s3:AbortMultipartUpload": {scored},
