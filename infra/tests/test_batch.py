@@ -28,9 +28,10 @@ def losses(made: Stack) -> list[str]:
     notified = {rule["Value"]: n for n in notifications(made) for rule in n["Filter"]["S3Key"]["Rules"] if rule["Name"] == "prefix"}
     for function in stack.functions():
         prefix, queue = function.capitalize(), queue_of(made, function)
-        notification = notified.get(f"{folder('UPLOADS')}{function}/", {})
-        if (notification.get("Event"), notification.get("Queue")) != ("s3:ObjectCreated:*", f"<{prefix}Uploads.Arn>"):
-            found.append(f"nobody is told of uploads for {function}")
+        for told in ("UPLOADS", "UNFINISHED"):
+            notification = notified.get(f"{folder(told)}{function}/", {})
+            if (notification.get("Event"), notification.get("Queue")) != ("s3:ObjectCreated:*", f"<{prefix}Uploads.Arn>"):
+                found.append(f"nobody is told of {told.lower()} for {function}")
         mapping = mappings.get(f"{prefix}Batch", {})
         if mapping.get("EventSourceArn") != f"<{prefix}Uploads.Arn>":
             found.append(f"{prefix}Batch reads no queue")
@@ -108,7 +109,7 @@ def starvation(made: Stack) -> list[str]:
 def test_nothing_is_lost_and_nobody_else_gets_in(variant):
     made = real()[variant]
     assert losses(made) == [] and intruders(made) == [] and starvation(made) == []
-    assert len(notifications(made)) == len(made.of_type("AWS::Lambda::EventSourceMapping")) == len(stack.functions())
+    assert len(notifications(made)) == 2 * len(made.of_type("AWS::Lambda::EventSourceMapping")) == 2 * len(stack.functions())
 
 
 def test_the_bucket_waits_for_the_queues_policies():
@@ -126,13 +127,18 @@ def test_the_bucket_s_name_is_one_that_s3_takes():
 def test_outputs_are_not_uploads():
     """Or a function would feed itself."""
     for n in notifications(real()["tokens"]):
-        (rule,) = n["Filter"]["S3Key"]["Rules"]
-        assert not any(folder(name).startswith(rule["Value"]) or rule["Value"].startswith(folder(name)) for name in ("SCORED", "QUARANTINE"))
+        rules = {rule["Name"]: rule["Value"] for rule in n["Filter"]["S3Key"]["Rules"]}
+        assert not any(folder(name).startswith(rules["prefix"]) or rules["prefix"].startswith(folder(name)) for name in ("SCORED", "QUARANTINE"))
+        # What is left of a file lies beside its marker, and only the marker says that it goes on.
+        (marker,) = re.findall(r'pub const MARKER: &str = "([.a-z]+)";', NAME.read_text(encoding="utf-8"))
+        assert rules.get("suffix") == (marker if rules["prefix"].startswith(folder("UNFINISHED")) else None)
 
 
-def test_parts_of_a_file_that_was_given_up_go_after_a_day():
-    (rule,) = real()["tokens"].resources["DataBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
-    assert rule["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1} and rule["Status"] == "Enabled"
+def test_what_files_left_unfinished_goes_after_a_week():
+    parts, left = real()["tokens"].resources["DataBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
+    assert parts["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7} and parts["Status"] == "Enabled"
+    assert (left["Prefix"], left["ExpirationInDays"], left["Status"]) == (folder("UNFINISHED"), 7, "Enabled")
+    assert left["NoncurrentVersionExpiration"] == {"NoncurrentDays": 1}
 
 
 def test_claims_outlive_messages():
@@ -178,6 +184,7 @@ ANY_BUCKET = {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
     ("change", "check", "complaint"),
     [
         (lambda r: r["DataBucket"]["Properties"]["NotificationConfiguration"]["QueueConfigurations"].pop(0), losses, "nobody is told of uploads for churn"),
+        (lambda r: r["DataBucket"]["Properties"]["NotificationConfiguration"]["QueueConfigurations"].pop(1), losses, "nobody is told of unfinished for churn"),
         (properties("ChurnUploadsMapping", EventSourceArn={"Fn::GetAtt": "InventoryUploads.Arn"}), losses, "ChurnBatch reads no queue"),
         (lambda r: r["ChurnUploadsMapping"]["Properties"].pop("FunctionResponseTypes"), losses, "ChurnBatch loses what it reports as failed"),
         (properties("ChurnUploads", VisibilityTimeout=900), losses, "ChurnUploads gives a file away while it is scored"),

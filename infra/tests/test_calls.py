@@ -14,7 +14,7 @@ import pytest
 import stack
 from permission import grants, granting
 from recording import Call
-from world import BROKEN, FILE, World, accepted, orders, published
+from world import BROKEN, FILE, LONG, LONG_ROWS, World, accepted, orders, published
 
 # What the programs can be seen to use here; logs, traces and keys are AWS's own doing.
 SERVICES = ("dynamodb:", "s3:")
@@ -131,6 +131,14 @@ def test_a_file_comes_back_scored_with_a_report(world, function):
 
 
 @pytest.mark.parametrize("function", published())
+def test_a_file_that_needs_two_invocations_is_whole(world, function):
+    scored, rows = f"scored/{function}/{LONG}", LONG_ROWS[function]
+    report = json.loads(world.file(f"{scored}.report.json"))
+    assert (report["rows"], report["scored"], report["rejected"], report["continued"]) == (rows + 1, rows, 1, 1)
+    assert [int(row["row"]) for row in csv.DictReader(io.StringIO(world.file(scored)))] == list(range(2, rows + 2))
+
+
+@pytest.mark.parametrize("function", published())
 def test_a_broken_file_is_quarantined_and_leaves_nothing_half_written(world, function):
     report = json.loads(world.file(f"quarantine/{function}/{BROKEN}.report.json"))
     assert report == json.loads(world.file(f"scored/{function}/{BROKEN}.report.json"))
@@ -159,6 +167,7 @@ def test_a_batch_policy_that_is_too_wide_or_too_narrow_is_found(world):
         said = {s["Sid"]: s for s in resources["ChurnBatchRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]}
         said["WriteScored"]["Action"] = ["s3:PutObject", "s3:DeleteObject"]
         said["WriteQuarantine"]["Resource"] = {"Fn::Sub": "${DataBucket.Arn}/quarantine/inventory/*"}
+        said["LeaveAndContinue"]["Action"] = "s3:GetObject"
         said["MissUploads"]["Condition"]["StringLike"]["s3:prefix"] = ["scored/churn/*"]
         said["ReadUploads"]["Action"] = "s3:GetObject"
         said["ClaimFiles"]["Action"] = ["dynamodb:GetItem", "dynamodb:UpdateItem"]

@@ -66,7 +66,7 @@ def faults(function: str, action: str, s: dict[str, Any]) -> list[str]:
         found.append(f"may {action}")
     if action.startswith(("s3:", "sqs:")) and not resources <= own:
         found.append(f"{'writes' if writes else 'reads'} {', '.join(sorted(resources - own))}")
-    if action == "s3:ListBucket" and keys != {f"uploads/{stack.function_of(function)[0]}/*"}:
+    if action == "s3:ListBucket" and keys != {f"{folder}/{stack.function_of(function)[0]}/*" for folder in ("uploads", "unfinished")}:
         found.append("lists more than its uploads")
     if action.startswith("logs:") and resources != {f"<{function.removesuffix('Function')}Logs.Arn>"}:
         found.append("writes another log")
@@ -90,12 +90,13 @@ def territory(function: str, action: str) -> set[str]:
     models = {f"<ModelBucket.Arn>/{folder}/{name}/*" for folder in ("models", "policies")}
     if not is_batch:
         return models if action == "s3:GetObject" else set()
-    uploads, scored, quarantine = (f"<DataBucket.Arn>/{folder}/{name}/*" for folder in ("uploads", "scored", "quarantine"))
+    folders = ("uploads", "scored", "quarantine", "unfinished")
+    uploads, scored, quarantine, unfinished = (f"<DataBucket.Arn>/{folder}/{name}/*" for folder in folders)
     places = {
-        "s3:GetObject": models | {uploads},
-        "s3:GetObjectVersion": {uploads},
+        "s3:GetObject": models | {uploads, unfinished},
+        "s3:GetObjectVersion": {uploads, unfinished},
         "s3:ListBucket": {"<DataBucket.Arn>"},
-        "s3:PutObject": {scored, quarantine},
+        "s3:PutObject": {scored, quarantine, unfinished},
         "s3:AbortMultipartUpload": {scored},
         **{take: {f"<{name.capitalize()}Uploads.Arn>"} for take in TAKES},
     }

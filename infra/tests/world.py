@@ -73,6 +73,9 @@ ROWS = {
 FILE, BROKEN = "june 1/all.csv", "broken.csv.gz"
 # Enough for rejects of more than one part (8 MiB), so that there is an upload to give up.
 MANY_ROWS = 45_000
+# More rows than are answered in the seconds, beyond the five that are kept for leaving a file.
+LONG, SHORT_S = "long.csv", 6
+LONG_ROWS = {"churn": 60_000, "recommendations": 8_000, "inventory": 20_000}
 
 
 def uploads(function: str) -> dict[str, bytes]:
@@ -217,11 +220,11 @@ class World:
                 # The last is the one about a customer or SKU.
                 self.answers[function] = answer
 
-    def started(self, resource: str, who: str) -> FakeLambda:
-        """A function of the template, with its settings and its time."""
+    def started(self, resource: str, who: str, seconds: int | None = None) -> FakeLambda:
+        """A function of the template, with its settings and its time, unless it is given another."""
         program = self.program(stack.function_of(resource)[0])
         settings = {**self.endpoint, **settings_of(self.stack, resource, self.outputs, program), "AWS_ACCESS_KEY_ID": who}
-        return FakeLambda(program, settings, self.stack.resources[resource]["Properties"]["Timeout"])
+        return FakeLambda(program, settings, seconds or self.stack.resources[resource]["Properties"]["Timeout"])
 
     def score(self, function: str) -> None:
         """Uploads files, and hands the messages about them to the function as a queue would."""
@@ -233,9 +236,24 @@ class World:
         # Written by hand: of a file without its version, and of one that is gone.
         self.put(f"{folder}/again.csv", uploads(function)[FILE])
         messages += [message(bucket, f"{folder}/{name}") for name in ("again.csv", "gone.csv")]
+        messages.append(message(bucket, f"unfinished/{function}/gone.csv.continue"))
         with self.started(f"{function.capitalize()}Batch", f"{function}-batch") as running:
             answered, self.failures[function] = running.answer({"Records": messages})
         assert answered, self.failures[function]
+        self.score_long(function)
+
+    def score_long(self, function: str) -> None:
+        """A file that does not fit into an invocation, and then its marker."""
+        bucket, (header, row, wrong) = self.outputs["DataBucketName"], ROWS[function]
+        body = header + row * LONG_ROWS[function] + wrong.format("x")
+        version = self.put(f"uploads/{function}/{LONG}", body.encode())
+        resource = f"{function.capitalize()}Batch"
+        with self.started(resource, f"{function}-batch", SHORT_S) as running:
+            event = message(bucket, f"uploads/{function}/{LONG}", version["ETag"], version.get("VersionId"))
+            assert running.answer({"Records": [event]}) == (True, {"batchItemFailures": []})
+        with self.started(resource, f"{function}-batch") as running:
+            event = message(bucket, f"unfinished/{function}/{LONG}.continue")
+            assert running.answer({"Records": [event]}) == (True, {"batchItemFailures": []})
 
     def calls(self, who: str) -> list[Call]:
         named = places(self.outputs)

@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serving::batch::shape::{Field, RowShape};
+use serving::batch::shape::{Column, Field, RowShape};
 use serving::error::Error;
 use serving::route::{ParameterKind, Parameters, QueryParameter};
 use serving::wire::{
@@ -302,28 +302,28 @@ pub static ROWS: RowShape = RowShape {
     around: &[Field::text("as_of")],
     answer: "/results/0",
     columns: &[
-        ("state", "/results/0/state"),
-        ("as_of", "/results/0/as_of"),
-        ("churn_probability", "/results/0/churn_probability"),
-        ("risk_band", "/results/0/risk_band"),
-        ("recency_days", "/results/0/recency_days"),
-        ("expected_spend_minor", "/results/0/expected_spend_minor"),
-        ("intervention", "/results/0/decision/intervention"),
-        ("intervention_title", "/results/0/decision/title"),
-        ("because", "/results/0/decision/because"),
-        ("control_group", "/results/0/decision/control_group"),
-        (
+        Column::text("state", "/results/0/state"),
+        Column::text("as_of", "/results/0/as_of"),
+        Column::number("churn_probability", "/results/0/churn_probability"),
+        Column::text("risk_band", "/results/0/risk_band"),
+        Column::number("recency_days", "/results/0/recency_days"),
+        Column::whole("expected_spend_minor", "/results/0/expected_spend_minor"),
+        Column::text("intervention", "/results/0/decision/intervention"),
+        Column::text("intervention_title", "/results/0/decision/title"),
+        Column::text("because", "/results/0/decision/because"),
+        Column::truth("control_group", "/results/0/decision/control_group"),
+        Column::whole(
             "expected_value_minor",
             "/results/0/decision/expected_value_minor",
         ),
-        (
+        Column::whole(
             "expected_cost_minor",
             "/results/0/decision/expected_cost_minor",
         ),
-        ("main_reason", "/results/0/reasons/0/sentence"),
-        ("second_reason", "/results/0/reasons/1/sentence"),
-        ("currency", "/currency"),
-        ("model_version", "/model_version"),
-        ("policy_version", "/policy_version"),
+        Column::text("main_reason", "/results/0/reasons/0/sentence"),
+        Column::text("second_reason", "/results/0/reasons/1/sentence"),
+        Column::text("currency", "/currency"),
+        Column::text("model_version", "/model_version"),
+        Column::text("policy_version", "/policy_version"),
     ],
 };

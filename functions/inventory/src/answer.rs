@@ -4,7 +4,7 @@ use crate::planning::LeadTimeRule;
 use crate::policy::{Constraints, Costs, Plan, Shared, Target};
 use schemars::JsonSchema;
 use serde::Serialize;
-use serving::batch::shape::{Field, RowShape};
+use serving::batch::shape::{Column, Field, RowShape};
 use std::collections::BTreeMap;
 
 /// Answer to one request.
@@ -233,35 +233,35 @@ pub static ROWS: RowShape = RowShape {
     around: &[Field::text("as_of")],
     answer: "/results/0",
     columns: &[
-        ("location", "/results/0/location"),
-        ("state", "/results/0/state"),
-        ("as_of", "/results/0/as_of"),
-        ("on_hand", "/results/0/assumptions/on_hand"),
-        ("order_quantity", "/results/0/plan/order_quantity"),
-        ("order_value_minor", "/results/0/order_value_minor"),
-        (
+        Column::text("location", "/results/0/location"),
+        Column::text("state", "/results/0/state"),
+        Column::text("as_of", "/results/0/as_of"),
+        Column::whole("on_hand", "/results/0/assumptions/on_hand"),
+        Column::whole("order_quantity", "/results/0/plan/order_quantity"),
+        Column::whole("order_value_minor", "/results/0/order_value_minor"),
+        Column::whole(
             "cost_against_no_order_minor",
             "/results/0/cost_against_no_order_minor",
         ),
-        ("reorder_point", "/results/0/plan/reorder_point"),
-        ("order_up_to_level", "/results/0/plan/order_up_to_level"),
-        ("safety_stock", "/results/0/plan/safety_stock"),
-        ("runs_out_median", "/results/0/runs_out_median"),
-        ("runs_out_early", "/results/0/runs_out_early"),
-        ("forecaster", "/results/0/forecast/forecaster"),
-        ("interval_days", "/results/0/forecast/interval_days"),
-        ("forecast_mean", "/results/0/forecast/mean"),
-        ("forecast_p10", "/results/0/forecast/quantiles/p10"),
-        ("forecast_p50", "/results/0/forecast/quantiles/p50"),
-        ("forecast_p90", "/results/0/forecast/quantiles/p90"),
-        ("forecast_p95", "/results/0/forecast/quantiles/p95"),
-        (
+        Column::whole("reorder_point", "/results/0/plan/reorder_point"),
+        Column::whole("order_up_to_level", "/results/0/plan/order_up_to_level"),
+        Column::number("safety_stock", "/results/0/plan/safety_stock"),
+        Column::text("runs_out_median", "/results/0/runs_out_median"),
+        Column::text("runs_out_early", "/results/0/runs_out_early"),
+        Column::text("forecaster", "/results/0/forecast/forecaster"),
+        Column::number("interval_days", "/results/0/forecast/interval_days"),
+        Column::number("forecast_mean", "/results/0/forecast/mean"),
+        Column::number("forecast_p10", "/results/0/forecast/quantiles/p10"),
+        Column::number("forecast_p50", "/results/0/forecast/quantiles/p50"),
+        Column::number("forecast_p90", "/results/0/forecast/quantiles/p90"),
+        Column::number("forecast_p95", "/results/0/forecast/quantiles/p95"),
+        Column::text(
             "main_reason",
             "/results/0/forecast/explained/reasons/0/sentence",
         ),
-        ("because", "/results/0/because"),
-        ("currency", "/currency"),
-        ("model_version", "/model_version"),
-        ("policy_version", "/policy_version"),
+        Column::text("because", "/results/0/because"),
+        Column::text("currency", "/currency"),
+        Column::text("model_version", "/model_version"),
+        Column::text("policy_version", "/policy_version"),
     ],
 };

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::de::IntoDeserializer as _;
 use serde::de::value::Error as ValueError;
 use serde::{Deserialize, Serialize};
-use serving::batch::shape::{Field, RowShape};
+use serving::batch::shape::{Column, Field, RowShape};
 use serving::error::{CallerError, Error};
 use serving::route::{ParameterKind, Parameters, QueryParameter};
 use serving::wire::{
@@ -229,23 +229,23 @@ pub static ROWS: RowShape = RowShape {
     around: &[],
     answer: "",
     columns: &[
-        ("surface", "/surface"),
-        ("as_of", "/as_of"),
-        ("fallback", "/fallback"),
-        ("product_1", "/items/0/product_id"),
-        ("reason_1", "/items/0/reason/text"),
-        ("product_2", "/items/1/product_id"),
-        ("reason_2", "/items/1/reason/text"),
-        ("product_3", "/items/2/product_id"),
-        ("reason_3", "/items/2/reason/text"),
-        ("product_4", "/items/3/product_id"),
-        ("product_5", "/items/4/product_id"),
-        ("product_6", "/items/5/product_id"),
-        ("product_7", "/items/6/product_id"),
-        ("product_8", "/items/7/product_id"),
-        ("product_9", "/items/8/product_id"),
-        ("product_10", "/items/9/product_id"),
-        ("model_version", "/model_version"),
-        ("policy_version", "/policy_version"),
+        Column::text("surface", "/surface"),
+        Column::text("as_of", "/as_of"),
+        Column::text("fallback", "/fallback"),
+        Column::text("product_1", "/items/0/product_id"),
+        Column::text("reason_1", "/items/0/reason/text"),
+        Column::text("product_2", "/items/1/product_id"),
+        Column::text("reason_2", "/items/1/reason/text"),
+        Column::text("product_3", "/items/2/product_id"),
+        Column::text("reason_3", "/items/2/reason/text"),
+        Column::text("product_4", "/items/3/product_id"),
+        Column::text("product_5", "/items/4/product_id"),
+        Column::text("product_6", "/items/5/product_id"),
+        Column::text("product_7", "/items/6/product_id"),
+        Column::text("product_8", "/items/7/product_id"),
+        Column::text("product_9", "/items/8/product_id"),
+        Column::text("product_10", "/items/9/product_id"),
+        Column::text("model_version", "/model_version"),
+        Column::text("policy_version", "/policy_version"),
     ],
 };

@@ -87,6 +87,8 @@ enum Command {
     Status(uploads::Status),
     /// Check that every upload of a function is scored with all its rows and outputs, or quarantined; list the others.
     Reconcile(uploads::Reconcile),
+    /// Send the uploads again that are not settled and that nobody works on.
+    Redrive(uploads::Redrive),
     /// Say what answers cost on AWS: what a function wrote of itself, times a price list that can be edited.
     Cost(cost::Cost),
     /// Print the document of the HTTP API that infra/openapi.json must be.
@@ -140,6 +142,7 @@ pub fn run() -> ExitCode {
         Command::Invoke(command) => command.run(),
         Command::Status(command) => command.run(),
         Command::Reconcile(command) => command.run(),
+        Command::Redrive(command) => command.run(),
         Command::Cost(command) => command.run(),
         Command::Openapi(command) => command.run(),
     };

@@ -5,7 +5,8 @@ use serde_json::Value;
 use serving::batch::claim::{Claim, Counts, State, claim_key};
 use serving::batch::name::{Key, UploadName};
 use serving::batch::ports::{FilePlace, Piece};
-use serving::batch::{ClaimStore, FileStore};
+use serving::batch::run::put_marker;
+use serving::batch::{Arrival, ClaimStore, FileStore};
 use serving::ports::StoreError;
 
 /// What became of one upload.
@@ -21,6 +22,13 @@ pub enum Fate {
         until_ms: i64,
         /// Which attempt it is.
         attempt: u32,
+    },
+    /// It did not fit into one invocation; the event of its marker brings the next one.
+    Unfinished {
+        /// Rows that are done.
+        rows: u64,
+        /// How often it was left.
+        times: u32,
     },
     /// Somebody began and did not end: the next message of the queue begins again.
     Abandoned {
@@ -58,6 +66,10 @@ impl std::fmt::Display for Fate {
                 "being scored, attempt {attempt}, at the latest until {}",
                 serving::wire::format_instant(features::time::Timestamp(until_ms / 1000))
             ),
+            Self::Unfinished { rows, times } => write!(
+                f,
+                "{rows} rows are done in {times} invocations, the next one goes on with it"
+            ),
             Self::Abandoned {
                 attempt,
                 last_failure,
@@ -80,7 +92,7 @@ impl std::fmt::Display for Fate {
 pub fn name_of(key: &str, function: &'static str) -> Option<UploadName> {
     match Key::read(key, function) {
         Key::Upload(name) | Key::Unreadable(name, _) => Some(name),
-        Key::Folder | Key::Output | Key::Foreign => None,
+        Key::Folder | Key::Output | Key::Unfinished(_) | Key::Foreign => None,
     }
 }
 
@@ -116,6 +128,35 @@ pub async fn fate(
     Ok(claim
         .filter(is_of_this)
         .map_or(Fate::Waiting, |claim| claimed(claim, now_ms)))
+}
+
+/// Sends an upload again that nobody works on: by a marker, whose event the bucket sends to the queue of uploads as it sends
+/// that of an upload. `false` when there is nothing to send: it is settled, being worked on, or gone.
+pub async fn redrive(
+    files: &impl FileStore,
+    function: &'static str,
+    place: &FilePlace,
+    fate: &Fate,
+) -> Result<bool, StoreError> {
+    let is_idle = matches!(
+        fate,
+        Fate::Waiting | Fate::Abandoned { .. } | Fate::Unfinished { .. }
+    );
+    let Some(name) = name_of(&place.key, function).filter(|_| is_idle) else {
+        return Ok(false);
+    };
+    let Some(head) = files.head_file(place, None).await? else {
+        return Ok(false);
+    };
+    let upload = Arrival {
+        bucket: place.bucket.clone(),
+        key: place.key.clone(),
+        etag: Some(head.version.etag),
+        version_id: head.version.version_id,
+        sequencer: String::new(),
+    };
+    put_marker(files, &name, &upload).await?;
+    Ok(true)
 }
 
 async fn reported(
@@ -156,6 +197,15 @@ fn claimed(claim: Claim, now_ms: i64) -> Fate {
         State::InProgress { lease_until_ms, .. } if lease_until_ms > now_ms => Fate::Working {
             until_ms: lease_until_ms,
             attempt,
+        },
+        State::InProgress {
+            lease_until_ms: 0,
+            last_failure: None,
+            left: Some(left),
+            ..
+        } => Fate::Unfinished {
+            rows: left.rows,
+            times: left.times,
         },
         State::InProgress { last_failure, .. } => Fate::Abandoned {
             attempt,

@@ -116,6 +116,11 @@ pub(crate) fn is_inside_lambda() -> bool {
     variable("AWS_LAMBDA_RUNTIME_API").is_some()
 }
 
+/// Memory of the function, as Lambda says it.
+pub(crate) fn memory_megabytes() -> Option<u32> {
+    variable("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")?.parse().ok()
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "the one place that reads the environment"

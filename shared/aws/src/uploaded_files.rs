@@ -69,7 +69,11 @@ impl FileStore for UploadedFiles {
                 size: u64::try_from(found.content_length().unwrap_or(0)).unwrap_or(0),
                 version: FileVersion {
                     etag: etag(found.e_tag()),
-                    version_id: version_id.map(str::to_owned),
+                    // "null" where versions are kept no more.
+                    version_id: version_id
+                        .or(found.version_id())
+                        .filter(|id| *id != "null")
+                        .map(str::to_owned),
                 },
             })),
             Err(e) if status(&e) == Some(404) => Ok(None),
@@ -135,15 +139,19 @@ impl FileStore for UploadedFiles {
         upload: &str,
         number: u32,
         bytes: Bytes,
-    ) -> Result<Part, StoreError> {
+    ) -> Result<Option<Part>, StoreError> {
         let put = self.client.upload_part();
         let put = put.bucket(&place.bucket).key(&place.key).upload_id(upload);
         let put = put.part_number(i32::try_from(number).unwrap_or(i32::MAX));
         let put = put.body(ByteStream::from(bytes)).customize();
         let sent = put.config_override(patient()).send().await;
-        let part = sent.map_err(|e| store_error("put a part of", &shown(place), &e))?;
+        let part = match sent {
+            Ok(part) => part,
+            Err(e) if status(&e) == Some(404) => return Ok(None),
+            Err(e) => return Err(store_error("put a part of", &shown(place), &e)),
+        };
         let tag = part.e_tag().unwrap_or_default().to_owned();
-        Ok(Part { number, tag })
+        Ok(Some(Part { number, tag }))
     }
 
     async fn complete_upload(
@@ -151,7 +159,7 @@ impl FileStore for UploadedFiles {
         place: &FilePlace,
         upload: &str,
         parts: &[Part],
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let part = |part: &Part| {
             CompletedPart::builder()
                 .part_number(i32::try_from(part.number).unwrap_or(i32::MAX))
@@ -165,8 +173,11 @@ impl FileStore for UploadedFiles {
         let complete = complete.bucket(&place.bucket).key(&place.key);
         let complete = complete.upload_id(upload).multipart_upload(parts);
         let sent = complete.customize().config_override(patient()).send().await;
-        sent.map_err(|e| store_error("complete", &shown(place), &e))?;
-        Ok(())
+        match sent {
+            Ok(_) => Ok(true),
+            Err(e) if status(&e) == Some(404) => Ok(false),
+            Err(e) => Err(store_error("complete", &shown(place), &e)),
+        }
     }
 
     async fn abort_upload(&self, place: &FilePlace, upload: &str) -> Result<(), StoreError> {

@@ -11,9 +11,12 @@
 //! | [`limits`] | what a file may be, and why it is not scored otherwise |
 //! | [`unpack`] | plain, gzip and Zstandard bytes, in bounded steps |
 //! | [`rows`] | rows of CSV and of JSON Lines, each the body of a request |
+//! | [`parquet`] | tables, read by pages and written by row groups |
 //! | [`shape`] | which columns a predictor takes and gives, written beside its types |
+//! | [`pack`] | packed bytes that do not depend on how they were written |
 //! | [`output`] | answers, rejects and the report, as bytes |
 //! | [`upload`] | a file that grows in parts |
+//! | [`progress`] | how far a file is that has to be continued |
 //! | [`claim`] | who may score a file, and what came of it |
 //! | [`ports`] | files and claims, with adapters in memory |
 //! | [`run`] | the story above |
@@ -23,7 +26,10 @@ pub mod limits;
 mod memory;
 pub mod name;
 pub mod output;
+pub mod pack;
+pub mod parquet;
 pub mod ports;
+pub mod progress;
 pub mod rows;
 pub mod run;
 pub mod shape;

@@ -57,6 +57,7 @@ async fn an_upload_in_work_is_abandoned_when_its_lease_ends() {
         owner: "somebody".to_owned(),
         lease_until_ms: until_ms,
         last_failure: None,
+        left: None,
     };
     let swapped = rig.files.swap_claim(&key, Some(&done), &working).await;
     assert!(swapped.expect("memory"));
@@ -79,4 +80,45 @@ async fn an_upload_in_work_is_abandoned_when_its_lease_ends() {
     let swapped = rig.files.swap_claim(&key, Some(&working), &done).await;
     assert!(swapped.expect("memory"));
     assert!(matches!(fate_of(&rig, KEY).await, Fate::Broken(_)));
+}
+
+#[tokio::test]
+async fn what_nobody_works_on_is_sent_again_and_nothing_else_is() {
+    let rig = Rig::<Churn>::new().await;
+    rig.upload(KEY, "customer_id\n1\n").await;
+    let marker = "unfinished/churn/june.csv.continue";
+    let send = async || {
+        let fate = fate_of(&rig, KEY).await;
+        let sent = offline::uploads::redrive(&rig.files, Churn::NAME, &place(KEY), &fate).await;
+        sent.expect("memory")
+    };
+    // Its message was lost, or lies in the dead-letter queue.
+    assert!(send().await);
+    let event = Arrival {
+        bucket: BUCKET.to_owned(),
+        key: marker.to_owned(),
+        ..Arrival::default()
+    };
+    let outcome = rig.score(&event).await.expect("nothing fails");
+    assert_eq!(outcome, Outcome::Scored(counts(1, 0)));
+    rig.files.remove(&place(marker));
+    assert!(!send().await, "it is settled");
+    assert!(!rig.exists(marker));
+    let again = rig.upload(KEY, "customer_id\n208\n").await;
+    let late = SetClock {
+        now_ms: Arc::clone(&rig.now_ms),
+        deadline_ms: rig.now_ms.load(Ordering::Relaxed) + 1000,
+    };
+    let batch = Batch {
+        files: &rig.files,
+        claims: &rig.files,
+        services: &rig.releases,
+        clock: &late,
+        owner: "late",
+        limits: rig.limits,
+    };
+    batch.score(&again).await.expect_err("too late");
+    assert!(matches!(fate_of(&rig, KEY).await, Fate::Abandoned { .. }));
+    assert!(send().await);
+    assert!(rig.exists(marker));
 }

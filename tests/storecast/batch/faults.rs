@@ -2,10 +2,11 @@
 
 use bytes::Bytes;
 use features::time::Timestamp;
+use serving::batch::name::MARKER;
 use serving::batch::ports::{
     FileArchive, FileHead, FilePlace, FileStore, FileVersion, Listed, Part, Piece,
 };
-use serving::batch::{Claim, ClaimStore};
+use serving::batch::{Arrival, Claim, ClaimStore};
 use serving::ports::{Histories, HistoryStore, PointerStore, StoreError};
 use std::future::{Future, poll_fn};
 use std::ops::Range;
@@ -31,6 +32,8 @@ pub(crate) type Plan = Arc<Mutex<dyn FnMut() -> Fault + Send>>;
 pub(crate) struct Faulty<S> {
     pub(crate) inner: Arc<S>,
     pub(crate) plan: Plan,
+    /// Markers that were written, whose events the bucket would send.
+    pub(crate) markers: Arc<Mutex<Vec<FilePlace>>>,
 }
 
 impl<S> Clone for Faulty<S> {
@@ -38,11 +41,31 @@ impl<S> Clone for Faulty<S> {
         Self {
             inner: Arc::clone(&self.inner),
             plan: Arc::clone(&self.plan),
+            markers: Arc::clone(&self.markers),
         }
     }
 }
 
 impl<S: Send + Sync> Faulty<S> {
+    pub(super) fn new(inner: S, plan: &Plan) -> Self {
+        Self {
+            inner: Arc::new(inner),
+            plan: Arc::clone(plan),
+            markers: Arc::default(),
+        }
+    }
+
+    /// The events of markers that were written since they were last asked for.
+    pub(super) fn continuations(&self) -> Vec<Arrival> {
+        let markers = std::mem::take(&mut *self.markers.lock().expect("no panic"));
+        let arrival = |place: FilePlace| Arrival {
+            bucket: place.bucket,
+            key: place.key,
+            ..Arrival::default()
+        };
+        markers.into_iter().map(arrival).collect()
+    }
+
     async fn call<T: Send>(
         &self,
         effect: impl Future<Output = Result<T, StoreError>> + Send,
@@ -88,7 +111,14 @@ impl<S: FileStore> FileStore for Faulty<S> {
     }
 
     async fn put_file(&self, place: &FilePlace, bytes: Bytes) -> Result<(), StoreError> {
-        self.call(self.inner.put_file(place, bytes)).await
+        self.call(async {
+            let put = self.inner.put_file(place, bytes).await;
+            if place.key.ends_with(MARKER) {
+                self.markers.lock().expect("no panic").push(place.clone());
+            }
+            put
+        })
+        .await
     }
 
     async fn begin_upload(&self, place: &FilePlace) -> Result<String, StoreError> {
@@ -101,7 +131,7 @@ impl<S: FileStore> FileStore for Faulty<S> {
         upload: &str,
         number: u32,
         bytes: Bytes,
-    ) -> Result<Part, StoreError> {
+    ) -> Result<Option<Part>, StoreError> {
         self.call(self.inner.put_part(place, upload, number, bytes))
             .await
     }
@@ -111,7 +141,7 @@ impl<S: FileStore> FileStore for Faulty<S> {
         place: &FilePlace,
         upload: &str,
         parts: &[Part],
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         self.call(self.inner.complete_upload(place, upload, parts))
             .await
     }

@@ -27,15 +27,9 @@ impl FaultyRig {
             file.push_str(&[["1", "208", "nobody"][row % 3], ",", as_of, "\n"].concat());
         }
         let arrival = rig.upload(KEY, gzip(file.as_bytes())).await;
-        let stores = Faulty {
-            inner: Arc::new(filled().await),
-            plan: Arc::clone(&plan),
-        };
+        let stores = Faulty::new(filled().await, &plan);
         Self {
-            files: Faulty {
-                inner: Arc::new(rig.files),
-                plan,
-            },
+            files: Faulty::new(rig.files, &plan),
             releases: Releases::new(|| stores.clone()).await,
             now_ms: rig.now_ms,
             arrival,

@@ -1,10 +1,14 @@
 //! Files of rows through the whole path, in memory: what becomes of good and bad ones, whatever fails on the way.
 
+mod answered_tables;
+mod continued;
 mod fates;
 pub(crate) mod faults;
+mod fuzz;
 mod kills;
 mod outcomes;
 pub(crate) mod storm;
+mod tables;
 mod together;
 
 use crate::shop::{self, NOW};

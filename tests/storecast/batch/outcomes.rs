@@ -214,9 +214,20 @@ async fn what_cannot_be_scored_is_quarantined_with_its_reason() {
         ),
         ("text.csv.zst", b"customer_id\n1\n".to_vec(), "damaged"),
         (
+            "a.orc",
+            ids.clone(),
+            "wrong name: the name must end in .parquet",
+        ),
+        (
+            "a.parquet.gz",
+            ids.clone(),
+            "wrong name: Parquet is packed inside",
+        ),
+        ("empty.parquet", Vec::new(), "empty: there is nothing"),
+        (
             "a.parquet",
             b"PAR1".to_vec(),
-            "wrong name: the name must end in",
+            "damaged: no Parquet file: it does not end with PAR1",
         ),
         (
             "a.csv.rejects.csv",

@@ -75,6 +75,7 @@ impl Seen {
     fn count(&mut self, outcome: &Outcome) {
         let kind = match outcome {
             Outcome::Scored(_) => "scored",
+            Outcome::Continued(_) => "continued",
             Outcome::Quarantined(_) => "quarantined",
             Outcome::Duplicate(_) => "duplicate",
             Outcome::Older => "older",
@@ -151,7 +152,12 @@ impl Storm<'_> {
             return;
         }
         self.seen.deliveries += 1;
-        let clock = SetClock::starting(&self.now_ms);
+        let mut clock = SetClock::starting(&self.now_ms);
+        if self.random.below(2) == 0 {
+            // Some of these have time for a part of a file, some for nothing.
+            let more_ms = i64::try_from(self.random.below(1_600)).expect("small");
+            clock.deadline_ms += 5_200 + more_ms - INVOCATION_MS;
+        }
         let deadline_ms = clock.deadline_ms;
         let owner = format!("invocation {}", self.seen.deliveries);
         let arrival = self.queue[message].clone();
@@ -209,6 +215,7 @@ impl Storm<'_> {
             {
                 self.upload(number, key, bytes).await;
             }
+            self.queue.extend(self.files.continuations());
             self.deliver();
             if !self.under_way.is_empty() {
                 self.advance(now_ms);
@@ -234,14 +241,8 @@ fn weather(faults: &Arc<AtomicUsize>) -> Plan {
 async fn every_row_ends_in_exactly_one_place() {
     let faults = Arc::new(AtomicUsize::new(0));
     let rig = Rig::<Churn>::new().await;
-    let stores = Faulty {
-        inner: Arc::new(filled().await),
-        plan: weather(&faults),
-    };
-    let files = Faulty {
-        inner: Arc::new(MemoryFiles::default()),
-        plan: Arc::clone(&stores.plan),
-    };
+    let stores = Faulty::new(filled().await, &weather(&faults));
+    let files = Faulty::new(MemoryFiles::default(), &stores.plan);
     let releases = Releases::new(|| stores.clone()).await;
     let mut random = Random(42);
     let mut landing = |n: usize| {
@@ -266,6 +267,7 @@ async fn every_row_ends_in_exactly_one_place() {
     );
     assert!(seen.kills > 200 && faults > 200, "{seen:?}");
     assert!(seen.outcomes["duplicate"] > FILES, "{seen:?}");
+    assert!(seen.outcomes["continued"] > 100, "{seen:?}");
     for block in contents.chunks(2 * BLOCK) {
         for (key, bytes) in &block[BLOCK..] {
             reconcile(&rig, &files.inner, key, bytes).await;

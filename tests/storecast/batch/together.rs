@@ -19,7 +19,14 @@ fn to_end<T>(future: impl Future<Output = T>) -> T {
 
 async fn over<P: Predictor>(plan: Plan) -> Service<P, Faulty<MemoryStore>> {
     let inner = Arc::new(filled().await);
-    Service::new(Faulty { inner, plan }, Ok(Arc::new(shop::served().await)))
+    Service::new(
+        Faulty {
+            inner,
+            plan,
+            markers: Arc::default(),
+        },
+        Ok(Arc::new(shop::served().await)),
+    )
 }
 
 fn body(row: usize) -> String {

@@ -21,7 +21,7 @@ use std::time::Duration;
 use tokio::sync::{Mutex, mpsc};
 
 /// Longer than any answer takes: what hangs fails instead of staying.
-const PATIENCE: Duration = Duration::from_mins(2);
+pub(super) const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Of every invocation, which is sampled.
 pub(super) const TRACE: &str =
@@ -47,15 +47,22 @@ pub(super) struct Lambda {
 struct Desk {
     events: Mutex<mpsc::UnboundedReceiver<(String, String)>>,
     replies: mpsc::UnboundedSender<(String, Reply)>,
+    lasts: Option<Duration>,
 }
 
 impl Lambda {
     pub(super) async fn start() -> Self {
+        Self::lasting(None).await
+    }
+
+    /// One whose invocations end after so long; without it, never.
+    pub(super) async fn lasting(lasts: Option<Duration>) -> Self {
         let (events, waiting) = mpsc::unbounded_channel();
         let (sent, replies) = mpsc::unbounded_channel();
         let desk = Arc::new(Desk {
             events: Mutex::new(waiting),
             replies: sent,
+            lasts,
         });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
             .await
@@ -78,16 +85,41 @@ impl Lambda {
 
     /// Gives the function an event and waits for what it makes of it.
     pub(super) async fn invoke(&mut self, payload: &str) -> Reply {
-        self.invocations += 1;
-        let id = format!("invocation-{}", self.invocations);
-        self.events
-            .send((id.clone(), payload.to_owned()))
-            .expect("the API is up");
+        let id = self.send(payload);
         let reply = tokio::time::timeout(PATIENCE, self.replies.recv()).await;
         let (answered, reply) = reply.expect("an answer in time").expect("the API is up");
         assert_eq!(answered, id);
         reply
     }
+
+    /// Gives the function an event.
+    pub(super) fn send(&mut self, payload: &str) -> String {
+        self.invocations += 1;
+        let id = format!("invocation-{}", self.invocations);
+        self.events
+            .send((id.clone(), payload.to_owned()))
+            .expect("the API is up");
+        id
+    }
+
+    /// What the function makes of an event, if it does so in this time; answers to earlier events are passed over.
+    pub(super) async fn reply_within(&mut self, id: &str, time: Duration) -> Option<Reply> {
+        let answered = async {
+            loop {
+                let (answered, reply) = self.replies.recv().await.expect("the API is up");
+                if answered == id {
+                    return reply;
+                }
+            }
+        };
+        tokio::time::timeout(time, answered).await.ok()
+    }
+}
+
+/// Milliseconds since 1970; far in the future when invocations do not end.
+fn deadline_ms(lasts: Option<Duration>) -> String {
+    let lasts_ms = lasts.map(|lasts| super::clock().0 * 1000 + lasts.as_millis() as i64);
+    lasts_ms.unwrap_or(4_102_444_800_000).to_string()
 }
 
 async fn serve(
@@ -102,7 +134,7 @@ async fn serve(
         let (id, payload) = desk.events.lock().await.recv().await.unwrap_or_default();
         let response = Response::builder()
             .header("lambda-runtime-aws-request-id", id)
-            .header("lambda-runtime-deadline-ms", "4102444800000")
+            .header("lambda-runtime-deadline-ms", deadline_ms(desk.lasts))
             .header("lambda-runtime-trace-id", TRACE)
             .header(
                 "lambda-runtime-invoked-function-arn",

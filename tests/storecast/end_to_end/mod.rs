@@ -1,5 +1,6 @@
 //! The real binary, over the wire: Lambda's runtime API on one side, S3 and DynamoDB on the other.
 
+mod killed;
 mod lambda;
 mod observed;
 mod orders;

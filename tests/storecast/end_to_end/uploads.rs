@@ -7,14 +7,14 @@ use local::uploads::UPLOAD_BUCKET;
 use serving::batch::FileStore;
 use serving::batch::ports::{FilePlace, Piece};
 
-fn place(key: &str) -> FilePlace {
+pub(super) fn place(key: &str) -> FilePlace {
     FilePlace {
         bucket: UPLOAD_BUCKET.to_owned(),
         key: key.to_owned(),
     }
 }
 
-async fn text(files: &UploadedFiles, key: &str) -> String {
+pub(super) async fn text(files: &UploadedFiles, key: &str) -> String {
     let place = place(key);
     let head = files.head_file(&place, None).await.expect("S3");
     let head = head.unwrap_or_else(|| panic!("{key} is not there"));
@@ -25,7 +25,7 @@ async fn text(files: &UploadedFiles, key: &str) -> String {
     String::from_utf8(bytes.to_vec()).expect("UTF-8")
 }
 
-fn notification(key: &str) -> Value {
+pub(super) fn notification(key: &str) -> Value {
     json!({ "Records": [{ "eventSource": "aws:s3", "eventName": "ObjectCreated:Put", "s3": {
         "bucket": { "name": UPLOAD_BUCKET }, "object": { "key": key, "sequencer": "01" } } }] })
 }

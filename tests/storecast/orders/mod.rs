@@ -53,10 +53,12 @@ impl Rig {
             files: Faulty {
                 inner: Arc::new(MemoryFiles::default()),
                 plan: Arc::clone(&plan),
+                markers: Arc::default(),
             },
             store: Faulty {
                 inner: Arc::new(MemoryStore::default()),
                 plan,
+                markers: Arc::default(),
             },
             now_ms: Arc::new(AtomicI64::new(1_800_000_000_000)),
             work: tempfile::tempdir().expect("a folder"),

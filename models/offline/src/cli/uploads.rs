@@ -1,10 +1,10 @@
-//! `storecast status` and `storecast reconcile`.
+//! `storecast status`, `storecast reconcile` and `storecast redrive`.
 
 use super::clock::now_ms;
 use super::connection::block_on;
 use super::{Failure, Which};
 use crate::functions::NAMES;
-use crate::uploads::{Fate, fate, name_of};
+use crate::uploads::{Fate, fate, name_of, redrive};
 use aws::claims::DynamoClaims;
 use aws::clients::Clients;
 use aws::config::Settings;
@@ -38,6 +38,20 @@ pub(super) struct Reconcile {
     bucket: String,
 }
 
+#[derive(Args)]
+#[command(after_help = "\
+For every upload that is not settled and that nobody works on, writes a marker under unfinished/, whose event the bucket sends to
+the queue of uploads: the file is begun, or continued where it was left, with the model it was begun with. Nothing is scored
+twice, so messages that are still in the dead-letter queue may be deleted, or moved back as well. The table and endpoints come
+from the environment, as for `load`.")]
+pub(super) struct Redrive {
+    #[command(flatten)]
+    which: Which,
+    /// The bucket of uploads
+    #[arg(long)]
+    bucket: String,
+}
+
 struct Stores {
     list: S3Files,
     files: UploadedFiles,
@@ -53,6 +67,26 @@ impl Stores {
             files: UploadedFiles::new(&clients),
             claims: DynamoClaims::new(clients.dynamo, settings.table),
         })
+    }
+
+    /// Every upload of a function, with what became of it.
+    async fn fates(
+        &self,
+        function: &'static str,
+        bucket: &str,
+    ) -> Result<Vec<(FilePlace, Fate)>, Failure> {
+        let prefix = format!("s3://{bucket}/uploads/{function}/");
+        let mut fates = Vec::new();
+        for file in self.list.list(&prefix).await? {
+            let key = file.url.split('/').skip(3).collect::<Vec<_>>().join("/");
+            if name_of(&key, function).is_some() {
+                let bucket = bucket.to_owned();
+                let place = FilePlace { bucket, key };
+                let fate = self.fate(function, &place).await?;
+                fates.push((place, fate));
+            }
+        }
+        Ok(fates)
     }
 
     async fn fate(&self, function: &'static str, place: &FilePlace) -> Result<Fate, Failure> {
@@ -106,13 +140,11 @@ impl Reconcile {
         reason = "the answer of a command for people and pipes"
     )]
     pub(super) fn run(&self) -> Result<ExitCode, Failure> {
-        let wanted = self.which.function.as_str();
-        let function = NAMES.into_iter().find(|name| *name == wanted);
-        let function = function.ok_or_else(|| format!("no function {wanted}"))?;
-        let fates = block_on(self.fates(function))?;
+        let function = known(&self.which)?;
+        let fates = block_on(async { Stores::open().await?.fates(function, &self.bucket).await })?;
         let mut sum = Counts::default();
         let (mut scored, mut quarantined, mut open) = (0, 0, 0);
-        for (key, fate) in &fates {
+        for (place, fate) in &fates {
             match fate {
                 Fate::Scored(counts) => {
                     scored += 1;
@@ -124,7 +156,7 @@ impl Reconcile {
                 Fate::Quarantined(_) => quarantined += 1,
                 _ => open += 1,
             }
-            println!("{key}: {fate}");
+            println!("{}: {fate}", place.key);
         }
         println!(
             "{} uploads of {function}: {scored} scored, {quarantined} quarantined, {open} open; {}",
@@ -137,20 +169,34 @@ impl Reconcile {
             ExitCode::FAILURE
         })
     }
+}
 
-    async fn fates(&self, function: &'static str) -> Result<Vec<(String, Fate)>, Failure> {
-        let stores = Stores::open().await?;
-        let prefix = format!("s3://{}/uploads/{function}/", self.bucket);
-        let mut fates = Vec::new();
-        for file in stores.list.list(&prefix).await? {
-            let key = file.url.split('/').skip(3).collect::<Vec<_>>().join("/");
-            if name_of(&key, function).is_some() {
-                let bucket = self.bucket.clone();
-                let place = FilePlace { bucket, key };
-                let fate = stores.fate(function, &place).await?;
-                fates.push((place.key, fate));
+impl Redrive {
+    #[expect(
+        clippy::print_stdout,
+        reason = "the answer of a command for people and pipes"
+    )]
+    pub(super) fn run(&self) -> Result<ExitCode, Failure> {
+        let function = known(&self.which)?;
+        let (sent, known) = block_on(async {
+            let stores = Stores::open().await?;
+            let fates = stores.fates(function, &self.bucket).await?;
+            let mut sent = 0;
+            for (place, fate) in &fates {
+                if redrive(&stores.files, function, place, fate).await? {
+                    println!("{}: {fate}; sent again", place.key);
+                    sent += 1;
+                }
             }
-        }
-        Ok(fates)
+            Ok((sent, fates.len()))
+        })?;
+        println!("{sent} of {known} uploads of {function} sent again");
+        Ok(ExitCode::SUCCESS)
     }
+}
+
+fn known(which: &Which) -> Result<&'static str, Failure> {
+    let wanted = which.function.as_str();
+    let function = NAMES.into_iter().find(|name| *name == wanted);
+    function.ok_or_else(|| format!("no function {wanted}").into())
 }

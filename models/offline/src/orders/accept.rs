@@ -6,8 +6,11 @@ use super::{Files, MERGED, Merge, MergeError, ORDERS};
 use crate::ingest::{Forgotten, LoadError, Options, judge, tables_of};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use serving::batch::limits::Limits;
 use serving::batch::name::{Packing, QUARANTINE};
+use serving::batch::pack::Form;
 use serving::batch::ports::Listed;
+use serving::batch::progress::Grown;
 use serving::batch::run::Clock;
 use serving::batch::upload::Growing;
 use serving::batch::{FileArchive, FileStore};
@@ -16,8 +19,6 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
 
-/// Bytes of rejects that are read and written at a time.
-const PART_BYTES: usize = 8 << 20;
 /// A name that is too long to be loaded can be too long for a report beside it.
 const MOST_KEY_BYTES: usize = 1024;
 
@@ -195,8 +196,9 @@ where
         let place = self.place(format!("{MERGED}orders/{name}.rejects.csv"));
         let io = || LoadError::io(format!("read {}", path.display()));
         let mut local = std::fs::File::open(path).map_err(io())?;
-        let mut rejects = Growing::new(self.files, place, Packing::Plain, PART_BYTES)?;
-        let mut buffer = vec![0; PART_BYTES];
+        let (form, limits) = (Form::Bytes(Packing::Plain), Limits::default());
+        let mut rejects = Growing::new(self.files, place, form, &limits, Grown::default());
+        let mut buffer = vec![0; limits.part_bytes];
         loop {
             let read = local.read(&mut buffer).map_err(io())?;
             if read == 0 {

@@ -1,6 +1,7 @@
 //! Files that landed in a bucket: bare notifications of S3, and those that a queue brings.
 
 use super::{Answer, Function, Outcome as Invoked, since_1970, unsupported};
+use crate::config;
 use crate::dynamo::DynamoStore;
 use crate::uploads::{self, BatchFailures};
 use futures_util::FutureExt;
@@ -49,6 +50,10 @@ impl Clock for InvocationClock {
 
     fn remaining_ms(&self) -> i64 {
         self.deadline_ms.saturating_sub(self.now_ms())
+    }
+
+    fn memory_megabytes(&self) -> Option<u32> {
+        config::memory_megabytes()
     }
 }
 
@@ -176,6 +181,7 @@ impl Told {
 fn described(outcome: &Outcome) -> serde_json::Value {
     match outcome {
         Outcome::Scored(counts) => json!({ "kind": "scored", "counts": counts }),
+        Outcome::Continued(counts) => json!({ "kind": "continued", "counts": counts }),
         Outcome::Quarantined(fault) => json!({ "kind": "quarantined", "fault": fault.kind }),
         Outcome::Duplicate(state) => json!({ "kind": "duplicate", "first": state }),
         Outcome::Older => json!({ "kind": "older" }),

@@ -12,6 +12,9 @@
 //! | in progress, owner alive | nothing: come back later |
 //! | in progress, owner gone | begin again; of the same content with the same model and instant |
 //!
+//! A file that does not fit into one invocation is left where it is and continued by the next one; the claim says how far it
+//! came and where that is kept ([`Left`]). Nobody owns it in between.
+//!
 //! An owner is gone when its lease has ended. The lease is the deadline of its invocation and a margin for clocks that
 //! differ, and Lambda ends what reaches its deadline: no owner outlives its lease, so nothing must be renewed.
 
@@ -45,6 +48,16 @@ pub struct Claim {
     pub changed_ms: i64,
 }
 
+impl Claim {
+    /// What earlier invocations left of a file that is not done.
+    pub fn left(&self) -> Option<&Left> {
+        match &self.state {
+            State::InProgress { left, .. } => left.as_ref(),
+            State::Completed { .. } | State::Failed { .. } => None,
+        }
+    }
+}
+
 /// How far a file is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case", deny_unknown_fields)]
@@ -58,6 +71,9 @@ pub enum State {
         /// Why the attempt before ended, if it said so.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         last_failure: Option<String>,
+        /// What earlier invocations have done of it, if it did not fit into one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        left: Option<Left>,
     },
     /// It was scored.
     Completed {
@@ -69,6 +85,31 @@ pub enum State {
         /// Kind of the fault.
         reason: String,
     },
+}
+
+/// How far a file came that did not fit into one invocation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Left {
+    /// SHA-256 of what is kept of it, which also names the object that holds it.
+    pub sha256: String,
+    /// Rows that are done.
+    pub rows: u64,
+    /// How often it was left.
+    pub times: u32,
+    /// Milliseconds that were spent on these rows.
+    pub spent_ms: i64,
+}
+
+/// What an earlier attempt at the same content was pinned to, and how far it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Earlier {
+    /// The model.
+    pub pins: Pins,
+    /// The instant, seconds since 1970.
+    pub as_of_seconds: i64,
+    /// What is kept of it.
+    pub left: Option<Left>,
 }
 
 /// Where the rows of a file are.
@@ -90,8 +131,8 @@ pub fn claim_key(function: &str, place: &FilePlace) -> String {
 /// What an event may do about a claim that stands there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// Begin; with what an earlier attempt at the same content was pinned to.
-    Begin(Option<(Pins, i64)>),
+    /// Begin, or go on with what an earlier attempt at the same content left.
+    Begin(Option<Earlier>),
     /// The same content was done before.
     Duplicate(State),
     /// A later content was claimed before.
@@ -116,9 +157,11 @@ pub fn judge(
     }
     match &claim.state {
         State::InProgress { lease_until_ms, .. } if *lease_until_ms > now_ms => Verdict::Busy,
-        State::InProgress { .. } if same => {
-            Verdict::Begin(Some((claim.pins.clone(), claim.as_of_seconds)))
-        }
+        State::InProgress { left, .. } if same => Verdict::Begin(Some(Earlier {
+            pins: claim.pins.clone(),
+            as_of_seconds: claim.as_of_seconds,
+            left: left.clone(),
+        })),
         State::Completed { .. } | State::Failed { .. } if same => {
             Verdict::Duplicate(claim.state.clone())
         }
@@ -171,10 +214,17 @@ mod tests {
 
     #[test]
     fn an_event_may_do_what_the_table_says() {
+        let left = Left {
+            sha256: "l".to_owned(),
+            rows: 3,
+            times: 1,
+            spent_ms: 9,
+        };
         let working = |lease_until_ms| State::InProgress {
             owner: "o".to_owned(),
             lease_until_ms,
             last_failure: None,
+            left: Some(left.clone()),
         };
         let done = State::Completed {
             result: Counts::default(),
@@ -188,7 +238,11 @@ mod tests {
         assert_eq!(verdict(claim("a", working(101)), "0B"), Verdict::Busy);
         assert_eq!(
             verdict(claim("a", working(100)), "0B"),
-            Verdict::Begin(Some((pins("v1"), 7)))
+            Verdict::Begin(Some(Earlier {
+                pins: pins("v1"),
+                as_of_seconds: 7,
+                left: Some(left.clone())
+            }))
         );
         assert_eq!(
             verdict(claim("b", working(100)), "0B"),

@@ -27,6 +27,9 @@ pub struct Limits {
     pub chunk_history_bytes: usize,
     /// Bytes that are read at once.
     pub read_bytes: u64,
+    /// Bytes of one member of a packed output, once unpacked: enough to pack well, few enough to be kept when a file is left
+    /// unfinished.
+    pub member_bytes: usize,
     /// Bytes of one part of an output; S3 takes no less than 5 MiB, and 10,000 of them.
     pub part_bytes: usize,
 }
@@ -48,6 +51,7 @@ impl Default for Limits {
             chunk_bytes: 2 * MIB,
             chunk_history_bytes: 2 * MIB,
             read_bytes: 2 * MIB as u64,
+            member_bytes: MIB,
             part_bytes: 8 * MIB,
         }
     }

@@ -61,9 +61,9 @@ impl MemoryFiles {
     }
 }
 
-fn gone(operation: &'static str, place: &FilePlace) -> StoreError {
+fn no_such_part(place: &FilePlace) -> StoreError {
     let place = format!("file {}", place.token());
-    StoreError::broken(operation, place, "no such upload or part")
+    StoreError::broken("complete", place, "no such part")
 }
 
 impl FileStore for MemoryFiles {
@@ -108,17 +108,18 @@ impl FileStore for MemoryFiles {
 
     async fn put_part(
         &self,
-        place: &FilePlace,
+        _place: &FilePlace,
         upload: &str,
         number: u32,
         bytes: Bytes,
-    ) -> Result<Part, StoreError> {
+    ) -> Result<Option<Part>, StoreError> {
         let mut state = self.state();
-        let parts = state.uploads.get_mut(upload);
-        let parts = parts.ok_or_else(|| gone("put part", place))?;
+        let Some(parts) = state.uploads.get_mut(upload) else {
+            return Ok(None);
+        };
         let tag = sha256_hex(&bytes);
         parts.insert(number, bytes);
-        Ok(Part { number, tag })
+        Ok(Some(Part { number, tag }))
     }
 
     async fn complete_upload(
@@ -126,21 +127,22 @@ impl FileStore for MemoryFiles {
         place: &FilePlace,
         upload: &str,
         parts: &[Part],
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let mut state = self.state();
-        let found = state.uploads.get(upload);
-        let found = found.ok_or_else(|| gone("complete", place))?;
+        let Some(found) = state.uploads.get(upload) else {
+            return Ok(false);
+        };
         let mut whole = Vec::new();
         for part in parts {
             let bytes = found.get(&part.number);
             let bytes = bytes.filter(|bytes| sha256_hex(bytes) == part.tag);
-            whole.extend_from_slice(bytes.ok_or_else(|| gone("complete", place))?);
+            whole.extend_from_slice(bytes.ok_or_else(|| no_such_part(place))?);
         }
         state.uploads.remove(upload);
         let etag = sha256_hex(&whole);
         let file = (Bytes::from(whole), etag);
         state.files.insert(place.clone(), file);
-        Ok(())
+        Ok(true)
     }
 
     async fn abort_upload(&self, _place: &FilePlace, upload: &str) -> Result<(), StoreError> {

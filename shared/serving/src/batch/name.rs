@@ -10,6 +10,11 @@ pub const SCORED: &str = "scored/";
 /// Where reports of files that were not scored lie a second time, for whoever watches for them.
 pub const QUARANTINE: &str = "quarantine/";
 
+/// Where files lie that did not fit into one invocation: what is done of them, and the marker whose event continues them.
+pub const UNFINISHED: &str = "unfinished/";
+/// Ending of the markers; the bucket tells of them as it tells of uploads.
+pub const MARKER: &str = ".continue";
+
 /// Endings of outputs; an upload may not have them, or one file's rejects could be another one's answers.
 const REJECTS: &str = ".rejects.csv";
 const REPORT: &str = ".report.json";
@@ -17,6 +22,15 @@ const REPORT: &str = ".report.json";
 /// How rows stand in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
+    /// One after the other, in a stream of bytes.
+    Text(Text),
+    /// In columns, by row groups. Source: the Apache Parquet format.
+    Parquet,
+}
+
+/// How rows stand in a stream of bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Text {
     /// A header, then one row per record. Source: RFC 4180.
     Csv,
     /// One JSON object per line.
@@ -41,6 +55,8 @@ pub enum Key {
     Upload(UploadName),
     /// A file of this function whose name says that it cannot be scored, with the reason.
     Unreadable(UploadName, &'static str),
+    /// The marker of an unfinished file, with the key of its upload.
+    Unfinished(String),
     /// A marker that a console makes for an empty folder.
     Folder,
     /// One of our own outputs: never scored, or a function would feed itself.
@@ -76,6 +92,15 @@ impl Key {
         if key.starts_with(SCORED) || key.starts_with(QUARANTINE) {
             return Self::Output;
         }
+        if let Some(rest) = key.strip_prefix(UNFINISHED) {
+            let own = rest
+                .strip_prefix(function)
+                .filter(|own| own.starts_with('/'));
+            return match own.and_then(|own| own.strip_suffix(MARKER)) {
+                Some(own) => Self::Unfinished(format!("{UPLOADS}{function}{own}")),
+                None => Self::Output,
+            };
+        }
         let rest = key.strip_prefix(UPLOADS);
         let rest = rest.and_then(|rest| rest.strip_prefix(function)?.strip_prefix('/'));
         let Some(rest) = rest else {
@@ -89,15 +114,17 @@ impl Key {
         let name = UploadName {
             function,
             rest: rest.to_owned(),
-            format: format.unwrap_or(Format::Csv),
+            format: format.unwrap_or(Format::Text(Text::Csv)),
             packing,
         };
         if rest.ends_with(REJECTS) || rest.ends_with(REPORT) {
             return Self::Unreadable(name, "the name is kept for rejects and reports");
         }
+        if format == Some(Format::Parquet) && packing != Packing::Plain {
+            return Self::Unreadable(name, "Parquet is packed inside, not as a whole");
+        }
         if format.is_none() {
-            let reason =
-                "the name must end in .csv, .jsonl or .ndjson, and then perhaps .gz or .zst";
+            let reason = "the name must end in .parquet, or in .csv, .jsonl or .ndjson and then perhaps .gz or .zst";
             return Self::Unreadable(name, reason);
         }
         Self::Upload(name)
@@ -117,8 +144,9 @@ fn packing(name: &str) -> (Packing, &str) {
 fn format(name: &str) -> Option<Format> {
     let ending = name.rsplit('/').next()?.rsplit_once('.')?.1;
     match ending.to_ascii_lowercase().as_str() {
-        "csv" => Some(Format::Csv),
-        "jsonl" | "ndjson" => Some(Format::JsonLines),
+        "csv" => Some(Format::Text(Text::Csv)),
+        "jsonl" | "ndjson" => Some(Format::Text(Text::JsonLines)),
+        "parquet" => Some(Format::Parquet),
         _ => None,
     }
 }
@@ -139,6 +167,16 @@ impl UploadName {
         format!("{}{REPORT}", self.scored())
     }
 
+    /// Key of what is done of the file when it has to be continued, by its SHA-256.
+    pub fn unfinished(&self, sha256: &str) -> String {
+        format!("{UNFINISHED}{}/{}.{sha256}", self.function, self.rest)
+    }
+
+    /// Key of the marker whose event continues the file.
+    pub fn marker(&self) -> String {
+        format!("{UNFINISHED}{}/{}{MARKER}", self.function, self.rest)
+    }
+
     /// Key of the report's copy when the file was not scored.
     pub fn quarantine(&self) -> String {
         format!("{QUARANTINE}{}/{}{REPORT}", self.function, self.rest)
@@ -152,7 +190,10 @@ mod tests {
     #[test]
     fn a_key_says_what_it_is() {
         let kind = |key: &str| match Key::read(key, "churn") {
-            Key::Upload(name) => format!("{:?} {:?}", name.format, name.packing),
+            Key::Upload(name) => match name.format {
+                Format::Text(text) => format!("{text:?} {:?}", name.packing),
+                Format::Parquet => "Parquet".to_owned(),
+            },
             Key::Unreadable(_, reason) => reason.chars().take(8).collect(),
             other => format!("{other:?}"),
         };
@@ -161,7 +202,9 @@ mod tests {
             ("uploads/churn/a.CSV", "Csv Plain"),
             ("uploads/churn/a.jsonl.zst", "JsonLines Zstandard"),
             ("uploads/churn/x/y.ndjson.gz", "JsonLines Gzip"),
-            ("uploads/churn/a.parquet", "the name"),
+            ("uploads/churn/a.parquet", "Parquet"),
+            ("uploads/churn/a.parquet.gz", "Parquet "),
+            ("uploads/churn/a.orc", "the name"),
             ("uploads/churn/a.csv.rejects.csv", "the name"),
             ("uploads/churn/a.gz", "the name"),
             ("uploads/churn/.csv/readme", "the name"),
@@ -189,8 +232,12 @@ mod tests {
             name.rejects(),
             name.report(),
             name.quarantine(),
+            name.unfinished("5d41"),
         ] {
             assert_eq!(Key::read(&output, "churn"), Key::Output, "{output}");
         }
+        let upload = "uploads/churn/uploads/churn/a.csv".to_owned();
+        assert_eq!(Key::read(&name.marker(), "churn"), Key::Unfinished(upload));
+        assert_eq!(Key::read(&name.marker(), "inventory"), Key::Output);
     }
 }

@@ -2,77 +2,21 @@
 
 use super::claim::{Claim, Counts};
 use super::limits::FileFault;
-use super::name::{Format, Packing};
+use super::name::{Format, Text};
 use super::ports::{FileHead, FilePlace};
+use super::progress::Reasons;
 use super::rows::Reject;
 use super::shape::RowShape;
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
-use std::io::{self, Write};
-
-/// Level of Zstandard: its own default.
-const ZSTANDARD_LEVEL: i32 = 3;
-
-/// Bytes of an output under way, packed as the upload was.
-pub enum Packer {
-    /// As they are.
-    Plain(Vec<u8>),
-    /// Gzip.
-    Gzip(GzEncoder<Vec<u8>>),
-    /// Zstandard.
-    Zstandard(Box<zstd::stream::write::Encoder<'static, Vec<u8>>>),
-}
-
-impl Packer {
-    /// An empty output.
-    pub fn new(packing: Packing) -> io::Result<Self> {
-        Ok(match packing {
-            Packing::Plain => Self::Plain(Vec::new()),
-            Packing::Gzip => Self::Gzip(GzEncoder::new(Vec::new(), Compression::fast())),
-            Packing::Zstandard => {
-                let encoder = zstd::stream::write::Encoder::new(Vec::new(), ZSTANDARD_LEVEL)?;
-                Self::Zstandard(Box::new(encoder))
-            }
-        })
-    }
-
-    /// Adds bytes.
-    pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        match self {
-            Self::Plain(buffer) => buffer.write_all(bytes),
-            Self::Gzip(encoder) => encoder.write_all(bytes),
-            Self::Zstandard(encoder) => encoder.write_all(bytes),
-        }
-    }
-
-    /// Packed bytes that are ready.
-    pub fn ready(&mut self) -> &mut Vec<u8> {
-        match self {
-            Self::Plain(buffer) => buffer,
-            Self::Gzip(encoder) => encoder.get_mut(),
-            Self::Zstandard(encoder) => encoder.get_mut(),
-        }
-    }
-
-    /// The last bytes.
-    pub fn finish(self) -> io::Result<Vec<u8>> {
-        match self {
-            Self::Plain(buffer) => Ok(buffer),
-            Self::Gzip(encoder) => encoder.finish(),
-            Self::Zstandard(encoder) => encoder.finish(),
-        }
-    }
-}
 
 /// The first line of the answers, where the format has one.
 pub fn answer_header(format: Format, shape: &RowShape) -> Vec<u8> {
     let mut line = Vec::new();
-    if format == Format::Csv {
-        let names = shape.columns.iter().map(|(name, _)| *name);
+    if format == Format::Text(Text::Csv) {
+        let names = shape.columns.iter().map(|column| column.name);
         write_record(
             &mut line,
             ["row", shape.id].into_iter().chain(names).map(text_cell),
@@ -90,17 +34,26 @@ pub fn write_answer(
     answer: &str,
 ) -> Result<(), serde_json::Error> {
     match format {
-        Format::Csv => {
+        Format::Text(Text::Csv) => {
             let answer: Value = serde_json::from_str(answer)?;
             let cell = |pointer: &str| answer.pointer(pointer).map_or_else(String::new, cell);
             let id = format!("{}/{}", shape.answer, shape.id);
-            let columns = shape.columns.iter().map(|(_, pointer)| cell(pointer));
+            let columns = shape.columns.iter().map(|column| cell(column.pointer));
             write_record(
                 line,
                 [row.to_string(), cell(&id)].into_iter().chain(columns),
             );
         }
-        Format::JsonLines => {
+        Format::Parquet => {
+            let answer: Value = serde_json::from_str(answer)?;
+            let id = format!("{}/{}", shape.answer, shape.id);
+            let pointers = shape.columns.iter().map(|column| column.pointer);
+            let values = std::iter::once(&*id).chain(pointers);
+            let values: Vec<_> = values.map(|at| answer.pointer(at)).collect();
+            serde_json::to_writer(&mut *line, &(row, values))?;
+            line.push(b'\n');
+        }
+        Format::Text(Text::JsonLines) => {
             let text = part_of(answer, shape.answer)?;
             let rest = text.strip_prefix('{').unwrap_or(text);
             let comma = if rest.starts_with('}') { "" } else { "," };
@@ -190,7 +143,7 @@ pub struct Report<'a> {
     #[serde(flatten)]
     pub counts: Counts,
     /// Rejected rows by kind of reason.
-    pub rejected_by_reason: &'a BTreeMap<&'static str, u64>,
+    pub rejected_by_reason: &'a Reasons,
     /// The model that scored every row.
     pub model_version: &'a str,
     /// The policy that decided on every row.
@@ -201,8 +154,14 @@ pub struct Report<'a> {
     pub as_of: String,
     /// How often the file was begun.
     pub attempt: u32,
-    /// Of the last attempt.
+    /// How often it did not fit into an invocation and was continued by the next one.
+    pub continued: u32,
+    /// Milliseconds spent by the last attempt, and by the invocations that it continues.
     pub duration_ms: i64,
+    /// The same in the unit that Lambda bills: seconds times memory, a gigabyte being 1024 megabytes. Attempts that failed,
+    /// and the starts of environments, are not in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gb_seconds: Option<f64>,
     /// Keys of the outputs, in the bucket of the upload.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outputs: Option<Outputs>,
@@ -258,7 +217,7 @@ impl<'a> Report<'a> {
         fingerprint: &'a str,
         input: Input<'a>,
     ) -> Self {
-        static NO_REJECTS: BTreeMap<&'static str, u64> = BTreeMap::new();
+        static NO_REJECTS: Reasons = Reasons::new();
         Self {
             outcome: "scored",
             fault: None,
@@ -271,7 +230,9 @@ impl<'a> Report<'a> {
             feature_fingerprint: fingerprint,
             as_of: crate::wire::format_instant(features::time::Timestamp(claim.as_of_seconds)),
             attempt: claim.attempt,
+            continued: 0,
             duration_ms: 0,
+            gb_seconds: None,
             outputs: None,
         }
     }
@@ -291,6 +252,7 @@ impl<'a> Report<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::batch::shape::Column;
 
     static SHAPE: RowShape = RowShape {
         list: Some("skus"),
@@ -299,9 +261,9 @@ mod tests {
         around: &[],
         answer: "/results/0",
         columns: &[
-            ("state", "/results/0/state"),
-            ("gain", "/results/0/plan/gain"),
-            ("version", "/version"),
+            Column::text("state", "/results/0/state"),
+            Column::number("gain", "/results/0/plan/gain"),
+            Column::text("version", "/version"),
         ],
     };
 
@@ -315,7 +277,7 @@ mod tests {
     fn cells_are_escaped_and_numbers_stay_numbers() {
         let answer = r#"{"version":"v,1","results":[{"sku_id":"=cmd|'/C calc'!A0","state":"say \"so\"","plan":{"gain":-0.10}}]}"#;
         assert_eq!(
-            line(Format::Csv, answer),
+            line(Format::Text(Text::Csv), answer),
             "row,sku_id,state,gain,version\n2,'=cmd|'/C calc'!A0,\"say \"\"so\"\"\",-0.1,\"v,1\"\n"
         );
         for start in ["=", "+", "-", "@", "\t", "\r"] {
@@ -328,32 +290,12 @@ mod tests {
     fn a_line_holds_the_answer_byte_for_byte() {
         let answer = r#"{"version":"v","results":[{"sku_id":"1","value":0.30000001192092896,"deep":{"a":[1e-7]}}]}"#;
         assert_eq!(
-            line(Format::JsonLines, answer),
+            line(Format::Text(Text::JsonLines), answer),
             "{\"row\":2,\"sku_id\":\"1\",\"value\":0.30000001192092896,\"deep\":{\"a\":[1e-7]}}\n"
         );
         assert_eq!(
-            line(Format::JsonLines, r#"{"results":[{}]}"#),
+            line(Format::Text(Text::JsonLines), r#"{"results":[{}]}"#),
             "{\"row\":2}\n"
         );
-    }
-
-    #[test]
-    fn a_packed_output_unpacks() {
-        let text = b"row,sku_id\n".repeat(100_000);
-        let mut packed = Vec::new();
-        let mut gzip = Packer::new(Packing::Gzip).unwrap();
-        for piece in text.chunks(5000) {
-            gzip.write(piece).unwrap();
-            packed.append(gzip.ready());
-        }
-        packed.extend(gzip.finish().unwrap());
-        let mut found = Vec::new();
-        io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&packed[..]), &mut found).unwrap();
-        assert_eq!(found, text);
-        let mut zstandard = Packer::new(Packing::Zstandard).unwrap();
-        zstandard.write(&text).unwrap();
-        let mut packed = std::mem::take(zstandard.ready());
-        packed.extend(zstandard.finish().unwrap());
-        assert_eq!(zstd::decode_all(&packed[..]).unwrap(), text);
     }
 }

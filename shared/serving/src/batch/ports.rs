@@ -4,6 +4,7 @@ use super::claim::Claim;
 use crate::manifest::sha256_hex;
 use crate::ports::StoreError;
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use std::future::Future;
 use std::ops::Range;
 
@@ -58,7 +59,7 @@ pub struct FileHead {
 }
 
 /// A part of a growing file, as the store names it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
     /// From 1.
     pub number: u32,
@@ -105,22 +106,22 @@ pub trait FileStore: Send + Sync {
         place: &FilePlace,
     ) -> impl Future<Output = Result<String, StoreError>> + Send;
 
-    /// Adds a part; all but the last have at least 5 MiB.
+    /// Adds a part; all but the last have at least 5 MiB. `None` when there is no such upload: it was completed or given up.
     fn put_part(
         &self,
         place: &FilePlace,
         upload: &str,
         number: u32,
         bytes: Bytes,
-    ) -> impl Future<Output = Result<Part, StoreError>> + Send;
+    ) -> impl Future<Output = Result<Option<Part>, StoreError>> + Send;
 
-    /// Makes the file of its parts.
+    /// Makes the file of its parts; `false` when there is no such upload.
     fn complete_upload(
         &self,
         place: &FilePlace,
         upload: &str,
         parts: &[Part],
-    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
 
     /// Gives an upload up.
     fn abort_upload(

@@ -3,15 +3,18 @@
 //! The row is asked about as the API would be asked about its entity alone, so the request's own parser says what is
 //! wrong with it, and a row means in a file what it means in a call. Memory is bounded by one row.
 
+mod columns;
 mod csv;
 mod jsonl;
 
+pub use columns::Columns;
 pub use csv::CsvRows;
 pub use jsonl::JsonRows;
 
 use super::limits::{FileFault, Limits, cut_short};
-use super::name::Format;
+use super::name::Text;
 use super::shape::RowShape;
+use serde::{Deserialize, Serialize};
 
 /// Byte order mark of UTF-8.
 const BOM: &[u8] = b"\xef\xbb\xbf";
@@ -23,6 +26,20 @@ pub struct Row {
     pub number: u64,
     /// The body of its request, or why there is none.
     pub body: Result<Vec<u8>, Reject>,
+    /// Where it ends: unpacked bytes of the file up to there, or rows where a file is no stream of bytes.
+    pub end: u64,
+}
+
+/// Where a row begins, and what must be known to read on from there.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bookmark {
+    /// The end of the row before, as [`Row::end`].
+    pub offset: u64,
+    /// The number of the row before.
+    pub number: u64,
+    /// Names of the columns, where a header said them.
+    pub header: Vec<String>,
 }
 
 /// Why a row is not scored.
@@ -67,10 +84,32 @@ pub enum Rows {
 
 impl Rows {
     /// For one file.
-    pub fn new(format: Format, shape: &'static RowShape, limits: &Limits) -> Self {
-        match format {
-            Format::Csv => Self::Csv(Box::new(CsvRows::new(shape, limits))),
-            Format::JsonLines => Self::Json(JsonRows::new(shape, limits)),
+    pub fn new(text: Text, shape: &'static RowShape, limits: &Limits) -> Self {
+        match text {
+            Text::Csv => Self::Csv(Box::new(CsvRows::new(shape, limits))),
+            Text::JsonLines => Self::Json(JsonRows::new(shape, limits)),
+        }
+    }
+
+    /// For a file whose first rows are done: the next bytes are those behind the bookmark. A fault when its columns are
+    /// not known here.
+    pub fn resume(
+        text: Text,
+        shape: &'static RowShape,
+        limits: &Limits,
+        from: &Bookmark,
+    ) -> Result<Self, FileFault> {
+        Ok(match text {
+            Text::Csv => Self::Csv(Box::new(CsvRows::resume(shape, limits, from)?)),
+            Text::JsonLines => Self::Json(JsonRows::resume(shape, limits, from)),
+        })
+    }
+
+    /// Names of the columns, where a header said them.
+    pub fn header(&self) -> Vec<String> {
+        match self {
+            Self::Csv(csv) => csv.header(),
+            Self::Json(_) => Vec::new(),
         }
     }
 

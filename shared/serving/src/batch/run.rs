@@ -1,7 +1,10 @@
 //! One upload, from its event to its claim's end.
 
 mod claiming;
+mod continuing;
 mod score;
+mod source;
+mod work;
 
 use super::claim::{Claim, Counts, State};
 use super::limits::{FileFault, Limits};
@@ -15,15 +18,20 @@ use crate::predictor::Predictor;
 use crate::registry::Pins;
 use crate::service::{Observed, Service, store_failed};
 use bytes::Bytes;
+pub use continuing::put_marker;
 use features::time::Timestamp;
-use score::Tally;
+use serde::{Deserialize, Serialize};
 use std::future::Future;
 use std::sync::Arc;
+use work::{Tally, Worked};
 
-/// Time that must be left to begin another chunk: enough to write the outputs of what is done, or to give up cleanly.
+/// Time that must be left to begin another chunk, beside what chunks take: enough to write the outputs of what is done, to
+/// leave the file for the next invocation, or to give up cleanly.
 const DEADLINE_MARGIN_MS: i64 = 5_000;
+
 /// What an event says of an upload.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Arrival {
     /// The bucket.
     pub bucket: String,
@@ -42,6 +50,8 @@ pub struct Arrival {
 pub enum Outcome {
     /// The file was scored.
     Scored(Counts),
+    /// The file does not fit into one invocation. These rows are done; the event of its marker brings the others.
+    Continued(Counts),
     /// The file cannot be scored; its report says why.
     Quarantined(FileFault),
     /// The same content was done before; this is what came of it.
@@ -58,12 +68,16 @@ pub enum Outcome {
     Output,
 }
 
-/// What the outside tells of time.
+/// What the outside tells of the invocation.
 pub trait Clock: Send + Sync {
     /// Milliseconds since 1970.
     fn now_ms(&self) -> i64;
     /// Milliseconds until the invocation ends.
     fn remaining_ms(&self) -> i64;
+    /// Megabytes of memory that it is billed by, where that is known.
+    fn memory_megabytes(&self) -> Option<u32> {
+        None
+    }
 }
 
 /// The models that files are scored with.
@@ -122,6 +136,8 @@ enum Stop {
     Changed,
     /// Something else failed; the event must come again.
     Failed(Error),
+    /// What earlier invocations left cannot be continued; the event must come again, and the file begins anew.
+    Lost(Error),
 }
 
 impl From<FileFault> for Stop {
@@ -145,10 +161,21 @@ where
 {
     /// Scores one upload. An error means that the event must come again; what was done so far does no harm.
     pub async fn score(&self, arrival: &Arrival) -> Result<(Outcome, Observed), Error> {
+        if let Key::Unfinished(key) = Key::read(&arrival.key, M::Predictor::NAME) {
+            return match self.marked(arrival, key).await? {
+                Some(upload) => self.score_upload(&upload).await,
+                None => Ok((Outcome::Gone, Observed::default())),
+            };
+        }
+        self.score_upload(arrival).await
+    }
+
+    async fn score_upload(&self, arrival: &Arrival) -> Result<(Outcome, Observed), Error> {
         let ended = |outcome| Ok((outcome, Observed::default()));
         let (name, misnamed) = match Key::read(&arrival.key, M::Predictor::NAME) {
             Key::Folder => return ended(Outcome::Folder),
             Key::Output => return ended(Outcome::Output),
+            Key::Unfinished(_) => return Err(refuse("continue a marker")),
             Key::Foreign => return Err(refuse("score an upload outside the function's prefix")),
             Key::Upload(name) => (name, None),
             Key::Unreadable(name, reason) => (name, Some(FileFault::new("wrong name", reason))),
@@ -195,18 +222,24 @@ where
             None => self.score_file(job).await,
         };
         let ended = match worked {
-            Ok(tally) => self.finish(job, tally).await,
+            Ok(Worked::Whole(tally)) => self.finish(job, tally).await,
+            Ok(Worked::Partly(progress, observed)) => self.leave(job, &progress, observed).await,
             Err(Stop::Fault(fault)) => self.quarantine(job, fault).await,
             Err(stop) => Err(stop),
         };
         match ended {
             Ok(ended) => Ok(ended),
             Err(Stop::Failed(error)) => {
-                self.release(job, error.to_string()).await;
+                self.release(job, error.to_string(), true).await;
+                Err(error)
+            }
+            Err(Stop::Lost(error)) => {
+                self.release(job, error.to_string(), false).await;
                 Err(error)
             }
             Err(Stop::Changed | Stop::Fault(_)) => {
-                self.release(job, "the content changed".to_owned()).await;
+                let reason = "the content changed".to_owned();
+                self.release(job, reason, false).await;
                 Ok((Outcome::Superseded, Observed::default()))
             }
         }
@@ -245,8 +278,18 @@ where
         let input = Input::of(job.place, job.head);
         let fingerprint = job.service.fingerprint();
         let mut report = Report::of(&job.claim, M::Predictor::NAME, fingerprint, input);
-        report.duration_ms = self.clock.now_ms() - job.begun_ms;
+        report.continued = job.claim.left().map_or(0, |left| left.times);
+        report.duration_ms = self.spent_ms(job);
+        let memory = self.clock.memory_megabytes().map(f64::from);
+        report.gb_seconds =
+            memory.map(|memory| memory / 1024.0 * report.duration_ms as f64 / 1000.0);
         report
+    }
+
+    /// Milliseconds that were spent on the file, by the invocations that this one continues as well.
+    fn spent_ms(&self, job: &Job<'_, M>) -> i64 {
+        let before = job.claim.left().map_or(0, |left| left.spent_ms);
+        before + self.clock.now_ms() - job.begun_ms
     }
 
     async fn put_report(

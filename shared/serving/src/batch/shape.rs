@@ -13,8 +13,62 @@ pub struct RowShape {
     pub around: &'static [Field],
     /// JSON pointer from an answer to what a line of JSON Lines holds of it.
     pub answer: &'static str,
-    /// Columns of the answers in a CSV file, after the id: name, and JSON pointer from the whole answer.
-    pub columns: &'static [(&'static str, &'static str)],
+    /// Columns of the answers in a CSV or Parquet file, after the id.
+    pub columns: &'static [Column],
+}
+
+/// A column of the answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Column {
+    /// Its name.
+    pub name: &'static str,
+    /// JSON pointer to its value, from the whole answer.
+    pub pointer: &'static str,
+    /// Its values.
+    pub holds: Holds,
+}
+
+/// What the values of a column are; each may be missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holds {
+    /// Text, or JSON as text.
+    Text,
+    /// Whole numbers.
+    Whole,
+    /// Numbers.
+    Number,
+    /// Truth values.
+    Truth,
+}
+
+impl Column {
+    /// A column of text, or of JSON as text.
+    pub const fn text(name: &'static str, pointer: &'static str) -> Self {
+        Self::new(name, pointer, Holds::Text)
+    }
+
+    /// A column of whole numbers.
+    pub const fn whole(name: &'static str, pointer: &'static str) -> Self {
+        Self::new(name, pointer, Holds::Whole)
+    }
+
+    /// A column of numbers.
+    pub const fn number(name: &'static str, pointer: &'static str) -> Self {
+        Self::new(name, pointer, Holds::Number)
+    }
+
+    /// A column of truth values.
+    pub const fn truth(name: &'static str, pointer: &'static str) -> Self {
+        Self::new(name, pointer, Holds::Truth)
+    }
+
+    const fn new(name: &'static str, pointer: &'static str, holds: Holds) -> Self {
+        Self {
+            name,
+            pointer,
+            holds,
+        }
+    }
 }
 
 /// A column of a CSV file, by the name the API has for it.

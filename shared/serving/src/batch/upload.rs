@@ -1,8 +1,10 @@
 //! A file that grows in parts: written while the upload is read, seen when it is complete.
 
+use super::limits::Limits;
 use super::name::Packing;
-use super::output::Packer;
+use super::pack::{Form, Packer, Unwritten};
 use super::ports::{FilePlace, FileStore, Part};
+use super::progress::Grown;
 use crate::ports::StoreError;
 use bytes::Bytes;
 use std::io;
@@ -15,25 +17,28 @@ pub struct Growing<'a, F> {
     part_bytes: usize,
     upload: Option<String>,
     parts: Vec<Part>,
+    is_kept: bool,
+    is_lost: bool,
 }
 
 impl<'a, F: FileStore> Growing<'a, F> {
-    /// An empty output; nothing is written yet.
-    pub fn new(
-        files: &'a F,
-        place: FilePlace,
-        packing: Packing,
-        part_bytes: usize,
-    ) -> Result<Self, StoreError> {
-        let packer = Packer::new(packing).map_err(|e| cannot_pack(&place, &e))?;
-        Ok(Self {
+    /// An output as an earlier invocation left it, or an empty one; nothing is written yet.
+    pub fn new(files: &'a F, place: FilePlace, form: Form, limits: &Limits, left: Grown) -> Self {
+        let unwritten = Unwritten {
+            held: left.held,
+            ready: left.ready,
+            groups: left.groups,
+        };
+        Self {
             files,
             place,
-            packer,
-            part_bytes,
-            upload: None,
-            parts: Vec::new(),
-        })
+            packer: Packer::new(form, limits.member_bytes, unwritten),
+            part_bytes: limits.part_bytes,
+            is_kept: left.upload.is_some(),
+            upload: left.upload,
+            parts: left.parts,
+            is_lost: false,
+        }
     }
 
     /// Adds bytes, and writes every part that is full.
@@ -51,8 +56,8 @@ impl<'a, F: FileStore> Growing<'a, F> {
 
     /// Writes what is left, and makes the file be seen.
     pub async fn complete(&mut self) -> Result<(), StoreError> {
-        let plain = Packer::Plain(Vec::new());
-        let rest = std::mem::replace(&mut self.packer, plain).finish();
+        let nothing = Packer::new(Form::Bytes(Packing::Plain), 0, Unwritten::default());
+        let rest = std::mem::replace(&mut self.packer, nothing).finish();
         let rest = rest.map_err(|e| cannot_pack(&self.place, &e))?;
         if self.upload.is_none() {
             return self.files.put_file(&self.place, Bytes::from(rest)).await;
@@ -63,17 +68,46 @@ impl<'a, F: FileStore> Growing<'a, F> {
         let Some(upload) = &self.upload else {
             return Ok(());
         };
-        let completed = self
-            .files
-            .complete_upload(&self.place, upload, &self.parts)
-            .await;
-        if completed.is_ok() {
-            self.upload = None;
+        let completed = self.files.complete_upload(&self.place, upload, &self.parts);
+        match completed.await {
+            Ok(true) => {}
+            Ok(false) => return Err(self.lost("complete", "no such upload")),
+            Err(error) => return Err(self.refused("complete", error)),
         }
-        completed
+        self.upload = None;
+        Ok(())
     }
 
-    /// Gives the output up: what was there before stays. A store that fails now forgets parts by its own rules later.
+    /// Leaves the output for a later invocation to go on with.
+    pub fn leave(self) -> Grown {
+        let Unwritten {
+            held,
+            ready,
+            groups,
+        } = self.packer.leave();
+        Grown {
+            upload: self.upload,
+            parts: self.parts,
+            groups,
+            held,
+            ready,
+        }
+    }
+
+    /// Whether the store has no upload any more that an earlier invocation left: it was completed just before its end was
+    /// noted, or given up. The file has to begin anew.
+    pub fn is_lost(&self) -> bool {
+        self.is_lost
+    }
+
+    /// Gives up what was begun here: what was there before stays. A store that fails now forgets parts by its own rules later.
+    pub async fn give_back(&mut self) {
+        if !self.is_kept {
+            self.abort().await;
+        }
+    }
+
+    /// Gives the output up, whoever began it.
     pub async fn abort(&mut self) {
         if let Some(upload) = self.upload.take() {
             let _ = self.files.abort_upload(&self.place, &upload).await;
@@ -87,9 +121,27 @@ impl<'a, F: FileStore> Growing<'a, F> {
         let upload = self.upload.as_deref().unwrap_or_default();
         let number = self.parts.len() as u32 + 1;
         let bytes = Bytes::from(bytes);
-        let part = self.files.put_part(&self.place, upload, number, bytes);
-        self.parts.push(part.await?);
+        let put = self.files.put_part(&self.place, upload, number, bytes);
+        match put.await {
+            Ok(Some(part)) => self.parts.push(part),
+            Ok(None) => return Err(self.lost("put a part of", "no such upload")),
+            Err(error) => return Err(self.refused("put a part of", error)),
+        }
         Ok(())
+    }
+
+    /// An upload that an earlier invocation left and that is refused for good is as lost as one that is gone.
+    fn refused(&mut self, operation: &'static str, error: StoreError) -> StoreError {
+        match error {
+            StoreError::Broken { reason, .. } if self.is_kept => self.lost(operation, &reason),
+            other => other,
+        }
+    }
+
+    fn lost(&mut self, operation: &'static str, reason: &str) -> StoreError {
+        self.is_lost = true;
+        let place = format!("file {}", self.place.token());
+        StoreError::unavailable(operation, place, reason)
     }
 }
 

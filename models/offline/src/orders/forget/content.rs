@@ -6,7 +6,7 @@ use crate::shop::{Layout, Shop};
 use serde_json::Value;
 use serving::batch::limits::Limits;
 use serving::batch::name::Packing;
-use serving::batch::output::Packer;
+use serving::batch::pack::{Form, Packer, Unwritten};
 use serving::batch::unpack::Unpacker;
 use std::path::Path;
 
@@ -63,6 +63,7 @@ impl<'a> Reader<'a> {
         let name = name.trim_end_matches(".gz").trim_end_matches(".zst");
         let found = match self.kind(name) {
             _ if !is_whole => self.opaque(&text),
+            Kind::Unfinished => Look::Whole,
             Kind::Others => Look::Nobody,
             Kind::Opaque => self.opaque(&text),
             Kind::Json => self.json(&text),
@@ -87,6 +88,7 @@ impl<'a> Reader<'a> {
     fn kind(&self, name: &str) -> Kind {
         let ends = |ending: &str| name.to_ascii_lowercase().ends_with(ending);
         match self.place.holds {
+            Holds::Unfinished => Kind::Unfinished,
             Holds::Orders => match &tables_of(self.shop, name)[..] {
                 [] => Kind::Opaque,
                 tables if tables.contains(&"orders") => Kind::Orders,
@@ -220,6 +222,8 @@ enum Kind {
     JsonLines,
     /// Rows that name no customer.
     Others,
+    /// Packed, whosever it is.
+    Unfinished,
     Opaque,
 }
 
@@ -283,7 +287,8 @@ fn unpacked(packing: Packing, bytes: &[u8]) -> Result<(Vec<u8>, bool), String> {
 }
 
 fn packed(packing: Packing, bytes: &[u8]) -> std::io::Result<Vec<u8>> {
-    let mut packer = Packer::new(packing)?;
+    let member_bytes = Limits::default().member_bytes;
+    let mut packer = Packer::new(Form::Bytes(packing), member_bytes, Unwritten::default());
     packer.write(bytes)?;
     packer.finish()
 }

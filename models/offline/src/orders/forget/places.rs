@@ -20,6 +20,8 @@ pub(super) enum Holds {
     Answers,
     /// Reports and rejects of the shop's files.
     Verdicts,
+    /// What is kept of files that are being scored: packed answers, so nobody can say whose. Without it they begin anew.
+    Unfinished,
 }
 
 /// All of them. Inventory is asked about no customer, and what is called otherwise there is refused as a whole.
@@ -30,9 +32,11 @@ pub(super) const PLACES: &[Place] = &[
     place("uploads/churn/", Holds::Answers),
     place("scored/churn/", Holds::Answers),
     place("quarantine/churn/", Holds::Answers),
+    place("unfinished/churn/", Holds::Unfinished),
     place("uploads/recommendations/", Holds::Answers),
     place("scored/recommendations/", Holds::Answers),
     place("quarantine/recommendations/", Holds::Answers),
+    place("unfinished/recommendations/", Holds::Unfinished),
 ];
 
 const MERGED_ORDERS: &str = "merged/orders/";

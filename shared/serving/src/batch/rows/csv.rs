@@ -1,10 +1,10 @@
 //! Records of CSV. Source: RFC 4180; a byte order mark, LF, CRLF and blank lines are taken.
 
-use super::{BOM, Reject, Row};
-use crate::batch::limits::{FileFault, Limits, cut_short};
-use crate::batch::shape::{Field, Kind, RowShape};
+use super::columns::Columns;
+use super::{BOM, Bookmark, Reject, Row};
+use crate::batch::limits::{FileFault, Limits};
+use crate::batch::shape::RowShape;
 use csv_core::{ReadRecordResult, Reader};
-use serde_json::value::RawValue;
 
 /// Splits CSV into records and makes each a request.
 pub struct CsvRows {
@@ -14,11 +14,13 @@ pub struct CsvRows {
     text: Vec<u8>,
     ends: Vec<usize>,
     record: Record,
-    header: Option<Vec<(Field, bool)>>,
+    header: Option<Columns>,
     /// The first bytes, until it is known whether they are byte order marks.
     start: Option<Vec<u8>>,
     /// Records that have ended.
     records: u64,
+    /// Bytes of the file that were taken.
+    offset: u64,
 }
 
 /// How much of a record is there.
@@ -53,7 +55,29 @@ impl CsvRows {
             header: None,
             start: Some(Vec::new()),
             records: 0,
+            offset: 0,
         }
+    }
+
+    /// For a file whose first records are done.
+    pub fn resume(
+        shape: &'static RowShape,
+        limits: &Limits,
+        from: &Bookmark,
+    ) -> Result<Self, FileFault> {
+        let names = from.header.iter().map(String::as_str);
+        Ok(Self {
+            header: Some(Columns::new(names, shape)?),
+            start: None,
+            records: from.number,
+            offset: from.offset,
+            ..Self::new(shape, limits)
+        })
+    }
+
+    /// Names of the columns.
+    pub fn header(&self) -> Vec<String> {
+        self.header.as_ref().map(Columns::names).unwrap_or_default()
     }
 
     /// Takes the next bytes and adds the rows that end in them.
@@ -67,6 +91,7 @@ impl CsvRows {
         while let Some(rest) = text.strip_prefix(BOM) {
             text = rest;
         }
+        self.offset += (start.len() - text.len()) as u64;
         if BOM.starts_with(text) {
             self.start = Some(text.to_vec());
             return Ok(());
@@ -78,6 +103,7 @@ impl CsvRows {
         while !bytes.is_empty() {
             let (result, read) = self.read(bytes);
             bytes = &bytes[read..];
+            self.offset += read as u64;
             if matches!(result, ReadRecordResult::Record) {
                 self.end_record(rows)?;
             }
@@ -144,13 +170,17 @@ impl CsvRows {
             None => self.fields(&record),
         };
         let Some(header) = &self.header else {
-            self.header = Some(header(fields, self.shape)?);
+            let names = fields.map_err(|Reject { kind, reason, .. }| {
+                FileFault::new("wrong columns", format!("header: {kind}: {reason}"))
+            })?;
+            self.header = Some(Columns::new(names.into_iter(), self.shape)?);
             return Ok(());
         };
-        let body = fields.and_then(|fields| body(&fields, header, self.shape));
+        let body = fields.and_then(|fields| header.body(&fields));
         rows.push(Row {
             number: self.records,
             body,
+            end: self.offset,
         });
         Ok(())
     }
@@ -180,86 +210,4 @@ impl CsvRows {
             })
             .collect()
     }
-}
-
-/// What each column is; wrong columns are a fault of the file.
-fn header(
-    fields: Result<Vec<&str>, Reject>,
-    shape: &'static RowShape,
-) -> Result<Vec<(Field, bool)>, FileFault> {
-    let fault = |detail: String| FileFault::new("wrong columns", detail);
-    let names = fields.map_err(|reject| {
-        let Reject { kind, reason, .. } = reject;
-        fault(format!("header: {kind}: {reason}"))
-    })?;
-    let mut columns: Vec<(Field, bool)> = Vec::with_capacity(names.len());
-    for name in names {
-        let name = name.trim();
-        let Some(column) = shape.field(name) else {
-            let allowed = shape.allowed();
-            let shown = crate::wire::shown(name);
-            return Err(fault(format!("{shown} is no column, allowed: {allowed}")));
-        };
-        if columns.contains(&column) {
-            return Err(fault(format!("{name} stands there twice")));
-        }
-        columns.push(column);
-    }
-    if !columns.iter().any(|(field, _)| field.name == shape.id) {
-        return Err(fault(format!("{} is missing", shape.id)));
-    }
-    Ok(columns)
-}
-
-/// The request of a record.
-fn body(
-    fields: &[&str],
-    header: &[(Field, bool)],
-    shape: &'static RowShape,
-) -> Result<Vec<u8>, Reject> {
-    if fields.len() != header.len() {
-        let reason = format!("{} columns instead of {}", fields.len(), header.len());
-        let shown = cut_short(&fields.join(","));
-        return Err(Reject::row("wrong number of columns", reason).showing(&shown));
-    }
-    let (mut entity, mut around) = (String::from("{"), String::new());
-    for (cell, (field, is_around)) in fields.iter().zip(header) {
-        if cell.is_empty() {
-            continue;
-        }
-        let object = if *is_around { &mut around } else { &mut entity };
-        if !object.is_empty() && !object.ends_with('{') {
-            object.push(',');
-        }
-        object.push_str(&quoted(field.name));
-        object.push(':');
-        object.push_str(&value(cell, field.kind));
-    }
-    Ok(request(entity, &around, shape))
-}
-
-/// Puts an entity (an object without its closing brace) and what stands around it together.
-fn request(mut entity: String, around: &str, shape: &RowShape) -> Vec<u8> {
-    let text = if let Some(list) = shape.list {
-        let comma = if around.is_empty() { "" } else { "," };
-        format!("{{{}:[{entity}}}]{comma}{around}}}", quoted(list))
-    } else {
-        if !around.is_empty() && !entity.ends_with('{') {
-            entity.push(',');
-        }
-        format!("{entity}{around}}}")
-    };
-    text.into_bytes()
-}
-
-fn value(cell: &str, kind: Kind) -> String {
-    match kind {
-        Kind::Json if serde_json::from_str::<&RawValue>(cell).is_ok() => cell.to_owned(),
-        _ => quoted(cell),
-    }
-}
-
-/// A JSON string.
-fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
 }

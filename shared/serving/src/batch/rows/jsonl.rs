@@ -1,6 +1,6 @@
 //! Lines of JSON.
 
-use super::{BOM, Reject, Row};
+use super::{BOM, Bookmark, Reject, Row};
 use crate::batch::limits::{FileFault, Limits};
 use crate::batch::shape::RowShape;
 use serde_json::value::RawValue;
@@ -15,6 +15,8 @@ pub struct JsonRows {
     /// Lines that have ended.
     lines: u64,
     rows: u64,
+    /// Bytes of the file that were taken.
+    offset: u64,
 }
 
 impl JsonRows {
@@ -27,6 +29,17 @@ impl JsonRows {
             is_too_long: false,
             lines: 0,
             rows: 0,
+            offset: 0,
+        }
+    }
+
+    /// For a file whose first lines are done.
+    pub fn resume(shape: &'static RowShape, limits: &Limits, from: &Bookmark) -> Self {
+        Self {
+            lines: from.number,
+            rows: from.number,
+            offset: from.offset,
+            ..Self::new(shape, limits)
         }
     }
 
@@ -37,6 +50,7 @@ impl JsonRows {
             self.extend(first);
         }
         for piece in pieces {
+            self.offset += 1;
             self.end_line(rows);
             self.extend(piece);
         }
@@ -54,6 +68,7 @@ impl JsonRows {
     }
 
     fn extend(&mut self, piece: &[u8]) {
+        self.offset += piece.len() as u64;
         if self.is_too_long || self.line.len() + piece.len() > self.limit {
             self.is_too_long = true;
             self.line = Vec::new();
@@ -82,6 +97,7 @@ impl JsonRows {
         rows.push(Row {
             number: self.lines,
             body,
+            end: self.offset,
         });
     }
 }

@@ -34,7 +34,7 @@ fn limits() -> Limits {
 
 /// All rows of a file that comes in pieces.
 fn rows_of(
-    format: Format,
+    format: Text,
     shape: &'static RowShape,
     bytes: &[u8],
     piece: usize,
@@ -48,12 +48,37 @@ fn rows_of(
     Ok(rows)
 }
 
+/// Reading on behind any row brings the rows behind it.
+fn check_resumed(format: Text, bytes: &[u8], whole: &[Row]) {
+    if whole.is_empty() {
+        return;
+    }
+    let mut splitter = Rows::new(format, &SHAPE, &limits());
+    splitter.push(bytes, &mut Vec::new()).unwrap();
+    let header = splitter.header();
+    for (index, row) in whole.iter().enumerate() {
+        let from = Bookmark {
+            offset: row.end,
+            number: row.number,
+            header: header.clone(),
+        };
+        let mut rows = Vec::new();
+        let mut splitter = Rows::resume(format, &SHAPE, &limits(), &from).unwrap();
+        splitter
+            .push(&bytes[row.end as usize..], &mut rows)
+            .unwrap();
+        splitter.finish(&mut rows).unwrap();
+        assert_eq!(rows, whole[index + 1..], "behind row {index}");
+    }
+}
+
 /// Number and body of each row, or the kind of its reject.
-fn told(format: Format, bytes: &[u8]) -> Vec<(u64, Value)> {
+fn told(format: Text, bytes: &[u8]) -> Vec<(u64, Value)> {
     let whole = rows_of(format, &SHAPE, bytes, bytes.len().max(1)).unwrap();
     for piece in [1, 2, 3, 64] {
         assert_eq!(rows_of(format, &SHAPE, bytes, piece).unwrap(), whole);
     }
+    check_resumed(format, bytes, &whole);
     let tell = |row: Row| match row.body {
         Ok(body) => (row.number, serde_json::from_slice(&body).unwrap()),
         Err(reject) => (row.number, json!(reject.kind)),
@@ -61,7 +86,7 @@ fn told(format: Format, bytes: &[u8]) -> Vec<(u64, Value)> {
     whole.into_iter().map(tell).collect()
 }
 
-fn fault(format: Format, bytes: &[u8]) -> String {
+fn fault(format: Text, bytes: &[u8]) -> String {
     let fault = rows_of(format, &SHAPE, bytes, 3).unwrap_err();
     assert_eq!(rows_of(format, &SHAPE, bytes, 4096).unwrap_err(), fault);
     fault.to_string()
@@ -71,7 +96,7 @@ fn fault(format: Format, bytes: &[u8]) -> String {
 fn records_become_requests() {
     let file = "\u{feff}on_hand,sku_id,as_of,target\r\n\r\n5,001,,costs\r\n,\"a\nb,\"\"c\"\"\",2018-01-01,\"{\"\"fill_rate\"\":.9}\"\r\n-3,=1+1,,\"{\"\"fill_rate\"\":0.9}\"";
     assert_eq!(
-        told(Format::Csv, file.as_bytes()),
+        told(Text::Csv, file.as_bytes()),
         [
             (
                 2,
@@ -101,7 +126,7 @@ fn a_bad_record_costs_no_other() {
         b"\n\xc3,\xa4\n4,2\n5,\"open\n6,3\n",
     ]
     .concat();
-    let whole = rows_of(Format::Csv, &SHAPE, &file, 65_536).unwrap();
+    let whole = rows_of(Text::Csv, &SHAPE, &file, 65_536).unwrap();
     let kinds: Vec<_> = whole
         .iter()
         .map(|row| {
@@ -127,7 +152,7 @@ fn a_bad_record_costs_no_other() {
 
 #[test]
 fn a_file_without_columns_or_rows_is_refused() {
-    let csv = |text: &str| fault(Format::Csv, text.as_bytes());
+    let csv = |text: &str| fault(Text::Csv, text.as_bytes());
     assert_eq!(csv(""), "empty: there is nothing in the file");
     assert_eq!(csv("\n\r\n\n"), "empty: there is nothing in the file");
     assert_eq!(csv("sku_id\n"), "no rows: there is a header and no row");
@@ -149,9 +174,9 @@ fn a_file_without_columns_or_rows_is_refused() {
         csv(&"x".repeat(10_000_000)),
         "wrong columns: header: too long: more than 200 bytes"
     );
-    assert!(fault(Format::Csv, b"\xff\xfes\0k\0u\0").contains("not UTF-8"));
+    assert!(fault(Text::Csv, b"\xff\xfes\0k\0u\0").contains("not UTF-8"));
     assert_eq!(
-        fault(Format::JsonLines, b"\n\r\n "),
+        fault(Text::JsonLines, b"\n\r\n "),
         "empty: there is no row in the file"
     );
 }
@@ -167,7 +192,7 @@ fn lines_become_requests() {
         b"{\"sku_id\":\"as_of\"}",
     ]
     .concat();
-    let whole = rows_of(Format::JsonLines, &SHAPE, &file, 65_536).unwrap();
+    let whole = rows_of(Text::JsonLines, &SHAPE, &file, 65_536).unwrap();
     let tell = |row: &Row| match &row.body {
         Ok(body) => (row.number, serde_json::from_slice(body).unwrap()),
         Err(reject) => (row.number, json!(reject.kind)),
@@ -194,8 +219,8 @@ fn a_row_may_be_the_request_itself() {
         serde_json::from_slice::<Value>(rows[0].body.as_ref().unwrap()).unwrap()
     };
     let expected = json!({"sku_id": "1", "as_of": "x"});
-    assert_eq!(body(Format::Csv, "as_of,sku_id\nx,1\n"), expected);
-    assert_eq!(body(Format::JsonLines, &expected.to_string()), expected);
+    assert_eq!(body(Text::Csv, "as_of,sku_id\nx,1\n"), expected);
+    assert_eq!(body(Text::JsonLines, &expected.to_string()), expected);
     assert_eq!(FLAT.column_at("/on_hand"), "on_hand");
     assert_eq!(SHAPE.column_at("/skus/0/on_hand/deep"), "on_hand");
     assert_eq!(SHAPE.column_at("/as_of"), "as_of");
@@ -233,11 +258,12 @@ proptest! {
     /// Never a panic, never another result for other pieces, and never a row that is more than one request.
     #[test]
     fn arbitrary_bytes_become_rows_or_faults(bytes in filelike(), piece in 1usize..40, headed in any::<bool>()) {
-        for format in [Format::Csv, Format::JsonLines] {
+        for format in [Text::Csv, Text::JsonLines] {
             let header: &[u8] = if headed { b"sku_id,on_hand\n" } else { b"" };
             let bytes = [header, &bytes].concat();
             let whole = rows_of(format, &SHAPE, &bytes, bytes.len().max(1));
             prop_assert_eq!(&rows_of(format, &SHAPE, &bytes, piece), &whole);
+            check_resumed(format, &bytes, whole.as_deref().unwrap_or_default());
             for row in whole.into_iter().flatten() {
                 if let Ok(body) = row.body {
                     let members: BTreeMap<String, &RawValue> = serde_json::from_slice(&body).unwrap();

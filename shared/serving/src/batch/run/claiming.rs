@@ -1,13 +1,14 @@
 //! Taking, keeping and ending the claim of a file.
 
 use super::{Batch, Clock, Job, Outcome, Pinned, Services, Stop};
-use crate::batch::claim::{Claim, LEASE_MARGIN_MS, State, Verdict, claim_key, judge, later};
+use crate::batch::claim::{
+    Claim, Earlier, LEASE_MARGIN_MS, Left, State, Verdict, claim_key, judge, later,
+};
 use crate::batch::limits::cut_short;
 use crate::batch::ports::{ClaimStore, FileHead, FilePlace, FileStore};
 use crate::error::Error;
 use crate::ports::StoreError;
 use crate::predictor::Predictor;
-use crate::registry::Pins;
 use crate::service::store_failed;
 
 /// How often a claim is tried for when others change it at the same moment.
@@ -42,17 +43,17 @@ where
                 Verdict::Older => return Ok(Err(Outcome::Older)),
                 Verdict::Busy => break,
             };
-            let (pins, service, as_of_seconds) = self.pin(before).await?;
+            let (earlier, service) = self.pin(before).await?;
             let same = found.as_ref().filter(|c| c.version == head.version.name());
             let attempt = same.map_or(1, |c| c.attempt + 1);
             let greatest = found.as_ref().map_or("", |claim| &claim.sequencer);
             let claim = Claim {
                 version: head.version.name().to_owned(),
                 sequencer: later(sequencer, greatest).to_owned(),
-                pins,
-                as_of_seconds,
+                pins: earlier.pins,
+                as_of_seconds: earlier.as_of_seconds,
                 attempt,
-                state: self.in_progress(None),
+                state: self.in_progress(None, earlier.left),
                 changed_ms: self.clock.now_ms(),
             };
             let swapped = self.claims.swap_claim(&key, found.as_ref(), &claim).await;
@@ -67,24 +68,28 @@ where
     }
 
     /// What the file is scored with: as an earlier attempt began it, where this code still can.
-    async fn pin(&self, before: Option<(Pins, i64)>) -> Result<(Pins, Pinned<M>, i64), Error> {
+    async fn pin(&self, before: Option<Earlier>) -> Result<(Earlier, Pinned<M>), Error> {
         let (current, service) = self.services.current()?;
-        let now = self.clock.now_ms().div_euclid(1000);
-        let Some((pins, as_of)) = before else {
-            return Ok((current, service, now));
+        let anew = Earlier {
+            pins: current,
+            as_of_seconds: self.clock.now_ms().div_euclid(1000),
+            left: None,
         };
-        if pins == current {
-            return Ok((current, service, as_of));
+        let Some(before) = before else {
+            return Ok((anew, service));
+        };
+        if before.pins == anew.pins {
+            return Ok((before, service));
         }
         // No output of the earlier attempt was completed beside another model's: each is one file, seen at once, and
         // all are written again.
-        match self.services.pinned(&pins).await? {
-            Some(pinned) => Ok((pins, pinned, as_of)),
-            None => Ok((current, service, now)),
+        match self.services.pinned(&before.pins).await? {
+            Some(pinned) => Ok((before, pinned)),
+            None => Ok((anew, service)),
         }
     }
 
-    fn in_progress(&self, last_failure: Option<String>) -> State {
+    fn in_progress(&self, last_failure: Option<String>, left: Option<Left>) -> State {
         let remaining_ms = self.clock.remaining_ms();
         State::InProgress {
             owner: self.owner.to_owned(),
@@ -93,7 +98,22 @@ where
                 .now_ms()
                 .saturating_add(remaining_ms.saturating_add(LEASE_MARGIN_MS)),
             last_failure,
+            left,
         }
+    }
+
+    /// A state that nobody works in.
+    fn released(&self, last_failure: Option<String>, left: Option<Left>) -> State {
+        let mut state = self.in_progress(last_failure, left);
+        if let State::InProgress { lease_until_ms, .. } = &mut state {
+            *lease_until_ms = 0;
+        }
+        state
+    }
+
+    /// Lets any invocation continue the file from what is left.
+    pub(super) async fn leave_claim(&self, job: &Job<'_, M>, left: Left) -> Result<(), Stop> {
+        self.end(job, self.released(None, Some(left))).await
     }
 
     pub(super) async fn end(&self, job: &Job<'_, M>, state: State) -> Result<(), Stop> {
@@ -111,12 +131,11 @@ where
         }))
     }
 
-    /// Lets the next attempt begin at once. When that fails too, the lease ends by itself.
-    pub(super) async fn release(&self, job: &Job<'_, M>, reason: String) {
-        let mut state = self.in_progress(Some(cut_short(&reason)));
-        if let State::InProgress { lease_until_ms, .. } = &mut state {
-            *lease_until_ms = 0;
-        }
+    /// Lets the next attempt begin at once, where the last one was left or anew. When that fails too, the lease ends by
+    /// itself.
+    pub(super) async fn release(&self, job: &Job<'_, M>, reason: String, keeps_left: bool) {
+        let left = job.claim.left().filter(|_| keeps_left).cloned();
+        let state = self.released(Some(cut_short(&reason)), left);
         let _ = self.swap(job, state).await;
     }
 

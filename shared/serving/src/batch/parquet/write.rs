@@ -1,0 +1,278 @@
+//! Answers as row groups, and the footer behind them.
+//!
+//! A row group is made of lines, each a JSON list of a row's number and values, which is how answers are kept until there
+//! are enough. So a file may be left between any two answers, and what is written depends on the answers alone.
+
+use super::MAGIC;
+use super::thrift::Writer;
+use crate::batch::shape::{Holds, RowShape};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::io;
+
+/// Level of Zstandard: its own default.
+const ZSTANDARD_LEVEL: i32 = 3;
+/// Zstandard, as Parquet numbers codecs.
+const ZSTANDARD: i32 = 6;
+/// Plain values, and levels in runs, as Parquet numbers encodings.
+const PLAIN: i32 = 0;
+const RUNS: i32 = 3;
+/// Name of the column of row numbers.
+const ROW: &str = "row";
+
+/// A row group that was written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Written {
+    rows: u64,
+    /// First byte of each column, and its bytes packed and unpacked.
+    chunks: Vec<(u64, u64, u64)>,
+}
+
+impl Written {
+    fn end(&self) -> u64 {
+        self.chunks
+            .last()
+            .map_or(0, |(start, packed, _)| start + packed)
+    }
+}
+
+/// Names and kinds of all columns.
+fn columns(shape: &RowShape) -> impl Iterator<Item = (&'static str, Holds)> + use<'_> {
+    let own = [(ROW, Holds::Whole), (shape.id, Holds::Text)];
+    own.into_iter().chain(
+        shape
+            .columns
+            .iter()
+            .map(|column| (column.name, column.holds)),
+    )
+}
+
+/// Appends the row group of these lines.
+pub fn write_group(
+    lines: &[u8],
+    shape: &RowShape,
+    groups: &mut Vec<Written>,
+    file: &mut Vec<u8>,
+) -> io::Result<()> {
+    if groups.is_empty() {
+        file.extend_from_slice(MAGIC);
+    }
+    let mut columns: Vec<Chunk> = columns(shape)
+        .map(|(name, holds)| Chunk::new(name, holds))
+        .collect();
+    let mut rows = 0;
+    for line in lines
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty())
+    {
+        let (row, values): (u64, Vec<Value>) = serde_json::from_slice(line)?;
+        rows += 1;
+        let values = std::iter::once(Value::from(row)).chain(values);
+        for (column, value) in columns.iter_mut().zip(values) {
+            column.push(&value)?;
+        }
+    }
+    let mut at = groups.last().map_or(MAGIC.len() as u64, Written::end);
+    let mut chunks = Vec::new();
+    for column in columns {
+        let (packed, unpacked) = column.finish(rows, file)?;
+        chunks.push((at, packed, unpacked));
+        at += packed;
+    }
+    groups.push(Written { rows, chunks });
+    Ok(())
+}
+
+/// Values of a column of a row group.
+struct Chunk {
+    name: &'static str,
+    holds: Holds,
+    is_there: Bits,
+    truths: Bits,
+    values: Vec<u8>,
+}
+
+/// Bits, the lowest of a byte first.
+#[derive(Default)]
+struct Bits {
+    bytes: Vec<u8>,
+    count: usize,
+}
+
+impl Bits {
+    fn push(&mut self, bit: bool) {
+        if self.count.is_multiple_of(8) {
+            self.bytes.push(0);
+        }
+        if let Some(last) = self.bytes.last_mut() {
+            *last |= u8::from(bit) << (self.count % 8);
+        }
+        self.count += 1;
+    }
+}
+
+impl Chunk {
+    fn new(name: &'static str, holds: Holds) -> Self {
+        Self {
+            name,
+            holds,
+            is_there: Bits::default(),
+            truths: Bits::default(),
+            values: Vec::new(),
+        }
+    }
+
+    fn push(&mut self, value: &Value) -> io::Result<()> {
+        self.is_there.push(!value.is_null());
+        let fits = match (self.holds, value) {
+            (_, Value::Null) => Some(()),
+            (Holds::Text, Value::String(text)) => self.push_text(text),
+            (Holds::Text, nested) => self.push_text(&nested.to_string()),
+            (Holds::Whole, value) => {
+                let whole = value.as_i64();
+                whole.map(|whole| self.values.extend(whole.to_le_bytes()))
+            }
+            (Holds::Number, value) => {
+                let number = value.as_f64();
+                number.map(|number| self.values.extend(number.to_le_bytes()))
+            }
+            (Holds::Truth, value) => value.as_bool().map(|truth| self.truths.push(truth)),
+        };
+        let holds = self.holds;
+        fits.ok_or_else(|| io::Error::other(format!("{} holds no {holds:?}", self.name)))
+    }
+
+    fn push_text(&mut self, text: &str) -> Option<()> {
+        let length = u32::try_from(text.len()).ok()?;
+        self.values.extend(length.to_le_bytes());
+        self.values.extend_from_slice(text.as_bytes());
+        Some(())
+    }
+
+    /// Appends the only page, and says how many bytes it takes packed and unpacked.
+    fn finish(self, rows: u64, file: &mut Vec<u8>) -> io::Result<(u64, u64)> {
+        let mut page = Vec::new();
+        if self.name != ROW {
+            // One packed run: groups of eight levels of one bit.
+            let mut levels = Vec::new();
+            let mut header = (self.is_there.bytes.len() as u64) << 1 | 1;
+            while header > 0x7f {
+                levels.push((header & 0x7f) as u8 | 0x80);
+                header >>= 7;
+            }
+            levels.push(header as u8);
+            levels.extend(&self.is_there.bytes);
+            page.extend((levels.len() as u32).to_le_bytes());
+            page.extend(levels);
+        }
+        page.extend(if self.holds == Holds::Truth {
+            self.truths.bytes
+        } else {
+            self.values
+        });
+        let packed = zstd::bulk::compress(&page, ZSTANDARD_LEVEL)?;
+        let size = |bytes: &[u8]| i32::try_from(bytes.len()).map_err(io::Error::other);
+        let mut header = Writer::new();
+        header.i32(1, 0);
+        header.i32(2, size(&page)?);
+        header.i32(3, size(&packed)?);
+        header.begin(5);
+        header.i32(1, i32::try_from(rows).map_err(io::Error::other)?);
+        header.i32(2, PLAIN);
+        header.i32(3, RUNS);
+        header.i32(4, RUNS);
+        header.end();
+        let header = header.finish();
+        let sizes = [&packed, &page].map(|bytes| (header.len() + bytes.len()) as u64);
+        file.extend(header);
+        file.extend(packed);
+        Ok((sizes[0], sizes[1]))
+    }
+}
+
+/// Appends the footer.
+pub fn write_footer(shape: &RowShape, groups: &[Written], file: &mut Vec<u8>) -> io::Result<()> {
+    if groups.is_empty() {
+        file.extend_from_slice(MAGIC);
+    }
+    let columns: Vec<_> = columns(shape).collect();
+    let mut footer = Writer::new();
+    footer.i32(1, 1);
+    footer.list_of_structures(2, columns.len() + 1);
+    footer.begin_element();
+    footer.text(4, "schema");
+    footer.i32(5, i32::try_from(columns.len()).map_err(io::Error::other)?);
+    footer.end();
+    for (name, holds) in &columns {
+        write_column(&mut footer, name, *holds);
+    }
+    footer.i64(
+        3,
+        groups
+            .iter()
+            .map(|group| group.rows)
+            .sum::<u64>()
+            .cast_signed(),
+    );
+    footer.list_of_structures(4, groups.len());
+    for group in groups {
+        write_group_of_footer(&mut footer, &columns, group);
+    }
+    footer.text(6, "storecast");
+    let footer = footer.finish();
+    let length = u32::try_from(footer.len()).map_err(io::Error::other)?;
+    file.extend(footer);
+    file.extend(length.to_le_bytes());
+    file.extend_from_slice(MAGIC);
+    Ok(())
+}
+
+fn physical(holds: Holds) -> i32 {
+    match holds {
+        Holds::Truth => 0,
+        Holds::Whole => 2,
+        Holds::Number => 5,
+        Holds::Text => 6,
+    }
+}
+
+fn write_column(footer: &mut Writer, name: &str, holds: Holds) {
+    footer.begin_element();
+    footer.i32(1, physical(holds));
+    footer.i32(3, i32::from(name != ROW));
+    footer.text(4, name);
+    if holds == Holds::Text {
+        footer.i32(6, 0);
+        footer.begin(10);
+        footer.begin(1);
+        footer.end();
+        footer.end();
+    }
+    footer.end();
+}
+
+fn write_group_of_footer(footer: &mut Writer, columns: &[(&'static str, Holds)], group: &Written) {
+    footer.begin_element();
+    footer.list_of_structures(1, columns.len());
+    for ((name, holds), (start, packed, unpacked)) in columns.iter().zip(&group.chunks) {
+        footer.begin_element();
+        footer.i64(2, start.cast_signed());
+        footer.begin(3);
+        footer.i32(1, physical(*holds));
+        footer.numbers(2, &[PLAIN, RUNS]);
+        footer.list_of_texts(3, 1);
+        footer.bare_text(name);
+        footer.i32(4, ZSTANDARD);
+        footer.i64(5, group.rows.cast_signed());
+        footer.i64(6, unpacked.cast_signed());
+        footer.i64(7, packed.cast_signed());
+        footer.i64(9, start.cast_signed());
+        footer.end();
+        footer.end();
+    }
+    let unpacked: u64 = group.chunks.iter().map(|(_, _, unpacked)| unpacked).sum();
+    footer.i64(2, unpacked.cast_signed());
+    footer.i64(3, group.rows.cast_signed());
+    footer.end();
+}

@@ -1,0 +1,370 @@
+//! Asking and writing, a chunk of rows at a time.
+
+use super::source::Fetched;
+use super::{Clock, DEADLINE_MARGIN_MS, Job, Services, Stop};
+use crate::batch::claim::Counts;
+use crate::batch::limits::{FileFault, Limits, cut_short};
+use crate::batch::name::{Format, Packing, UploadName};
+use crate::batch::output::{write_answer, write_reject};
+use crate::batch::ports::FileStore;
+use crate::batch::progress::{Progress, Reasons};
+use crate::batch::rows::{Bookmark, Reject, Row, Rows};
+use crate::batch::shape::RowShape;
+use crate::batch::unpack::Unpacker;
+use crate::batch::upload::Growing;
+use crate::error::{CallerError, Error};
+use crate::predictor::Predictor;
+use crate::service::Observed;
+use serde_json::Value;
+
+/// Rows of the first chunk; how large histories are is not known yet.
+const FIRST_CHUNK_ROWS: usize = 128;
+/// Fewest rows of a chunk.
+const LEAST_CHUNK_ROWS: usize = 32;
+
+/// Rows of a file's first chunk.
+pub(super) fn first_chunk_rows(limits: &Limits) -> usize {
+    FIRST_CHUNK_ROWS.min(limits.chunk_rows)
+}
+
+/// What became of the rows so far.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    pub(super) counts: Counts,
+    pub(super) reasons: Reasons,
+    pub(super) observed: Observed,
+}
+
+/// How a run ends that nothing stopped.
+pub(super) enum Worked {
+    /// Both outputs are complete.
+    Whole(Tally),
+    /// The invocation ends before the file does.
+    Partly(Box<Progress>, Observed),
+}
+
+/// A file under way.
+pub(super) struct Work<'a, F, M: Services, K> {
+    pub(super) job: &'a Job<'a, M>,
+    pub(super) clock: &'a K,
+    pub(super) limits: Limits,
+    /// Makes rows of bytes; a table brings its own.
+    pub(super) text: Option<Splitter>,
+    /// Rows that are split and not asked about yet.
+    pub(super) waiting: Vec<Row>,
+    pub(super) chunk_rows: usize,
+    pub(super) slowest_chunk_ms: i64,
+    /// Where the rows begin that are not done.
+    pub(super) place: Bookmark,
+    /// Rows that were done when this invocation began.
+    pub(super) rows_before: u64,
+    pub(super) scored: Growing<'a, F>,
+    pub(super) rejects: Growing<'a, F>,
+    pub(super) tally: Tally,
+}
+
+/// Unpacks bytes and splits them into rows.
+pub(super) struct Splitter {
+    unpacker: Unpacker,
+    /// Unpacked bytes that earlier invocations are done with.
+    skip: u64,
+    rows: Rows,
+}
+
+impl Splitter {
+    /// For a file from its beginning; none for a table.
+    pub(super) fn new(
+        name: &UploadName,
+        shape: &'static RowShape,
+        limits: &Limits,
+    ) -> Result<Option<Self>, FileFault> {
+        let Format::Text(text) = name.format else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            unpacker: Unpacker::new(name.packing, *limits)?,
+            skip: 0,
+            rows: Rows::new(text, shape, limits),
+        }))
+    }
+
+    /// For a file from a place on; a fault when it cannot be found again.
+    pub(super) fn resume(
+        name: &UploadName,
+        shape: &'static RowShape,
+        limits: &Limits,
+        from: &Bookmark,
+    ) -> Result<Option<Self>, FileFault> {
+        let Format::Text(text) = name.format else {
+            return Ok(None);
+        };
+        let is_plain = name.packing == Packing::Plain;
+        Ok(Some(Self {
+            unpacker: Unpacker::new(name.packing, *limits)?,
+            skip: if is_plain { 0 } else { from.offset },
+            rows: Rows::resume(text, shape, limits, from)?,
+        }))
+    }
+
+    /// Takes some of the bytes, and says how many.
+    fn step(&mut self, bytes: &[u8], waiting: &mut Vec<Row>) -> Result<usize, FileFault> {
+        let mut text = Vec::new();
+        let taken = self.unpacker.step(bytes, &mut text)?;
+        self.push(&text, waiting)?;
+        Ok(taken)
+    }
+
+    fn finish(&mut self, waiting: &mut Vec<Row>) -> Result<(), FileFault> {
+        let mut text = Vec::new();
+        self.unpacker.finish(&mut text)?;
+        self.push(&text, waiting)?;
+        self.rows.finish(waiting)
+    }
+
+    /// Splits unpacked bytes into rows, but for those that are done.
+    fn push(&mut self, text: &[u8], waiting: &mut Vec<Row>) -> Result<(), FileFault> {
+        let skipped = self.skip.min(text.len() as u64);
+        self.skip -= skipped;
+        self.rows.push(&text[skipped as usize..], waiting)
+    }
+}
+
+impl<F: FileStore, M: Services, K: Clock> Work<'_, F, M, K> {
+    /// Asks about what was read; `false` when there is no time left for that.
+    pub(super) async fn take(&mut self, fetched: Fetched) -> Result<bool, Stop> {
+        let bytes = match fetched {
+            Fetched::Bytes(bytes) => bytes,
+            Fetched::Rows(rows) => {
+                self.waiting.extend(rows);
+                return self.score_chunks().await;
+            }
+        };
+        let mut bytes = &bytes[..];
+        while let Some(text) = self.text.as_mut().filter(|_| !bytes.is_empty()) {
+            let taken = text.step(bytes, &mut self.waiting)?;
+            bytes = &bytes[taken..];
+            if !self.score_chunks().await? || !self.has_time()? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Asks about waiting rows as long as they make a chunk.
+    async fn score_chunks(&mut self) -> Result<bool, Stop> {
+        while let Some(count) = self.full_chunk() {
+            if !self.has_time()? {
+                return Ok(false);
+            }
+            self.score_next(count).await?;
+        }
+        Ok(true)
+    }
+
+    pub(super) async fn take_rest(&mut self) -> Result<bool, Stop> {
+        if let Some(text) = &mut self.text {
+            text.finish(&mut self.waiting)?;
+        }
+        while !self.waiting.is_empty() {
+            let count = self.full_chunk().unwrap_or(self.waiting.len());
+            if !self.has_time()? {
+                return Ok(false);
+            }
+            self.score_next(count).await?;
+        }
+        Ok(true)
+    }
+
+    /// Makes the outputs be seen when the file is done: answers first, so that who finds a report finds everything it names.
+    pub(super) async fn end(&mut self, is_whole: bool) -> Result<bool, Stop> {
+        if is_whole {
+            self.scored.complete().await?;
+            self.rejects.complete().await?;
+        }
+        Ok(is_whole)
+    }
+
+    /// How far the file is.
+    pub(super) fn leave(self) -> Worked {
+        let names = self.job.shape.columns.iter();
+        let progress = Progress {
+            columns: names.map(|column| column.name.into()).collect(),
+            place: Bookmark {
+                header: self.text.map(|text| text.rows.header()).unwrap_or_default(),
+                ..self.place
+            },
+            counts: self.tally.counts,
+            reasons: self.tally.reasons,
+            scored: self.scored.leave(),
+            rejects: self.rejects.leave(),
+        };
+        Worked::Partly(Box::new(progress), self.tally.observed)
+    }
+
+    /// Gives up what is written of the outputs, unless the next attempt can go on with it.
+    pub(super) async fn give_up(&mut self, stop: Stop) -> Stop {
+        let is_lost = self.scored.is_lost() || self.rejects.is_lost();
+        let stop = match stop {
+            Stop::Failed(error) if is_lost => Stop::Lost(error),
+            other => other,
+        };
+        if matches!(stop, Stop::Failed(_)) {
+            self.scored.give_back().await;
+            self.rejects.give_back().await;
+        } else {
+            self.scored.abort().await;
+            self.rejects.abort().await;
+        }
+        stop
+    }
+
+    /// How many waiting rows make a chunk, once there are enough.
+    fn full_chunk(&self) -> Option<usize> {
+        let mut bytes = 0;
+        for (index, row) in self.waiting.iter().enumerate() {
+            bytes += row.body.as_ref().map_or(0, Vec::len);
+            if index + 1 >= self.chunk_rows || bytes >= self.limits.chunk_bytes {
+                return Some(index + 1);
+            }
+        }
+        None
+    }
+
+    async fn score_next(&mut self, count: usize) -> Result<(), Stop> {
+        self.check_rows(count as u64)?;
+        let begun_ms = self.clock.now_ms();
+        let rows: Vec<Row> = self.waiting.drain(..count).collect();
+        let mut requests = Vec::with_capacity(rows.len());
+        let mut asked = Vec::with_capacity(rows.len());
+        for Row { number, body, end } in rows {
+            (self.place.offset, self.place.number) = (end, number);
+            let parsed = body.and_then(|body| match M::Predictor::parse(&body) {
+                Ok(request) => Ok((request, body)),
+                Err(error) => Err(reject(&error, &body, self.job.shape)),
+            });
+            asked.push((
+                number,
+                parsed.map(|(request, body)| {
+                    requests.push(request);
+                    body
+                }),
+            ));
+        }
+        let mut answers = Vec::new().into_iter();
+        if !requests.is_empty() {
+            let answered = self.job.service.answer_rows(&requests, self.job.as_of());
+            let answered = answered.await.map_err(Stop::Failed)?;
+            self.learn(requests.len(), answered.history_bytes);
+            self.tally.observed.cases += requests.len();
+            self.tally.observed.rows += answered.rows;
+            answers = answered.answers.into_iter();
+        }
+        let (mut scored, mut rejects) = (Vec::new(), Vec::new());
+        for (number, body) in asked {
+            let answer = body.and_then(|body| match answers.next() {
+                Some(Ok(answer)) => Ok(answer),
+                Some(Err(error)) => Err(reject(&error, &body, self.job.shape)),
+                None => Err(Reject::row("failed", "there is no answer")),
+            });
+            self.write(number, answer, &mut scored, &mut rejects)?;
+        }
+        self.scored.write(&scored).await?;
+        self.rejects.write(&rejects).await?;
+        let took_ms = self.clock.now_ms() - begun_ms;
+        self.slowest_chunk_ms = self.slowest_chunk_ms.max(took_ms);
+        Ok(())
+    }
+
+    fn write(
+        &mut self,
+        number: u64,
+        answer: Result<String, Reject>,
+        scored: &mut Vec<u8>,
+        rejects: &mut Vec<u8>,
+    ) -> Result<(), Stop> {
+        let (format, shape) = (self.job.name.format, self.job.shape);
+        self.tally.counts.rows += 1;
+        match answer {
+            Ok(answer) => {
+                self.tally.counts.scored += 1;
+                write_answer(scored, format, shape, number, &answer).map_err(|error| {
+                    Stop::Failed(Error::Internal {
+                        what: "write an answer",
+                        reason: error.to_string(),
+                    })
+                })
+            }
+            Err(reject) => {
+                self.tally.counts.rejected += 1;
+                *self.tally.reasons.entry(reject.kind.into()).or_default() += 1;
+                write_reject(rejects, number, &reject);
+                Ok(())
+            }
+        }
+    }
+
+    fn check_rows(&self, more: u64) -> Result<(), Stop> {
+        let limit = self.limits.rows;
+        if self.tally.counts.rows + more > limit {
+            return Err(FileFault::new("too many rows", format!("more than {limit} rows")).into());
+        }
+        Ok(())
+    }
+
+    /// Whether another chunk fits into the invocation. One that cannot do any is an error, or it would be continued for ever.
+    fn has_time(&self) -> Result<bool, Stop> {
+        let remaining_ms = self.clock.remaining_ms();
+        if remaining_ms >= DEADLINE_MARGIN_MS + 2 * self.slowest_chunk_ms {
+            return Ok(true);
+        }
+        let rows = self.tally.counts.rows;
+        if rows > self.rows_before {
+            return Ok(false);
+        }
+        Err(Stop::Failed(Error::Retry {
+            what: "no row of the file fits into the time of an invocation",
+            reason: format!("{remaining_ms} ms left after {rows} rows"),
+        }))
+    }
+
+    /// Aims at the wanted bytes of histories per chunk.
+    fn learn(&mut self, rows: usize, history_bytes: usize) {
+        let per_row = history_bytes.div_ceil(rows).max(1);
+        let wanted = self.limits.chunk_history_bytes / per_row;
+        // Not more than twice as many at once: what comes may be larger than what came.
+        let most = self.limits.chunk_rows.min(2 * self.chunk_rows);
+        self.chunk_rows = wanted.clamp(LEAST_CHUNK_ROWS.min(most), most);
+    }
+}
+
+/// A refused request, as a reject of its row.
+fn reject(error: &Error, body: &[u8], shape: &RowShape) -> Reject {
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    let at = |kind, pointer: &str, reason: &str| {
+        let value = match body.pointer(pointer) {
+            Some(Value::String(text)) => cut_short(text),
+            Some(value) => cut_short(&value.to_string()),
+            None => String::new(),
+        };
+        Reject {
+            kind,
+            column: shape.column_at(pointer).to_owned(),
+            value,
+            reason: reason.to_owned(),
+        }
+    };
+    match error {
+        Error::Caller(CallerError::Shape { pointer, reason }) => {
+            at("unexpected shape", pointer, reason)
+        }
+        Error::Caller(CallerError::Value { pointer, reason }) => {
+            at("invalid value", pointer, reason)
+        }
+        Error::Caller(other) => at("refused", "", &other.to_string()),
+        // Detail is for the log, which says it once.
+        Error::Retry { what, reason } | Error::Internal { what, reason } => {
+            tracing::error!(what, reason, "a row failed");
+            at("failed", "", what)
+        }
+    }
+}

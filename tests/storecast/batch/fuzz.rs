@@ -1,0 +1,400 @@
+//! Bytes from outside, spoiled at random for a stated time: whatever they are, parsers answer, and never panic or hang.
+//!
+//! `FUZZ_SECONDS=3600 cargo test --release --workspace --test storecast -- batch::fuzz --nocapture` is a long run. An input that
+//! makes a parser panic is left under `target/fuzz/`; what was found so is a test of that parser.
+
+use super::kills::gzip;
+use super::tables;
+use super::*;
+use crate::workspace::root;
+use churn::Churn;
+use inventory::Inventory;
+use recommendations::Recommendations;
+use recommendations::artifacts::Tables;
+use serving::batch::name::{Packing, Text};
+use serving::batch::progress::Progress;
+use serving::batch::rows::{Row, Rows};
+use serving::batch::unpack::Unpacker;
+use serving::manifest::Manifest;
+use std::hint::black_box;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+/// How long a run takes unless `FUZZ_SECONDS` says otherwise.
+const SECONDS: u64 = 6;
+/// Longer than any input of these sizes may take, on a machine with other work to do.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Inputs of a target before the next one has its turn.
+const TURN: Duration = Duration::from_millis(40);
+
+/// Takes bytes, whatever they are.
+type Parse = Box<dyn Fn(&[u8])>;
+
+/// A parser with inputs that it takes.
+struct Target {
+    name: &'static str,
+    seeds: Vec<Vec<u8>>,
+    parse: Parse,
+    inputs: u64,
+    slowest: Duration,
+}
+
+fn target(name: &'static str, seeds: Vec<Vec<u8>>, parse: impl Fn(&[u8]) + 'static) -> Target {
+    assert!(
+        !seeds.is_empty() && seeds.iter().all(|seed| !seed.is_empty()),
+        "{name}"
+    );
+    Target {
+        name,
+        seeds,
+        parse: Box::new(parse),
+        inputs: 0,
+        slowest: Duration::ZERO,
+    }
+}
+
+/// Source: Marsaglia, xorshift RNGs (2003).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) as usize % limit.max(1)
+    }
+
+    fn range(&mut self, length: usize) -> std::ops::Range<usize> {
+        let start = self.below(length);
+        let most = [4, 64, length][self.below(3)];
+        start..(start + 1 + self.below(most)).min(length)
+    }
+}
+
+/// Bytes at which parsers decide.
+const TOKENS: [&[u8]; 24] = [
+    b"\"",
+    b",",
+    b"\n",
+    b"\r\n",
+    b"{",
+    b"}",
+    b"[",
+    b"]",
+    b":",
+    b"null",
+    b"-1",
+    b"1e999",
+    b"\\u0000",
+    b"\xef\xbb\xbf",
+    b"\xff",
+    b"\0\0\0\0",
+    b"\xff\xff\xff\xff",
+    b"\xff\xff\xff\x7f",
+    b"\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01",
+    b"PAR1",
+    b"\x1f\x8b\x08",
+    b"\x28\xb5\x2f\xfd",
+    b"2017-12-01T00:00:00Z",
+    b"9223372036854775808",
+];
+
+/// One of the seeds, spoiled.
+fn spoiled(seeds: &[Vec<u8>], random: &mut Random) -> Vec<u8> {
+    let mut bytes = seeds[random.below(seeds.len())].clone();
+    for _ in 0..=random.below(6) {
+        if bytes.is_empty() {
+            return bytes;
+        }
+        let at = random.below(bytes.len());
+        match random.below(8) {
+            0 => bytes[at] ^= 1 << random.below(8),
+            1 => bytes[at] = random.below(256) as u8,
+            2 => {
+                let token = TOKENS[random.below(TOKENS.len())];
+                bytes.splice(at..at, token.iter().copied());
+            }
+            3 => {
+                let token = TOKENS[random.below(TOKENS.len())];
+                let end = (at + token.len()).min(bytes.len());
+                bytes[at..end].copy_from_slice(&token[..end - at]);
+            }
+            4 => drop(bytes.drain(random.range(bytes.len()))),
+            5 => {
+                let again = bytes[random.range(bytes.len())].to_vec();
+                bytes.splice(at..at, again);
+            }
+            6 => {
+                let other = &seeds[random.below(seeds.len())];
+                let piece = other[random.range(other.len())].to_vec();
+                bytes.splice(at..at, piece);
+            }
+            _ => bytes.truncate(at),
+        }
+    }
+    bytes
+}
+
+impl Target {
+    fn take_turn(&mut self, random: &mut Random) {
+        let begun = Instant::now();
+        while begun.elapsed() < TURN {
+            let input = spoiled(&self.seeds, random);
+            let started = Instant::now();
+            let done = catch_unwind(AssertUnwindSafe(|| (self.parse)(&input)));
+            let took = started.elapsed();
+            if done.is_err() || took > PATIENCE {
+                let folder = root().join("target/fuzz");
+                std::fs::create_dir_all(&folder).expect("a folder");
+                let path = folder.join(format!("{}-{}", self.name, self.inputs));
+                std::fs::write(&path, &input).expect("a file");
+                panic!(
+                    "{} took {took:?} or panicked on {}",
+                    self.name,
+                    path.display()
+                );
+            }
+            self.inputs += 1;
+            self.slowest = self.slowest.max(took);
+        }
+    }
+}
+
+fn parse_body<P: Predictor>(body: &[u8]) {
+    let _ = black_box(P::parse(body));
+}
+
+fn bodies<P: Predictor>(name: &'static str) -> Target {
+    let events = shop::events::<P>().into_iter();
+    let seeds = events.map(|(_, event)| {
+        let parsed: serde_json::Value = serde_json::from_str(&event).expect("JSON");
+        match parsed["body"].as_str() {
+            Some(body) if !body.is_empty() => body.as_bytes().to_vec(),
+            _ => event.into_bytes(),
+        }
+    });
+    target(name, seeds.collect(), parse_body::<P>)
+}
+
+fn events() -> Target {
+    let all = [
+        shop::events::<Churn>(),
+        shop::events::<Inventory>(),
+        shop::events::<Recommendations>(),
+    ];
+    let seeds = all
+        .concat()
+        .into_iter()
+        .map(|(_, event)| event.into_bytes());
+    target("events", seeds.collect(), |bytes| {
+        if let Ok(text) = std::str::from_utf8(bytes) {
+            black_box(aws::dispatch::Event::read(text));
+            let _ = black_box(aws::uploads::messages(text));
+            let _ = black_box(aws::uploads::arrivals(text));
+        }
+    })
+}
+
+/// Rows of a text, in pieces, each parsed as the request that it becomes.
+fn rows<P: Predictor>(text: Text, bytes: &[u8]) {
+    let shape = P::rows().expect("a shape");
+    let mut rows: Vec<Row> = Vec::new();
+    let mut splitter = Rows::new(
+        text,
+        shape,
+        &Limits {
+            row_bytes: 5000,
+            ..Limits::default()
+        },
+    );
+    for piece in bytes.chunks(97) {
+        if splitter.push(piece, &mut rows).is_err() {
+            return;
+        }
+    }
+    let _ = splitter.finish(&mut rows);
+    rows.iter()
+        .filter_map(|row| row.body.as_ref().ok())
+        .for_each(|body| parse_body::<P>(body));
+}
+
+fn unpack(packing: Packing, bytes: &[u8]) {
+    let mut unpacker = Unpacker::new(packing, Limits::default()).expect("a decoder");
+    let (mut rest, mut output) = (bytes, Vec::new());
+    while !rest.is_empty() {
+        output.clear();
+        match unpacker.step(rest, &mut output) {
+            Ok(taken) => rest = &rest[taken..],
+            Err(_) => return,
+        }
+    }
+    let _ = unpacker.finish(&mut output);
+}
+
+fn files_of_rows() -> Vec<Target> {
+    let sheet = b"sku_id,on_hand,target,as_of\n1,5,costs,2018-01-01\n\"a\nb\",-3,\"{\"\"fill_rate\"\":0.9}\",\n".to_vec();
+    let history = br#"{"customer_id":"1","history":{"orders":[{"order_id":"o","placed_at":"2017-12-24T10:00:00Z","lines":[{"product_id":"p","category":"c","net_minor":5}]}]}}"#;
+    let lines = [
+        history.as_slice(),
+        b"\n{\"customer_id\":\"2\",\"as_of\":\"2018-01-01T00:00:00Z\"}\n",
+    ]
+    .concat();
+    let ids = || {
+        tables::texts(
+            "sku_id",
+            (0..40).map(|row| [Some("1"), None, Some("a longer id")][row % 3]),
+        )
+    };
+    let layouts = [
+        tables::Layout::default(),
+        tables::Layout {
+            group_rows: 7,
+            page_rows: 3,
+            ..tables::Layout::default()
+        },
+    ];
+    let tables_of_ids = layouts
+        .iter()
+        .map(|layout| tables::written(vec![ids()], layout))
+        .collect();
+    vec![
+        target("csv", vec![sheet.clone()], |bytes| {
+            rows::<Inventory>(Text::Csv, bytes);
+        }),
+        target("json-lines", vec![lines.clone()], |bytes| {
+            rows::<Churn>(Text::JsonLines, bytes);
+        }),
+        target("parquet", tables_of_ids, |bytes| {
+            drop(black_box(tables::rows_of(bytes, 0)));
+        }),
+        target(
+            "gzip",
+            vec![gzip(&sheet), gzip(&lines.repeat(40))],
+            |bytes| unpack(Packing::Gzip, bytes),
+        ),
+        target(
+            "zstandard",
+            vec![
+                zstd::encode_all(&sheet[..], 3).expect("memory"),
+                zstd::encode_all(&lines.repeat(40)[..], 3).expect("memory"),
+            ],
+            |bytes| unpack(Packing::Zstandard, bytes),
+        ),
+    ]
+}
+
+fn model_of<P: Predictor>() -> Vec<Target> {
+    let files = shop::model_files_of::<P>();
+    vec![
+        target("manifest", vec![files.manifest.to_vec()], |bytes| {
+            let _ = black_box(serde_json::from_slice::<Manifest>(bytes));
+        }),
+        target("artifacts", vec![files.artifacts.to_vec()], |bytes| {
+            let _ = black_box(serde_json::from_slice::<P::Artifacts>(bytes));
+        }),
+        target(
+            "policy",
+            vec![shop::policy_file_of::<P>().to_vec()],
+            |bytes| {
+                let _ = black_box(serde_json::from_slice::<P::Policy>(bytes));
+            },
+        ),
+        target("graph", vec![files.graph.to_vec()], |bytes| {
+            let _ = black_box(serving::model::load(bytes, None));
+        }),
+    ]
+}
+
+fn recommendation_tables() -> Target {
+    let files = shop::model_files_of::<Recommendations>().tables;
+    let files: [Bytes; 3] = files.try_into().expect("three tables");
+    let seeds = files.iter().map(|file| file.to_vec()).collect();
+    target("tables", seeds, move |bytes| {
+        // The others are sound; which one it is, its length says roughly enough.
+        let distance = |file: &Bytes| file.len().abs_diff(bytes.len());
+        let place = (0..3)
+            .min_by_key(|place| distance(&files[*place]))
+            .unwrap_or(0);
+        let mut spoiled = files.clone();
+        spoiled[place] = Bytes::copy_from_slice(bytes);
+        let _ = black_box(Tables::open(spoiled));
+    })
+}
+
+fn stored() -> Vec<Target> {
+    let store = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("a runtime")
+        .block_on(filled());
+    let record = |kind, id: &str| {
+        let found = tables::ready(store.get_histories(kind, &[id])).expect("memory");
+        found.records[0].clone().expect("a record").to_vec()
+    };
+    let customers = vec![
+        record(churn::CUSTOMER, shop::STEADY),
+        record(churn::CUSTOMER, shop::FADING),
+    ];
+    let skus = shop::skus()
+        .into_iter()
+        .map(|(_, history)| features::demand::codec::encode(&history));
+    let claim = br#"{"version":"v","sequencer":"0A","pins":{"model":{"version":"v","manifest_sha256":"m"},"policy":{"sha256":"p"}},"as_of_seconds":7,"attempt":1,"state":{"state":"in_progress","owner":"o","lease_until_ms":0,"left":{"sha256":"l","rows":3,"times":1,"spent_ms":9}},"changed_ms":0}"#;
+    let progress = Progress::default().to_bytes().expect("JSON");
+    let arrival = serde_json::to_vec(&Arrival::default()).expect("JSON");
+    vec![
+        target("customer-history", customers, |bytes| {
+            let _ = black_box(features::codec::decode(bytes));
+        }),
+        target("demand-history", skus.collect(), |bytes| {
+            let _ = black_box(features::demand::codec::decode(bytes));
+        }),
+        target("claim", vec![claim.to_vec(), arrival], |bytes| {
+            let _ = black_box(serde_json::from_slice::<serving::batch::Claim>(bytes));
+            let _ = black_box(serde_json::from_slice::<Arrival>(bytes));
+        }),
+        target("progress", vec![progress], |bytes| {
+            drop(black_box(Progress::from_bytes(bytes)));
+        }),
+    ]
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how long to run is asked of whoever runs it"
+)]
+fn seconds() -> u64 {
+    let wanted = std::env::var("FUZZ_SECONDS").ok();
+    wanted.map_or(SECONDS, |text| {
+        text.parse().expect("FUZZ_SECONDS is a number")
+    })
+}
+
+#[test]
+fn spoiled_bytes_never_panic_and_never_hang() {
+    let mut targets = vec![
+        bodies::<Churn>("churn-body"),
+        bodies::<Inventory>("inventory-body"),
+        bodies::<Recommendations>("recommendations-body"),
+        events(),
+        recommendation_tables(),
+    ];
+    targets.extend(files_of_rows());
+    targets.extend(model_of::<Churn>());
+    targets.extend(model_of::<Inventory>());
+    targets.extend(model_of::<Recommendations>());
+    targets.extend(stored());
+    let (begun, wanted) = (Instant::now(), Duration::from_secs(seconds()));
+    // Another seed in every long run; the short one is the same each time.
+    let mut random = Random(0x9e37_79b9_7f4a_7c15 ^ (seconds() << 20));
+    while begun.elapsed() < wanted {
+        for target in &mut targets {
+            target.take_turn(&mut random);
+        }
+    }
+    for target in &targets {
+        println!(
+            "{:>20}: {:>9} inputs, slowest {:?}",
+            target.name, target.inputs, target.slowest
+        );
+        assert!(target.inputs > 0, "{}", target.name);
+    }
+}
