@@ -66,13 +66,16 @@ impl CsvRows {
         from: &Bookmark,
     ) -> Result<Self, FileFault> {
         let names = from.header.iter().map(String::as_str);
-        Ok(Self {
+        let mut resumed = Self {
             header: Some(Columns::new(names, shape)?),
             start: None,
             records: from.number,
             offset: from.offset,
             ..Self::new(shape, limits)
-        })
+        };
+        // The reader takes a byte order mark off the first bytes it sees, which here are in the middle of the file.
+        resumed.read(b"\n");
+        Ok(resumed)
     }
 
     /// Names of the columns.
