@@ -36,7 +36,16 @@ impl Watch {
             .into());
         }
         let output = File::create(log)?;
-        let child = Command::new(program)
+        let mut command = Command::new(program);
+        // Under `cargo test` cargo says which package this process belongs to. The cargo below would take that for a change of
+        // what build scripts read, and build half of the functions anew.
+        for (name, _) in std::env::vars_os() {
+            let text = name.to_string_lossy();
+            if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+                command.env_remove(&name);
+            }
+        }
+        let child = command
             .args([
                 "lambda",
                 "watch",
