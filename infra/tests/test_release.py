@@ -13,7 +13,7 @@ import pytest
 import stack
 from botocore.exceptions import ClientError
 from stack import real
-from world import World, published
+from world import World, accepted, published
 
 EVENT = {"DeploymentId": "d-1", "LifecycleEventHookExecutionId": "h-1"}
 NEW, LIVE = "arn:new", "arn:live"
@@ -72,7 +72,7 @@ def run(monkeypatch):
 def world(program, tmp_path_factory) -> Iterator[World]:
     made = World(program, tmp_path_factory.mktemp("shop"))
     for function in published():
-        made.run("publisher", "publish", function)
+        made.run("publisher", "publish", function, "--promote", *accepted(function))
     yield made
     made.server.stop()
 
