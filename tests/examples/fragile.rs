@@ -50,6 +50,10 @@ impl Predictor for Fragile {
         Churn::gather(store, request, now).await
     }
 
+    fn for_another_model(case: &Case) -> Case {
+        Churn::for_another_model(case)
+    }
+
     fn features(case: &Case, artifacts: &Artifacts, rows: &mut Matrix) {
         Churn::features(case, artifacts, rows);
     }

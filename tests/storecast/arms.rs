@@ -7,6 +7,7 @@ use inventory::Inventory;
 use recommendations::Recommendations;
 use serde_json::json;
 use serving::arms::{Arms, CanaryArm};
+use serving::manifest::Platt;
 use serving::model::{Contributions, ModelError, Scorer};
 use serving::ports::MemoryStore;
 use serving::predictor::{Predictor, Served};
@@ -216,6 +217,42 @@ async fn a_shadow_changes_no_answer_and_its_distance_is_told() {
             assert!((told.largest_difference - by).abs() < 1e-9, "{told:?}");
         }
     }
+}
+
+/// What is fitted apart from the trees is a version's own as well.
+#[tokio::test]
+async fn a_shadow_scores_columns_of_its_own_artifacts() {
+    async fn refitted() -> Served<Churn> {
+        let mut served = shop::served::<Churn>().await;
+        served.model.artifacts.bgnbd.parameters.alpha *= 1e3;
+        served
+    }
+    let request = HttpRequest {
+        method: "GET".to_owned(),
+        path: percent_path(STEADY),
+        ..HttpRequest::default()
+    };
+    let arms = Arms {
+        shadow: Some(Arc::new(refitted().await)),
+        ..Arms::only(Arc::new(shop::served().await))
+    };
+    let service = beside(arms).await;
+    let response = service.handle_http(request, "request-1", NOW).await;
+    let told = response.observed.shadowed.expect("a shadow scores");
+    let log_odds = async |served| {
+        let service = beside(Arms::only(Arc::new(served))).await;
+        let answer = call(&service, "GET", &percent_path(STEADY), "").await;
+        answer.body["results"][0]["log_odds"]
+            .as_f64()
+            .expect("a score")
+    };
+    let apart = log_odds(refitted().await).await - log_odds(shop::served().await).await;
+    let slope = Platt::of(&refitted().await.model.manifest).slope;
+    assert!(apart.abs() > 1e-3, "{apart}");
+    assert!(
+        (told.largest_difference - apart.abs() / slope).abs() < 1e-9,
+        "{told:?}, {apart}"
+    );
 }
 
 fn percent_path(id: &str) -> String {

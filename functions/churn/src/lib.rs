@@ -72,7 +72,7 @@ impl Case {
         }
     }
 
-    /// Made when first asked for, and once: a case is answered by one model, so the artifacts are always the same.
+    /// Made when first asked for, and once: a case is scored by one model, so the artifacts are always the same.
     fn view(&self, artifacts: &Artifacts) -> Option<&ChurnView> {
         let history = self.history.as_ref()?;
         Some(
@@ -179,6 +179,15 @@ impl Predictor for Churn {
             })
         });
         cases.collect()
+    }
+
+    fn for_another_model(case: &Case) -> Case {
+        Case {
+            customer_id: case.customer_id.clone(),
+            history: case.history.clone(),
+            view: OnceLock::new(),
+            ..*case
+        }
     }
 
     fn features(case: &Case, artifacts: &Artifacts, rows: &mut Matrix) {

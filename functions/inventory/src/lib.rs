@@ -51,7 +51,7 @@ pub const CATEGORY: &str = "category";
 pub struct Inventory;
 
 /// One SKU to answer for.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Case {
     /// `None` for a SKU the store does not know.
     known: Option<KnownSku>,
@@ -66,7 +66,7 @@ pub struct Case {
 }
 
 /// A history as seen on one morning.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct KnownSku {
     history: Arc<SkuHistory>,
     view: Arc<DemandView>,
@@ -208,6 +208,11 @@ impl Predictor for Inventory {
             }
         });
         Ok(cases.collect())
+    }
+
+    /// Nothing in it depends on a model.
+    fn for_another_model(case: &Case) -> Case {
+        case.clone()
     }
 
     fn features(case: &Case, artifacts: &Artifacts, rows: &mut Matrix) {

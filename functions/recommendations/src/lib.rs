@@ -118,7 +118,7 @@ impl Case {
         }
     }
 
-    /// The same all through one request: a request is answered by one model.
+    /// The same all through one request: a case is scored by one model.
     fn prepared(&self, artifacts: &Artifacts) -> Option<&Prepared> {
         self.prepared
             .get_or_init(|| Prepared::new(self, artifacts))
@@ -233,6 +233,16 @@ impl Predictor for Recommendations {
             complete_through,
             ..Case::new(history, as_of, vec![question])
         }])
+    }
+
+    fn for_another_model(case: &Case) -> Case {
+        Case {
+            asked: case.asked,
+            now: case.now,
+            complete_through: case.complete_through,
+            only_item: case.only_item.clone(),
+            ..Case::new(case.history.clone(), case.as_of, case.questions.clone())
+        }
     }
 
     fn features(case: &Case, artifacts: &Artifacts, rows: &mut Matrix) {

@@ -53,7 +53,10 @@ impl<P: Predictor> Arms<P> {
     /// here.
     pub fn shadowed(&self, cases: &[P::Case], answered: &[Scored]) -> Option<Shadowed> {
         let shadow = self.shadow.as_ref()?;
-        let scored = catch_unwind(AssertUnwindSafe(|| shadow.model.score(cases)));
+        let scored = catch_unwind(AssertUnwindSafe(|| {
+            let cases: Vec<P::Case> = cases.iter().map(P::for_another_model).collect();
+            shadow.model.score(&cases)
+        }));
         Some(match scored {
             Ok(Ok(scored)) => Shadowed::of(answered, &scored),
             _ => Shadowed {

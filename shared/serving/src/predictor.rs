@@ -79,6 +79,10 @@ pub trait Predictor: Sized + Send + Sync + 'static {
         now: Timestamp,
     ) -> impl Future<Output = Result<Vec<Self::Case>, Error>> + Send;
 
+    /// The same case, with nothing made of it yet: what a case keeps for the model that answers it, such as columns that depend
+    /// on artifacts, must not reach another.
+    fn for_another_model(case: &Self::Case) -> Self::Case;
+
     /// Appends the rows of one case; none when there is nothing to score.
     fn features(case: &Self::Case, artifacts: &Self::Artifacts, rows: &mut Matrix);
 

@@ -64,6 +64,8 @@ impl Predictor for Fragile {
         Ok(Vec::new())
     }
 
+    fn for_another_model((): &()) {}
+
     fn features((): &(), (): &(), _: &mut Matrix) {}
 
     fn respond((): &(), _: &[()], _: &[Scored], _: &Served<Self>) -> Result<(), Error> {
