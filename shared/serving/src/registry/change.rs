@@ -1,13 +1,14 @@
 //! Changing what is served: every change is verified first, then one compare-and-set.
 //!
 //! Files go first, pointers last, so that nobody ever follows a pointer to nothing. Who loses a race is told, and nothing
-//! of the change remains but files that nobody points to.
+//! of the change remains but files that nobody points to; only of a model that is released with its policy may the first half
+//! remain, and the error says so.
 
 use super::release::{Canary, Shadow};
 use super::{
     INDEX_POINTER, ModelFiles, ModelIndex, ModelRelease, ModelVersion, PolicyPointer,
     PolicyRelease, Refusal, fetch, fetch_version, model_key, model_pointer, policy_key,
-    policy_pointer, verify_model, with_policy,
+    policy_pointer, same_hash, verify_model, with_policy,
 };
 use crate::manifest::{
     ARTIFACTS_FILE, GOLDEN_FILE, MANIFEST_FILE, MODEL_FILE, Manifest, POLICY_FILE, sha256_hex,
@@ -32,13 +33,13 @@ pub enum ChangeError {
         /// The pointer.
         pointer: String,
     },
-    /// The model is served, its policy is not in force: somebody else changed the policy at that moment.
-    #[error(
-        "version {version} is served, but its policy was not put in force: somebody else changed the policy at the same time"
-    )]
-    PolicyContested {
+    /// The model is served, its policy is not in force.
+    #[error("version {version} is served, but its policy was not put in force: {reason}")]
+    PolicyBehind {
         /// The version.
         version: String,
+        /// Why.
+        reason: String,
     },
     /// The change makes no sense as things are.
     #[error("{0}")]
@@ -128,10 +129,11 @@ impl<A: ArtifactStore, S: PointerStore> Registry<'_, A, S> {
         .await?;
         let after = self.in_force(in_force.record.as_ref(), policy);
         match self.set(&in_force, &after).await {
-            Err(ChangeError::Contested { .. }) => Err(ChangeError::PolicyContested {
+            Ok(()) => Ok(version),
+            Err(error) => Err(ChangeError::PolicyBehind {
                 version: version.pointer.version,
+                reason: error.to_string(),
             }),
-            set => set.map(|()| version),
         }
     }
 
@@ -155,7 +157,9 @@ impl<A: ArtifactStore, S: PointerStore> Registry<'_, A, S> {
                 return Err(pointless("this version is the one that is served"));
             }
             (Use::Canary { percent }, Some(before)) => before.with_canary(Canary {
-                salt: salt(&version, now_seconds),
+                salt: before
+                    .salt_of(&version)
+                    .map_or_else(|| salt(&version, now_seconds), str::to_owned),
                 model: version,
                 percent,
                 since_seconds: now_seconds,
@@ -176,6 +180,9 @@ impl<A: ArtifactStore, S: PointerStore> Registry<'_, A, S> {
         let served = read.record.as_ref().ok_or_else(nothing_served)?;
         let before = served.before().ok_or_else(nothing_before)?;
         let version = self.verified::<P>(&before.version).await?;
+        // What was served, and not what may lie there instead.
+        let found = &version.pointer.manifest_sha256;
+        same_hash(MANIFEST_FILE, found, &before.manifest_sha256)?;
         let after = served.rolled_back(version, self.now.0);
         self.set(&read, &after).await?;
         Ok(after)
@@ -226,8 +233,7 @@ impl<A: ArtifactStore, S: PointerStore> Registry<'_, A, S> {
         let after = in_force
             .rolled_back(self.now.0)
             .ok_or_else(nothing_before)?;
-        let key = policy_key(P::NAME, &after.served.sha256);
-        let bytes = fetch(self.artifacts, &key).await?;
+        let bytes = self.policy_of::<P>(&after.served).await?;
         self.fits_what_is_used::<P>(&bytes).await?;
         self.set(&read, &after).await?;
         Ok(after)
@@ -265,9 +271,15 @@ impl<A: ArtifactStore, S: PointerStore> Registry<'_, A, S> {
         let known = ModelVersion::of(&model.manifest, manifest_sha256);
         let policy = self.policy::<P>().await?.record;
         let policy = policy.ok_or_else(|| pointless("no policy is in force: give one first"))?;
-        let key = policy_key(P::NAME, &policy.served.sha256);
-        with_policy(model, &fetch(self.artifacts, &key).await?)?;
+        with_policy(model, &self.policy_of::<P>(&policy.served).await?)?;
         Ok(known)
+    }
+
+    /// A policy as it was put there.
+    async fn policy_of<P: Predictor>(&self, policy: &PolicyPointer) -> Result<Bytes, ChangeError> {
+        let bytes = fetch(self.artifacts, &policy_key(P::NAME, &policy.sha256)).await?;
+        same_hash(POLICY_FILE, &sha256_hex(&bytes), &policy.sha256)?;
+        Ok(bytes)
     }
 
     async fn fits_what_is_used<P: Predictor>(&self, policy: &[u8]) -> Result<(), ChangeError> {

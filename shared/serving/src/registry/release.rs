@@ -180,6 +180,13 @@ impl ModelRelease {
         after
     }
 
+    /// The salt of the canary, if it is this version: with another share it keeps whom it had.
+    pub fn salt_of(&self, version: &ModelVersion) -> Option<&str> {
+        let canary = self.canary.as_ref();
+        let same = canary.filter(|canary| canary.model.pointer == version.pointer);
+        same.map(|canary| canary.salt.as_str())
+    }
+
     /// `canary` answers about its share; an earlier canary ends.
     #[must_use]
     pub fn with_canary(&self, canary: Canary) -> Self {
@@ -313,9 +320,14 @@ fn restore<T: PartialEq>(history: &mut [Past<T>], target: &T) {
     }
 }
 
+/// What rolling back leads to is never dropped, however much was tried since.
 fn push<T>(history: &mut Vec<Past<T>>, past: Past<T>) {
     history.insert(0, past);
-    history.truncate(HISTORY_LIMIT);
+    if history.len() > HISTORY_LIMIT {
+        let target = history.iter().position(|past| past.end == End::Replaced);
+        let last = history.len() - 1;
+        history.remove(if target == Some(last) { last - 1 } else { last });
+    }
 }
 
 #[cfg(test)]
