@@ -42,6 +42,7 @@ use features::history::CustomerHistory;
 use features::{codec, time::Timestamp};
 use serving::predictor::ProductFacts;
 use stamp::Stamp;
+pub(crate) use stamp::code;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 

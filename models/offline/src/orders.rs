@@ -40,7 +40,7 @@ pub use forget::{Looked, Proof};
 pub use tombstones::forgotten;
 pub use turn::Turn;
 
-use crate::histories::Histories;
+use crate::histories::{self, Histories};
 use crate::ingest::{Forgotten, LoadError, Options};
 use crate::shop::Shop;
 use crate::store::{Views, WriteError};
@@ -184,6 +184,8 @@ where
         let files = verdicts.files();
         let Some(histories) = self.load(&mirror, &forgotten)? else {
             self.report(&verdicts).await?;
+            // They name who was in the table. Without one, the next merge writes everything.
+            self.remove_ledgers_but("").await?;
             turn.release().await?;
             return Ok(Outcome::NoOrders(files));
         };
@@ -194,7 +196,9 @@ where
         let changed = self.change(&views, &before, &after).await?;
         self.report(&verdicts).await?;
         turn.settle(&name, inputs).await?;
+        // Still in our turn: the next one puts a ledger of its own.
         self.remove_ledgers_but(&name).await?;
+        turn.release().await?;
         Ok(Outcome::Merged(Merged {
             files,
             changed,
@@ -234,8 +238,7 @@ where
 
     /// Names what decides on a file, the file aside.
     fn judged_by(&self) -> String {
-        let version = env!("CARGO_PKG_VERSION");
-        sha256_hex(format!("{version}\n{}", self.shop.text).as_bytes())
+        sha256_hex(format!("{}\n{}", histories::code(), self.shop.text).as_bytes())
     }
 
     fn patterns_are_relative(&self) -> Result<(), MergeError> {

@@ -5,7 +5,7 @@ mod continued;
 mod fates;
 pub(crate) mod faults;
 mod fuzz;
-mod kills;
+pub(crate) mod kills;
 mod outcomes;
 pub(crate) mod storm;
 mod tables;

@@ -2,6 +2,7 @@
 
 use super::shop::MadeUp;
 use super::*;
+use crate::batch::kills::gzip;
 use crate::batch::storm::Random;
 use flate2::read::MultiGzDecoder;
 use offline::orders::{Looked, Proof, forgotten};
@@ -15,7 +16,7 @@ impl Rig {
         put.await.expect("memory");
     }
 
-    async fn forget(&self, customer_id: &str) -> Proof {
+    async fn forget(&self, customer_id: &str) -> Result<Proof, MergeError> {
         let merge = Merge {
             shop: &self.shop,
             bucket: BUCKET,
@@ -25,7 +26,7 @@ impl Rig {
             owner: "forget",
             work: &self.work.path().join("0"),
         };
-        merge.forget(customer_id).await.expect("no fault")
+        merge.forget(customer_id).await
     }
 }
 
@@ -157,7 +158,7 @@ async fn a_forgotten_customer_is_nowhere_and_stays_away() {
     let merged = to_end(rig.merge("first", 0));
     assert!(matches!(merged, Ok(Outcome::Merged(_))), "{merged:?}");
 
-    let proof = to_end(rig.forget(&who));
+    let proof = to_end(rig.forget(&who)).expect("no fault");
     only_the_customer_is_gone(&rig, &proof, &who);
     let others = made_up.clone().without(&who);
     let folder = tempfile::tempdir().expect("a folder");
@@ -172,8 +173,57 @@ async fn a_forgotten_customer_is_nowhere_and_stays_away() {
     let reloaded = reload(&rig, &made_up, folder.path()).await;
     rig.is_like(&reloaded).await;
     assert!(
-        to_end(rig.forget(&who)).holds(),
+        to_end(rig.forget(&who)).expect("no fault").holds(),
         "what came again goes again"
     );
     rig.no_file_holds("never");
+}
+
+/// A shop all of whose files are packed, with numbers for ids, which stand in other columns too.
+const PACKED: &str = r#"
+format = 1
+name = "packed"
+currency = "EUR"
+source = "made up"
+licence = "none"
+data_root = "."
+[time]
+naive_zone = "UTC"
+[orders]
+files = ["*.csv.gz"]
+dates = ["%Y-%m-%d"]
+[orders.columns]
+order_id = "order"
+customer_id = "customer"
+placed_at = "day"
+amount = "amount"
+"#;
+
+#[tokio::test]
+async fn rows_go_out_of_packed_files_until_no_order_is_left() {
+    let shop = Shop::parse(PACKED, Path::new("shop.toml")).expect("a shop");
+    let rig = Rig::new(&shop, &no_faults());
+    let text = "order,customer,day,amount\na,7,2025-01-01,8\nb,8,2025-01-02,7\n";
+    rig.put("all.csv.gz", &gzip(text.as_bytes())).await;
+    let merged = to_end(rig.merge("first", 0));
+    assert!(matches!(merged, Ok(Outcome::Merged(_))), "{merged:?}");
+    for who in ["7", "8"] {
+        let proof = to_end(rig.forget(who)).expect("no fault");
+        assert_eq!(counts(&proof.first)["uploads/orders/"], (1, 0));
+        assert!(proof.holds(), "{who}: {:?}", proof.again);
+    }
+}
+
+#[tokio::test]
+async fn a_shop_file_that_does_not_fit_removes_nothing() {
+    let elsewhere = PACKED.replace("*.csv.gz", "s3://elsewhere/*.csv");
+    let shop = Shop::parse(&elsewhere, Path::new("shop.toml")).expect("a shop");
+    let rig = Rig::new(&shop, &no_faults());
+    rig.put("all.csv", b"order,customer\na,7\n").await;
+    let refused = to_end(rig.forget("7"));
+    assert!(
+        matches!(refused, Err(MergeError::Pattern { .. })),
+        "{refused:?}"
+    );
+    assert!(rig.text("uploads/orders/all.csv").is_some());
 }

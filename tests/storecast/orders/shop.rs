@@ -1,13 +1,12 @@
 //! The made-up shop, its lines cut into files as a till and its people would send them.
 
+use crate::batch::kills::gzip;
 use crate::batch::storm::Random;
-use flate2::Compression;
 use flate2::read::MultiGzDecoder;
-use flate2::write::GzEncoder;
 use offline::messy::{self, Size};
 use offline::shop::Shop;
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::Path;
 
 /// A file with its name below the data root.
@@ -182,10 +181,8 @@ fn some(name: &str, header: &str, groups: Vec<Vec<String>>, random: &mut Random)
     if header.starts_with("Artikel") || random.below(3) > 0 {
         return plain;
     }
-    let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
-    packed.write_all(&plain.bytes).expect("memory");
     Delivered {
         name: format!("{name}.csv.gz"),
-        bytes: packed.finish().expect("memory"),
+        bytes: gzip(&plain.bytes),
     }
 }

@@ -64,19 +64,20 @@ fn path(work: &Path) -> PathBuf {
     work.join("stamp.json")
 }
 
-/// A hash of all that decides the histories: this code's layout, the shop, the files by name, size and time, and who is
-/// left out.
-pub(super) fn fingerprint(shop: &Shop, inputs: &Inputs, forgotten: &Forgotten) -> String {
+/// Names the code that makes histories: another name, and equal files may lead to others.
+pub(crate) fn code() -> String {
     let layouts = [
         LAYOUT,
         codec::VERSION.into(),
         demand::codec::VERSION.into(),
         simulate::VERSION,
     ];
-    let version = env!("CARGO_PKG_VERSION");
-    let all = format!(
-        "{layouts:?} {version}\n{}\n{inputs:?}\n{forgotten:?}",
-        shop.text
-    );
+    format!("{layouts:?} {}", env!("CARGO_PKG_VERSION"))
+}
+
+/// A hash of all that decides the histories: this code, the shop, the files by name, size and time, and who is left out.
+pub(super) fn fingerprint(shop: &Shop, inputs: &Inputs, forgotten: &Forgotten) -> String {
+    let (code, shop) = (code(), &shop.text);
+    let all = format!("{code}\n{shop}\n{inputs:?}\n{forgotten:?}");
     sha256_hex(all.as_bytes())
 }

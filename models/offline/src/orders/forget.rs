@@ -71,6 +71,8 @@ where
     ///
     /// May be repeated; whatever failed before is done then.
     pub async fn forget(&self, customer_id: &str) -> Result<Proof, MergeError> {
+        // Before anything is removed: by a shop file that does not fit, every file would be one that nothing can be taken out of.
+        self.patterns_are_relative()?;
         tombstones::bury(self.store, customer_id).await?;
         let first = self.look(customer_id, true).await?;
         if self.run().await? == Outcome::Busy {

@@ -37,8 +37,9 @@ struct Lease {
 
 /// The right to write histories, which one process has at a time.
 ///
-/// An owner is gone when its lease has ended: it is the deadline of its invocation and a margin for clocks that differ,
-/// nothing is written after the deadline, and Lambda ends what reaches it.
+/// An owner is gone when its lease has ended: it is the deadline of its invocation and a margin for clocks that differ, and a
+/// merge writes nothing after the deadline. A load does not look at the clock while it writes: one of many hours is told at its
+/// end that it was overtaken, and has to be repeated.
 #[derive(Debug)]
 pub struct Turn<'a, S> {
     store: &'a S,
@@ -132,12 +133,11 @@ impl<'a, S: PointerStore> Turn<'a, S> {
         self.advance(next).await
     }
 
-    /// The table holds this ledger and nothing else; the turn ends.
+    /// The table holds this ledger and nothing else.
     pub(super) async fn settle(&mut self, ledger: &str, inputs: String) -> Result<(), MergeError> {
         let mut next = self.state.clone();
         next.ledgers = vec![ledger.to_owned()];
         next.inputs = Some(inputs);
-        next.lease = None;
         self.advance(next).await
     }
 

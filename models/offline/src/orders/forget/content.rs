@@ -59,9 +59,9 @@ impl<'a> Reader<'a> {
             Ok(unpacked) => unpacked,
             Err(reason) => return Ok(Look::Unclear(reason)),
         };
-        let name = &key[self.place.prefix.len()..];
-        let name = name.trim_end_matches(".gz").trim_end_matches(".zst");
-        let found = match self.kind(name) {
+        let full_name = &key[self.place.prefix.len()..];
+        let name = full_name.trim_end_matches(".gz").trim_end_matches(".zst");
+        let found = match self.kind(full_name, name) {
             _ if !is_whole => self.opaque(&text),
             Kind::Unfinished => Look::Whole,
             Kind::Others => Look::Nobody,
@@ -85,11 +85,12 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn kind(&self, name: &str) -> Kind {
+    /// Patterns of the shop are about the whole name, endings of our own files about the name without its packing.
+    fn kind(&self, full_name: &str, name: &str) -> Kind {
         let ends = |ending: &str| name.to_ascii_lowercase().ends_with(ending);
         match self.place.holds {
             Holds::Unfinished => Kind::Unfinished,
-            Holds::Orders => match &tables_of(self.shop, name)[..] {
+            Holds::Orders => match &tables_of(self.shop, full_name)[..] {
                 [] => Kind::Opaque,
                 tables if tables.contains(&"orders") => Kind::Orders,
                 _ => Kind::Others,
