@@ -1,13 +1,9 @@
 //! `storecast forget`.
 
 use super::Failure;
-use super::clock::CommandClock;
+use super::connection::block_on;
 use super::merge::{BUSY, ShopBucket};
-use crate::orders::{Looked, Merge};
-use aws::clients::Clients;
-use aws::config::Settings;
-use aws::dynamo::DynamoStore;
-use aws::uploaded_files::UploadedFiles;
+use crate::orders::Looked;
 use clap::Args;
 use std::process::ExitCode;
 
@@ -36,24 +32,9 @@ impl Forget {
         if customer_id.is_empty() {
             return Err("the id of the customer is empty".into());
         }
-        let (shop, work) = self.shop.read()?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        let proof = runtime.block_on(async {
-            let settings = Settings::from_environment()?;
-            let clients = Clients::from_environment().await;
-            let clock = CommandClock::started();
-            let merge = Merge {
-                shop: &shop,
-                bucket: &self.shop.bucket,
-                files: &UploadedFiles::new(&clients),
-                store: &DynamoStore::new(clients.dynamo, settings.table).reading_own_writes(),
-                clock: &clock,
-                owner: &clock.owner(),
-                work: &work,
-            };
-            Ok::<_, Failure>(merge.forget(customer_id).await?)
+        let proof = block_on(async {
+            let connected = self.shop.connect().await?;
+            Ok(connected.merge().forget(customer_id).await?)
         })?;
         print!("found and removed:\n{}", listed(&proof.first));
         let Some(again) = &proof.again else {

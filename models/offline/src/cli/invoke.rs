@@ -1,6 +1,7 @@
 //! `storecast invoke`.
 
 use super::clock::now;
+use super::connection::block_on;
 use super::shop_data::ShopData;
 use super::{Failure, ModelFolder, Which};
 use crate::store::write_all;
@@ -46,17 +47,11 @@ fn invoke<P: Predictor>(command: &Invoke) -> Result<ExitCode, Failure> {
     let model = verify_model::<P>(&files, command.folder.onnxruntime.as_deref())?;
     let served = with_policy(model, &model_folder::read_policy(&folder)?)?;
     let (_, histories) = command.data.load()?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let answer = runtime.block_on(async {
+    let answer = block_on(async {
         let store = MemoryStore::default();
         write_all(&store, &histories, &|_| ()).await?;
-        Ok::<_, Failure>(
-            Service::new(store, Ok(Arc::new(served)))
-                .handle_direct(&event, "local", now())
-                .await,
-        )
+        let service = Service::new(store, Ok(Arc::new(served)));
+        Ok(service.handle_direct(&event, "local", now()).await)
     })?;
     match answer {
         Ok((body, _)) => {

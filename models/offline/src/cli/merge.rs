@@ -2,6 +2,7 @@
 
 use super::Failure;
 use super::clock::CommandClock;
+use super::connection::block_on;
 use crate::orders::{Files, Merge, Merged, ORDERS, Outcome};
 use crate::shop::Shop;
 use aws::clients::Clients;
@@ -24,7 +25,7 @@ other merges and crashed ones. Each file has a report and its bad rows below mer
 has a report below quarantine/orders/ as well. The table and endpoints come from the environment, as for `load`.")]
 pub(super) struct MergeOrders {
     #[command(flatten)]
-    pub(super) shop: ShopBucket,
+    shop: ShopBucket,
 }
 
 /// A shop whose files keep coming, and where they come to.
@@ -35,42 +36,60 @@ pub(super) struct ShopBucket {
     shop: PathBuf,
     /// The bucket of uploads
     #[arg(long)]
-    pub(super) bucket: String,
+    bucket: String,
     /// Folder for fetched files and histories; the next run starts from it
     #[arg(long, value_name = "FOLDER")]
     work: Option<PathBuf>,
 }
 
 impl ShopBucket {
-    pub(super) fn read(&self) -> Result<(Shop, PathBuf), Failure> {
+    pub(super) async fn connect(&self) -> Result<Connected<'_>, Failure> {
         let shop = Shop::read(&self.shop)?;
         let beside_loads = || PathBuf::from(".storecast").join(&shop.name).join("merge");
         let work = self.work.clone().unwrap_or_else(beside_loads);
-        Ok((shop, work))
+        let settings = Settings::from_environment()?;
+        let clients = Clients::from_environment().await;
+        let clock = CommandClock::started();
+        Ok(Connected {
+            bucket: &self.bucket,
+            shop,
+            work,
+            files: UploadedFiles::new(&clients),
+            store: DynamoStore::new(clients.dynamo, settings.table).reading_own_writes(),
+            owner: clock.owner(),
+            clock,
+        })
+    }
+}
+
+/// All that a merge works with, which outlives it.
+pub(super) struct Connected<'a> {
+    bucket: &'a str,
+    shop: Shop,
+    work: PathBuf,
+    files: UploadedFiles,
+    store: DynamoStore,
+    clock: CommandClock,
+    owner: String,
+}
+
+impl Connected<'_> {
+    pub(super) fn merge(&self) -> Merge<'_, UploadedFiles, DynamoStore, CommandClock> {
+        Merge {
+            shop: &self.shop,
+            bucket: self.bucket,
+            files: &self.files,
+            store: &self.store,
+            clock: &self.clock,
+            owner: &self.owner,
+            work: &self.work,
+        }
     }
 }
 
 impl MergeOrders {
     pub(super) fn run(&self) -> Result<ExitCode, Failure> {
-        let (shop, work) = self.shop.read()?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        let outcome = runtime.block_on(async {
-            let settings = Settings::from_environment()?;
-            let clients = Clients::from_environment().await;
-            let clock = CommandClock::started();
-            let merge = Merge {
-                shop: &shop,
-                bucket: &self.shop.bucket,
-                files: &UploadedFiles::new(&clients),
-                store: &DynamoStore::new(clients.dynamo, settings.table).reading_own_writes(),
-                clock: &clock,
-                owner: &clock.owner(),
-                work: &work,
-            };
-            Ok::<_, Failure>(merge.run().await?)
-        })?;
+        let outcome = block_on(async { Ok(self.shop.connect().await?.merge().run().await?) })?;
         match outcome {
             Outcome::Merged(merged) => tell(&merged),
             Outcome::Unchanged => eprintln!("nothing new below {ORDERS}"),
@@ -91,7 +110,7 @@ fn counted(files: Files) -> String {
     format!("{accepted} files accepted, {refused} refused")
 }
 
-pub(super) fn tell(merged: &Merged) {
+fn tell(merged: &Merged) {
     let until = features::time::Timestamp(merged.complete_through);
     let until = format_instant(until);
     eprintln!("{}; orders are known up to {until}", counted(merged.files));

@@ -8,11 +8,11 @@ use crate::uploads::{Fate, fate, name_of, redrive};
 use aws::claims::DynamoClaims;
 use aws::clients::Clients;
 use aws::config::Settings;
-use aws::files::S3Files;
 use aws::uploaded_files::UploadedFiles;
 use clap::Args;
+use serving::batch::FileArchive;
 use serving::batch::claim::Counts;
-use serving::batch::ports::FilePlace;
+use serving::batch::ports::{FilePlace, Listed};
 use std::process::ExitCode;
 
 #[derive(Args)]
@@ -53,7 +53,6 @@ pub(super) struct Redrive {
 }
 
 struct Stores {
-    list: S3Files,
     files: UploadedFiles,
     claims: DynamoClaims,
 }
@@ -63,7 +62,6 @@ impl Stores {
         let settings = Settings::from_environment()?;
         let clients = Clients::from_environment().await;
         Ok(Self {
-            list: S3Files::new(&clients),
             files: UploadedFiles::new(&clients),
             claims: DynamoClaims::new(clients.dynamo, settings.table),
         })
@@ -75,13 +73,10 @@ impl Stores {
         function: &'static str,
         bucket: &str,
     ) -> Result<Vec<(FilePlace, Fate)>, Failure> {
-        let prefix = format!("s3://{bucket}/uploads/{function}/");
+        let prefix = format!("uploads/{function}/");
         let mut fates = Vec::new();
-        for file in self.list.list(&prefix).await? {
-            let key = file.url.split('/').skip(3).collect::<Vec<_>>().join("/");
-            if name_of(&key, function).is_some() {
-                let bucket = bucket.to_owned();
-                let place = FilePlace { bucket, key };
+        for Listed { place, .. } in self.files.list_files(bucket, &prefix).await? {
+            if name_of(&place.key, function).is_some() {
                 let fate = self.fate(function, &place).await?;
                 fates.push((place, fate));
             }
