@@ -149,7 +149,9 @@ impl Rules {
 
     fn is_audience(&self, claims: &Claims) -> bool {
         match &claims.aud {
-            Some(audience) => names(audience, &self.audience),
+            // Words are of scopes; an audience is one whole text, or a list of them.
+            Some(Value::String(audience)) => *audience == self.audience,
+            Some(audiences) => names(audiences, &self.audience),
             None => claims.client_id.as_deref() == Some(&self.audience),
         }
     }
