@@ -1,6 +1,6 @@
 """Measures the functions beside what people use today: `make bench`, or `make bench BENCH_ONLY=cold`.
 
-Every row compares us with a peer that was checked to give the same numbers first, in one run, in turns. Prints a table and writes
+Every row compares us with a peer, in one run, in turns; churn's peers are held to our numbers, as closely as each chapter says. Prints a table and writes
 target/bench/results.jsonl; `report.py` makes Markdown of that.
 """
 
@@ -42,6 +42,7 @@ def main() -> int:
     if unknown:
         parser.error(f"no chapter {', '.join(sorted(unknown))}; there are {', '.join(CHAPTERS)}")
     WORK.mkdir(parents=True, exist_ok=True)
+    (WORK / "stages.json").unlink(missing_ok=True)
     rows: list[Row] = []
     progress("starting the stores, loading histories, publishing models")
     with Stack(given.programs.resolve(), given.release.resolve()) as stack, (WORK / "results.jsonl").open("w") as results:

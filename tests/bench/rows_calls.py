@@ -94,7 +94,9 @@ def warm_kind(stack: Stack, progress: Callable[[str], None], reasons: bool) -> I
                 if number >= WARM_UP:
                     spent[name].append(seconds * 1e3)
                 if number % STORED_EVERY == 0:
-                    stored[name].append(function.invoke(id_event).seconds * 1e3)
+                    seconds = function.invoke(id_event).seconds
+                    if number >= WARM_UP:
+                        stored[name].append(seconds * 1e3)
         peaks = {name: [function.peak_bytes() / 1e6] for name, function in running.items()}
     finally:
         for function in running.values():

@@ -1,8 +1,8 @@
 """The columns of the churn model at several instants from raw order lines, as Parquet:
 `offline_columns.py duckdb|polars|pandas DATA SNAPSHOTS.json OUT`.
 
-One thread. DuckDB runs the SQL that the project's columns are checked against. Polars and pandas read the files once, join the products,
-drop what is no purchase, and then make the columns per instant.
+One thread; all read the files once. DuckDB runs the SQL that the project's columns are checked against, once per instant. Polars and
+pandas join the products, drop what is no purchase, and then make the columns per instant.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def with_duckdb(files: dict[str, Path], plan: dict, out: Path) -> None:
 
     database = duckdb.connect(config={"threads": 1})
     for name, file in files.items():
-        database.read_parquet(str(file)).create_view(name)
+        database.execute(f"CREATE TABLE {name} AS SELECT * FROM read_parquet('{file}')")
     sql = Path(plan["sql"]).read_text()
     parameters = plan["artifacts"]["bgnbd"]["parameters"]
     for number, as_of in enumerate(plan["snapshots"]):
@@ -73,7 +73,7 @@ def with_pandas(files: dict[str, Path], plan: dict, out: Path) -> None:
         return (raw[name] * 100).round().astype(np.int64)
 
     # Texts are compared as categories' codes, which is several times faster than as objects.
-    category = raw.product_category.fillna("").str.strip()
+    category = raw.product_category.fillna("").str.strip().astype("category")
     lines = pd.DataFrame({
         "customer_id": raw.household_id, "order_id": raw.basket_id, "product_id": raw.product_id, "quantity": raw.quantity,
         "placed_at": raw.transaction_timestamp.astype("datetime64[s]").astype(np.int64),
