@@ -3,6 +3,7 @@
 use super::lambda::PATIENCE;
 use super::uploads::{notification, place, text};
 use super::*;
+use crate::batch::storm::Random;
 use aws::claims::DynamoClaims;
 use aws::clients::Clients;
 use aws::uploaded_files::UploadedFiles;
@@ -84,20 +85,15 @@ async fn killed_many_times_it_ends_in_the_file_of_one_run() {
     drop(process);
 
     let mut lambda = Lambda::lasting(Some(LASTS)).await;
-    let mut random = 0x2545_f491_4f6c_dd1d_u64;
-    let mut below = |limit: u64| {
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        (random >> 11) % limit
-    };
+    let mut random = Random(0x2545_f491_4f6c_dd1d);
+    let mut below = |limit: usize| random.below(limit);
     let (mut killed, mut continued) = (0, 0);
     while killed < KILLS {
         let process = Process::start(Churn::NAME, &lambda, &settings);
         let id = lambda.send(&event(&files, below(2) == 0).await);
         // On a fast machine most invocations would leave the file in time, and it would be done before many were killed.
         let longest = if continued > killed / 4 { 400 } else { 1_500 };
-        let moment = Duration::from_millis(30 + below(longest));
+        let moment = Duration::from_millis(30 + below(longest) as u64);
         let reply = lambda.reply_within(&id, moment).await;
         // SIGKILL, whatever it does at this moment.
         drop(process);
@@ -141,6 +137,7 @@ async fn killed_many_times_it_ends_in_the_file_of_one_run() {
     drop(process);
     println!("{killed} kills, {continued} times continued");
     assert!(killed >= 8, "{killed} kills only");
+    assert!(continued > 0, "{killed} kills, never continued");
     for ending in ["", ".rejects.csv"] {
         let [found, expected] =
             ["killed", "whole"].map(|name| format!("scored/churn/{name}.csv{ending}"));

@@ -16,6 +16,36 @@ use std::time::{Duration, Instant};
 /// The stated time until a release answers, with what a busy machine may need to load it.
 const TAKEN_UP_WITHIN: Duration = Duration::from_secs(15);
 
+/// The stack, and what a release is made with.
+struct Released {
+    stack: Stack,
+    files: UploadedFiles,
+    artifacts: S3Artifacts,
+    pointers: DynamoStore,
+}
+
+impl Released {
+    async fn start() -> Self {
+        let stack = Stack::start().await;
+        let clients = Clients::at(&stack.s3.url(), &stack.dynamo.url()).await;
+        Self {
+            files: UploadedFiles::new(&clients),
+            artifacts: S3Artifacts::new(clients.s3, BUCKET, ""),
+            pointers: DynamoStore::new(clients.dynamo, TABLE),
+            stack,
+        }
+    }
+
+    fn registry(&self) -> Registry<'_, S3Artifacts, DynamoStore> {
+        Registry {
+            artifacts: &self.artifacts,
+            pointers: &self.pointers,
+            runtime_library: None,
+            now: shop::NOW,
+        }
+    }
+}
+
 /// What answered, how often, and how long the slowest took.
 #[derive(Default)]
 struct Asked {
@@ -54,19 +84,11 @@ async fn ask_until(lambda: &mut Lambda, version: &str) -> Asked {
 
 #[tokio::test]
 async fn a_release_and_its_rollback_are_taken_up_while_every_request_is_answered() {
-    let stack = Stack::start().await;
-    let clients = Clients::at(&stack.s3.url(), &stack.dynamo.url()).await;
-    let artifacts = S3Artifacts::new(clients.s3, BUCKET, "");
-    let pointers = DynamoStore::new(clients.dynamo, TABLE);
-    let registry = Registry {
-        artifacts: &artifacts,
-        pointers: &pointers,
-        runtime_library: None,
-        now: shop::NOW,
-    };
+    let released = Released::start().await;
+    let registry = released.registry();
     let committed = shop::served::<Churn>().await.model.manifest.version;
     let mut lambda = Lambda::start().await;
-    let process = Process::start(Churn::NAME, &lambda, &stack.settings());
+    let process = Process::start(Churn::NAME, &lambda, &released.stack.settings());
     ask_until(&mut lambda, &committed).await;
     registry
         .publish::<Churn>(renamed::<Churn>("next"))
@@ -111,24 +133,15 @@ async fn a_release_and_its_rollback_are_taken_up_while_every_request_is_answered
 
 #[tokio::test]
 async fn a_version_that_is_refused_leaves_the_last_good_one_and_is_told_once() {
-    let stack = Stack::start().await;
-    let clients = Clients::at(&stack.s3.url(), &stack.dynamo.url()).await;
-    let files = UploadedFiles::new(&clients);
-    let artifacts = S3Artifacts::new(clients.s3, BUCKET, "");
-    let pointers = DynamoStore::new(clients.dynamo, TABLE);
-    let registry = Registry {
-        artifacts: &artifacts,
-        pointers: &pointers,
-        runtime_library: None,
-        now: shop::NOW,
-    };
+    let released = Released::start().await;
+    let registry = released.registry();
     let committed = shop::served::<Churn>().await.model.manifest.version;
     registry
         .publish::<Churn>(renamed::<Churn>("damaged"))
         .await
         .expect("a good model");
     let mut lambda = Lambda::start().await;
-    let process = Process::start(Churn::NAME, &lambda, &stack.settings());
+    let process = Process::start(Churn::NAME, &lambda, &released.stack.settings());
     ask_until(&mut lambda, &committed).await;
     registry
         .promote::<Churn>("damaged", Use::Served)
@@ -139,7 +152,9 @@ async fn a_version_that_is_refused_leaves_the_last_good_one_and_is_told_once() {
         bucket: BUCKET.to_owned(),
         key: "models/churn/damaged/model.onnx".to_owned(),
     };
-    let put = files.put_file(&graph, Bytes::from_static(b"no graph"));
+    let put = released
+        .files
+        .put_file(&graph, Bytes::from_static(b"no graph"));
     put.await.expect("S3");
     let event = http(
         "GET",
@@ -170,23 +185,15 @@ async fn a_version_that_is_refused_leaves_the_last_good_one_and_is_told_once() {
 
 #[tokio::test]
 async fn a_canary_and_a_shadow_are_taken_up_and_end_with_a_promotion() {
-    let stack = Stack::start().await;
-    let clients = Clients::at(&stack.s3.url(), &stack.dynamo.url()).await;
-    let artifacts = S3Artifacts::new(clients.s3, BUCKET, "");
-    let pointers = DynamoStore::new(clients.dynamo, TABLE);
-    let registry = Registry {
-        artifacts: &artifacts,
-        pointers: &pointers,
-        runtime_library: None,
-        now: shop::NOW,
-    };
+    let released = Released::start().await;
+    let registry = released.registry();
     let committed = shop::served::<Churn>().await.model.manifest.version;
     for version in ["next", "unseen"] {
         let published = registry.publish::<Churn>(renamed::<Churn>(version)).await;
         published.expect("a good model");
     }
     let mut lambda = Lambda::start().await;
-    let process = Process::start(Churn::NAME, &lambda, &stack.settings());
+    let process = Process::start(Churn::NAME, &lambda, &released.stack.settings());
     ask_until(&mut lambda, &committed).await;
     let canary = Use::Canary { percent: 99 };
     registry
