@@ -211,7 +211,8 @@ def test_the_dashboard_draws_metrics_that_exist():
     for expression in searched:
         dimensions, names = re.search(r"\{Storecast,([\w,]+)\}", expression), re.search(r"service=\(([^)]*)\)", expression)
         assert dimensions and dimensions[1] in ("service", "service,model_version")
-        assert names and set(names[1].split(" OR ")) == services
+        assert names and names[1].split(" OR ") and {name.strip('"') for name in names[1].split(" OR ")} == services
+        assert names[1].count('"') == 2 * len(services), "a part of a name would do without quotes"
 
 
 @pytest.mark.parametrize("function", stack.functions())
@@ -227,7 +228,7 @@ def test_a_program_writes_the_metrics_that_are_drawn_and_asked_for(function, pro
 
 
 # Fields that lines of logs have, beside those of metrics; the end-to-end tests and those of files see them written.
-LOGGED = {"level", "message", "reason", "refusal", "place", "status", "problem", "span.function", "span.request_id", "file", "outcome"}
+LOGGED = {"level", "message", "reason", "refusal", "place", "status", "problem", "span.function", "span.request_id", "file", "outcome", "model_version"}
 
 
 def test_saved_queries_ask_for_fields_that_are_written():

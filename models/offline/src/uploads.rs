@@ -4,10 +4,13 @@
 use serde_json::Value;
 use serving::batch::claim::{Claim, Counts, State, claim_key};
 use serving::batch::name::{Key, UploadName};
-use serving::batch::ports::{FilePlace, Piece};
-use serving::batch::run::put_marker;
+use serving::batch::ports::FilePlace;
+use serving::batch::run::{put_marker, read_whole};
 use serving::batch::{Arrival, ClaimStore, FileStore};
 use serving::ports::StoreError;
+
+/// Reports hold counts by reason, of which there are few.
+const MOST_REPORT_BYTES: u64 = 1024 * 1024;
 
 /// What became of one upload.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -218,12 +221,6 @@ fn claimed(claim: Claim, now_ms: i64) -> Fate {
 }
 
 async fn read_json(files: &impl FileStore, place: &FilePlace) -> Result<Option<Value>, StoreError> {
-    let Some(head) = files.head_file(place, None).await? else {
-        return Ok(None);
-    };
-    let read = files.read_file(place, &head.version, 0..head.size).await?;
-    let Piece::Bytes(bytes) = read else {
-        return Ok(None);
-    };
-    Ok(serde_json::from_slice(&bytes).ok())
+    let bytes = read_whole(files, place, MOST_REPORT_BYTES).await?;
+    Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
 }

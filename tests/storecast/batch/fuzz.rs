@@ -383,7 +383,7 @@ fn spoiled_bytes_never_panic_and_never_hang() {
     targets.extend(model_of::<Recommendations>());
     targets.extend(stored());
     let (begun, wanted) = (Instant::now(), Duration::from_secs(seconds()));
-    // Another seed in every long run; the short one is the same each time.
+    // Runs of another length begin elsewhere; how far one comes is the machine's doing.
     let mut random = Random(0x9e37_79b9_7f4a_7c15 ^ (seconds() << 20));
     while begun.elapsed() < wanted {
         for target in &mut targets {

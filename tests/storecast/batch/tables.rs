@@ -312,6 +312,17 @@ fn tables_that_cannot_be_read_say_why() {
 }
 
 #[test]
+fn a_footer_of_nothing_but_empty_structures_is_damaged() {
+    // Field 2, the columns: a list of 8 million structures, each of them a single byte.
+    let mut footer = vec![0x29, 0xfc, 0x80, 0xa4, 0xe8, 0x03];
+    footer.resize(8_000_000, 0);
+    let length = (footer.len() as u32).to_le_bytes();
+    let file = [b"PAR1", &footer[..], &length, b"PAR1"].concat();
+    let fault = rows_of(&file, 0).expect_err("a fault");
+    assert!(fault.starts_with("damaged"), "{fault}");
+}
+
+#[test]
 fn a_page_that_unpacks_to_more_than_it_says_is_not_unpacked() {
     // 60 MB of one letter in a page of a few kilobytes that is read, and what is packed too tightly for a page.
     let long = "x".repeat(4_000_000);

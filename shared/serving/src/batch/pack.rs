@@ -14,7 +14,7 @@ use std::io::{self, Write};
 const ZSTANDARD_LEVEL: i32 = 3;
 
 /// Row groups are as large as so many members of packed text.
-const MEMBERS_OF_GROUP: usize = 8;
+pub(super) const MEMBERS_OF_GROUP: usize = 8;
 
 /// What an output is made of.
 #[derive(Debug, Clone, Copy)]

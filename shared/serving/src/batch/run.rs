@@ -18,7 +18,7 @@ use crate::predictor::Predictor;
 use crate::registry::Pins;
 use crate::service::{Observed, Service, store_failed};
 use bytes::Bytes;
-pub use continuing::put_marker;
+pub use continuing::{put_marker, read_whole};
 use features::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::future::Future;

@@ -15,6 +15,8 @@ use bytes::Bytes;
 const HEADER_BYTES: u64 = 1024 * 1024;
 /// Bytes of pages and dictionaries that are held at once, at most.
 const HELD_BYTES: usize = 256 * 1024 * 1024;
+/// Pages in a row without a value, at most: each may be a byte of the file, and none brings the reader on.
+const MOST_BARREN_PAGES: u64 = 1_000;
 /// Rows that are read at once, at most.
 const ROWS: usize = 512;
 
@@ -250,7 +252,7 @@ impl<'a, F: FileStore> ParquetRows<'a, F> {
             return Ok(0);
         }
         let mut over = 0;
-        loop {
+        for _ in 0..MOST_BARREN_PAGES.saturating_add(wanted) {
             self.cursors[index].page = None;
             let (header, start) = self.header(index).await?;
             let cursor = &mut self.cursors[index];
@@ -283,6 +285,7 @@ impl<'a, F: FileStore> ParquetRows<'a, F> {
                 }
             }
         }
+        Err(FileFault::new("damaged", "a column has too many pages without a value").into())
     }
 
     /// The header of the column's next page, and where its bytes begin.

@@ -144,7 +144,11 @@ impl Delta {
         }
         let per_miniblock = self.block_values / self.miniblocks;
         let (miniblock, within) = (self.of_block / per_miniblock, self.of_block % per_miniblock);
+        // Those of miniblocks behind the last value may be anything.
         let width = u32::from(*self.widths.get(miniblock as usize)?);
+        if width > 64 {
+            return None;
+        }
         let bit = self.at * 8 + within as usize * width as usize;
         let difference = packed_bits(&self.bytes, bit, width)?.cast_signed();
         self.of_block += 1;
@@ -158,9 +162,6 @@ impl Delta {
     fn begin_block(&mut self) -> Option<()> {
         self.least = zigzag(varint(&self.bytes, &mut self.at)?);
         let widths = self.bytes.get(self.at..)?.get(..self.miniblocks as usize)?;
-        if widths.iter().any(|width| *width > 64) {
-            return None;
-        }
         self.widths = widths.to_vec();
         self.at += self.widths.len();
         self.of_block = 0;

@@ -40,17 +40,26 @@ pub enum Value<'a> {
     List(usize, u8),
 }
 
+/// Structures in all lists together, at most. An empty one takes a byte of the file and a hundred of memory, while none of a real
+/// footer takes less than some sixty bytes of its 16 MiB.
+const MOST_STRUCTURES: usize = 300_000;
+
 /// Reads values one after the other.
 #[derive(Debug, Clone)]
 pub struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
+    structures_left: usize,
 }
 
 impl<'a> Reader<'a> {
     /// From the first byte.
     pub fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0 }
+        Self {
+            bytes,
+            at: 0,
+            structures_left: MOST_STRUCTURES,
+        }
     }
 
     /// Bytes that were read.
@@ -207,7 +216,11 @@ impl<'a> Reader<'a> {
     /// Elements of a list of structures.
     pub fn structures(&mut self, kind: u8) -> Result<usize, Broken> {
         match self.value(kind)? {
-            Value::List(size, STRUCT) => Ok(size),
+            Value::List(size, STRUCT) => {
+                let left = self.structures_left.checked_sub(size);
+                self.structures_left = left.ok_or(Broken::Wrong)?;
+                Ok(size)
+            }
             Value::List(0, _) => Ok(0),
             _ => Err(Broken::Wrong),
         }

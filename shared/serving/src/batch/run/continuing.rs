@@ -7,6 +7,7 @@
 use super::{Arrival, Batch, Clock, Job, Outcome, Services, Stop, files_failed};
 use crate::batch::claim::Left;
 use crate::batch::name::UploadName;
+use crate::batch::pack::MEMBERS_OF_GROUP;
 use crate::batch::ports::{ClaimStore, FilePlace, FileStore, Piece};
 use crate::batch::progress::Progress;
 use crate::error::Error;
@@ -17,7 +18,7 @@ use bytes::Bytes;
 
 /// Bytes of a marker at most: keys have at most 1024.
 const MARKER_BYTES: u64 = 16 * 1024;
-/// Bytes of what is left, at most, beside what makes no part yet: the names of 10,000 parts, and what is not packed.
+/// Bytes of what is left, at most, beside what makes no part yet and what is not packed: the names of 10,000 parts.
 const BESIDE_PARTS_BYTES: u64 = 8 * 1024 * 1024;
 
 impl<F, C, M, K> Batch<'_, F, C, M, K>
@@ -37,7 +38,7 @@ where
             bucket: marker.bucket.clone(),
             key: marker.key.clone(),
         };
-        let read = self.whole(&place, MARKER_BYTES).await;
+        let read = read_whole(self.files, &place, MARKER_BYTES).await;
         let Some(bytes) = read.map_err(files_failed)? else {
             return Ok(None);
         };
@@ -57,8 +58,9 @@ where
             return Ok(None);
         };
         let place = job.place.beside(job.name.unfinished(&left.sha256));
-        let most = 2 * self.limits.part_bytes as u64 + BESIDE_PARTS_BYTES;
-        let bytes = self.whole(&place, most).await?;
+        let of_an_output = self.limits.part_bytes + MEMBERS_OF_GROUP * self.limits.member_bytes;
+        let most = 2 * of_an_output as u64 + BESIDE_PARTS_BYTES;
+        let bytes = read_whole(self.files, &place, most).await?;
         let bytes = bytes.filter(|bytes| sha256_hex(bytes) == left.sha256);
         let progress = bytes.and_then(|bytes| Progress::from_bytes(&bytes));
         let columns = job.shape.columns.iter().map(|column| column.name);
@@ -106,19 +108,23 @@ where
         };
         put_marker(self.files, job.name, &upload).await
     }
+}
 
-    /// A file of ours as it is now; `None` when it is gone, or larger than anything that we write there.
-    async fn whole(&self, place: &FilePlace, most: u64) -> Result<Option<Bytes>, StoreError> {
-        let head = self.files.head_file(place, None).await?;
-        let Some(head) = head.filter(|head| (1..=most).contains(&head.size)) else {
-            return Ok(None);
-        };
-        let read = self.files.read_file(place, &head.version, 0..head.size);
-        Ok(match read.await? {
-            Piece::Bytes(bytes) => Some(bytes),
-            Piece::Changed => None,
-        })
-    }
+/// A file of ours as it is now; `None` when it is gone, empty, or larger than anything that we write there.
+pub async fn read_whole(
+    files: &impl FileStore,
+    place: &FilePlace,
+    most: u64,
+) -> Result<Option<Bytes>, StoreError> {
+    let head = files.head_file(place, None).await?;
+    let Some(head) = head.filter(|head| (1..=most).contains(&head.size)) else {
+        return Ok(None);
+    };
+    let read = files.read_file(place, &head.version, 0..head.size);
+    Ok(match read.await? {
+        Piece::Bytes(bytes) => Some(bytes),
+        Piece::Changed => None,
+    })
 }
 
 /// Writes the marker of an upload: the bucket sends its event to the queue of uploads, and the function begins the upload,
