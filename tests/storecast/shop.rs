@@ -2,7 +2,7 @@
 
 mod skus;
 
-pub(crate) use skus::{DEMAND_THROUGH, FAST, NEW, SLOW, skus};
+pub(crate) use skus::{DEMAND_THROUGH, FAST, NEW, SELLING_WELL, SLOW, skus};
 
 use crate::workspace::root;
 use bytes::Bytes;

@@ -14,11 +14,11 @@ use std::task::{Context, Poll, Waker};
 /// One invocation: how long it lasts, after how many calls of a store it is killed (most are not), and the milliseconds
 /// that each call takes.
 #[derive(Debug, Clone)]
-struct Invocation {
-    lasts_ms: i64,
-    killed_after: Option<usize>,
-    call_ms: i64,
-    fault_at: Option<u32>,
+pub(super) struct Invocation {
+    pub(super) lasts_ms: i64,
+    pub(super) killed_after: Option<usize>,
+    pub(super) call_ms: i64,
+    pub(super) fault_at: Option<u32>,
 }
 
 fn invocation() -> impl Strategy<Value = Invocation> {
@@ -75,18 +75,19 @@ fn file(ending: &str, rows: usize) -> Vec<u8> {
     }
 }
 
-struct World {
-    files: Faulty<MemoryFiles>,
+pub(super) struct World {
+    pub(super) files: Faulty<MemoryFiles>,
     releases: Releases<Churn, Faulty<MemoryStore>>,
     now_ms: Arc<AtomicI64>,
     /// Calls of a store from now on until one fails.
     calls_to_fault: Arc<AtomicI64>,
     queue: Vec<Arrival>,
     key: String,
+    pub(super) limits: Limits,
 }
 
 impl World {
-    async fn new(ending: &str, rows: usize) -> Self {
+    pub(super) async fn new(ending: &str, rows: usize) -> Self {
         let rig = Rig::<Churn>::new().await;
         let key = format!("uploads/churn/a b+ü.{ending}");
         let arrival = rig.upload(&key, file(ending, rows)).await;
@@ -106,11 +107,15 @@ impl World {
             calls_to_fault,
             queue: vec![arrival],
             key,
+            limits: Limits {
+                member_bytes: 500,
+                ..small_limits()
+            },
         }
     }
 
     /// Delivers the oldest message; what it came to, `None` when it was killed.
-    fn deliver(
+    pub(super) fn deliver(
         &mut self,
         invocation: &Invocation,
         number: usize,
@@ -149,10 +154,7 @@ impl World {
             services: &self.releases,
             clock,
             owner,
-            limits: Limits {
-                member_bytes: 500,
-                ..small_limits()
-            },
+            limits: self.limits,
         };
         let mut run = pin!(batch.score(message));
         let mut context = Context::from_waker(Waker::noop());
@@ -193,7 +195,7 @@ impl World {
     }
 }
 
-const UNDISTURBED: Invocation = Invocation {
+pub(super) const UNDISTURBED: Invocation = Invocation {
     lasts_ms: 10_000_000,
     killed_after: None,
     call_ms: 0,

@@ -8,9 +8,11 @@ use super::tables;
 use super::*;
 use crate::workspace::root;
 use churn::Churn;
+use features::levels;
 use inventory::Inventory;
 use recommendations::Recommendations;
 use recommendations::artifacts::Tables;
+use recommendations::stock::LEVELS;
 use serving::batch::name::{Packing, Text};
 use serving::batch::progress::Progress;
 use serving::batch::rows::{Row, Rows};
@@ -337,6 +339,7 @@ fn stored() -> Vec<Target> {
     let skus = shop::skus()
         .into_iter()
         .map(|(_, history)| features::demand::codec::encode(&history));
+    let stock = shop::SELLING_WELL.map(|id| record(LEVELS, &levels::shard_of(id).to_string()));
     let claim = br#"{"version":"v","sequencer":"0A","pins":{"model":{"version":"v","manifest_sha256":"m"},"policy":{"sha256":"p"}},"as_of_seconds":7,"attempt":1,"state":{"state":"in_progress","owner":"o","lease_until_ms":0,"left":{"sha256":"l","rows":3,"times":1,"spent_ms":9}},"changed_ms":0}"#;
     let progress = Progress::default().to_bytes().expect("JSON");
     let arrival = serde_json::to_vec(&Arrival::default()).expect("JSON");
@@ -350,6 +353,11 @@ fn stored() -> Vec<Target> {
         target("claim", vec![claim.to_vec(), arrival], |bytes| {
             let _ = black_box(serde_json::from_slice::<serving::batch::Claim>(bytes));
             let _ = black_box(serde_json::from_slice::<Arrival>(bytes));
+        }),
+        target("stock", stock.into_iter().collect(), |bytes| {
+            if let Ok(shard) = levels::Shard::open(bytes) {
+                let _ = black_box(shard.get(shop::SELLING_WELL[0]));
+            }
         }),
         target("progress", vec![progress], |bytes| {
             drop(black_box(Progress::from_bytes(bytes)));

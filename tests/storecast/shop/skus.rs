@@ -19,7 +19,7 @@ pub(crate) const SLOW: &str = "39612";
 pub(crate) const NEW: &str = "981760";
 
 /// Products of the default shop that are in stock beside the SKUs.
-const SELLING_WELL: [&str; 16] = [
+pub(crate) const SELLING_WELL: [&str; 16] = [
     "1106523", "1133018", "883404", "1127831", "951590", "826249", "840361", "908531", "995785",
     "1098066", "860776", "5569230", "961554", "849843", "904360", "916122",
 ];

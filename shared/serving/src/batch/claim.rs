@@ -42,6 +42,9 @@ pub struct Claim {
     pub as_of_seconds: i64,
     /// How often it was begun.
     pub attempt: u32,
+    /// How often it was begun anew because what was left of it was lost.
+    #[serde(default, skip_serializing_if = "is_never")]
+    pub restarts: u32,
     /// How far it is.
     pub state: State,
     /// Milliseconds since 1970 of the last change.
@@ -56,6 +59,11 @@ impl Claim {
             State::Completed { .. } | State::Failed { .. } => None,
         }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_never(times: &u32) -> bool {
+    *times == 0
 }
 
 /// How far a file is.
@@ -207,6 +215,7 @@ mod tests {
             pins: pins("v1"),
             as_of_seconds: 7,
             attempt: 1,
+            restarts: 0,
             state,
             changed_ms: 0,
         }

@@ -30,8 +30,12 @@ pub struct Limits {
     /// Bytes of one member of a packed output, once unpacked: enough to pack well, few enough to be kept when a file is left
     /// unfinished.
     pub member_bytes: usize,
-    /// Bytes of one part of an output; S3 takes no less than 5 MiB, and 10,000 of them.
+    /// Bytes of one part of an output; S3 takes no less than 5 MiB.
     pub part_bytes: usize,
+    /// Parts of an output; S3 takes 10,000.
+    pub parts: usize,
+    /// How often a file is begun anew because what was left of it is lost: each time costs a whole file.
+    pub restarts: u32,
 }
 
 const MIB: usize = 1024 * 1024;
@@ -53,6 +57,8 @@ impl Default for Limits {
             read_bytes: 2 * MIB as u64,
             member_bytes: MIB,
             part_bytes: 8 * MIB,
+            parts: 10_000,
+            restarts: 10,
         }
     }
 }

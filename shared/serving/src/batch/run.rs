@@ -125,6 +125,8 @@ struct Job<'a, M: Services> {
     shape: &'static RowShape,
     service: Pinned<M>,
     claim: Claim,
+    /// Of the claim, and this one.
+    restarts: u32,
     begun_ms: i64,
 }
 
@@ -199,7 +201,8 @@ where
             Ok(claimed) => claimed,
             Err(outcome) => return ended(outcome),
         };
-        let job = Job {
+        let mut job = Job {
+            restarts: claim.restarts,
             place: &place,
             name: &name,
             head: &head,
@@ -208,18 +211,18 @@ where
             claim,
             begun_ms: self.clock.now_ms(),
         };
-        self.work(&job, misnamed).await
+        self.work(&mut job, misnamed).await
     }
 
     /// Scores a claimed file and ends its claim.
     async fn work(
         &self,
-        job: &Job<'_, M>,
+        job: &mut Job<'_, M>,
         misnamed: Option<FileFault>,
     ) -> Result<(Outcome, Observed), Error> {
         let worked = match misnamed {
             Some(fault) => Err(Stop::Fault(fault)),
-            None => self.score_file(job).await,
+            None => self.continue_or_begin(job).await,
         };
         let ended = match worked {
             Ok(Worked::Whole(tally)) => self.finish(job, tally).await,
@@ -234,6 +237,7 @@ where
                 Err(error)
             }
             Err(Stop::Lost(error)) => {
+                job.restarts += 1;
                 self.release(job, error.to_string(), false).await;
                 Err(error)
             }
@@ -243,6 +247,24 @@ where
                 Ok((Outcome::Superseded, Observed::default()))
             }
         }
+    }
+
+    /// Scores the file from where it was left. One that loses what was left again and again ends: each time costs a whole
+    /// file, and each continuation is a message of its own, so no queue would ever put it aside.
+    async fn continue_or_begin(&self, job: &mut Job<'_, M>) -> Result<Worked, Stop> {
+        let progress = self.progress(job).await?;
+        if progress.is_none() && job.claim.left().is_some() {
+            job.restarts += 1;
+        }
+        let limit = self.limits.restarts;
+        if job.restarts > limit {
+            let detail = format!(
+                "what was left of it was lost {} times, at most {limit}",
+                job.restarts
+            );
+            return Err(FileFault::new("cannot be continued", detail).into());
+        }
+        self.score_file(job, progress).await
     }
 
     /// Outputs are complete: reports, then ends the claim.

@@ -15,6 +15,7 @@ pub struct Growing<'a, F> {
     place: FilePlace,
     packer: Packer,
     part_bytes: usize,
+    most_parts: usize,
     upload: Option<String>,
     parts: Vec<Part>,
     is_kept: bool,
@@ -34,6 +35,7 @@ impl<'a, F: FileStore> Growing<'a, F> {
             place,
             packer: Packer::new(form, limits.member_bytes, unwritten),
             part_bytes: limits.part_bytes,
+            most_parts: limits.parts,
             is_kept: left.upload.is_some(),
             upload: left.upload,
             parts: left.parts,
@@ -41,11 +43,11 @@ impl<'a, F: FileStore> Growing<'a, F> {
         }
     }
 
-    /// Adds bytes, and writes every part that is full.
+    /// Adds bytes, and writes every part that is full, as long as the store takes another one behind it.
     pub async fn write(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         let packed = self.packer.write(bytes);
         packed.map_err(|e| cannot_pack(&self.place, &e))?;
-        while self.packer.ready().len() >= self.part_bytes {
+        while self.packer.ready().len() >= self.part_bytes && !self.is_full() {
             let ready = self.packer.ready();
             let rest = ready.split_off(self.part_bytes);
             let part = std::mem::replace(ready, rest);
@@ -76,6 +78,11 @@ impl<'a, F: FileStore> Growing<'a, F> {
         }
         self.upload = None;
         Ok(())
+    }
+
+    /// Whether the store takes no more than one part, in which the output has to end.
+    pub fn is_full(&self) -> bool {
+        self.parts.len() + 1 >= self.most_parts
     }
 
     /// Leaves the output for a later invocation to go on with.

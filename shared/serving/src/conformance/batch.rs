@@ -198,6 +198,7 @@ fn claim(owner: &str, attempt: u32) -> Claim {
         },
         as_of_seconds: -1,
         attempt,
+        restarts: 3,
         state: State::InProgress {
             owner: owner.to_owned(),
             lease_until_ms: 1_514_808_000_123,

@@ -53,6 +53,7 @@ where
                 pins: earlier.pins,
                 as_of_seconds: earlier.as_of_seconds,
                 attempt,
+                restarts: same.map_or(0, |c| c.restarts),
                 state: self.in_progress(None, earlier.left),
                 changed_ms: self.clock.now_ms(),
             };
@@ -143,6 +144,7 @@ where
         let key = claim_key(M::Predictor::NAME, job.place);
         let after = Claim {
             state,
+            restarts: job.restarts,
             changed_ms: self.clock.now_ms(),
             ..job.claim.clone()
         };

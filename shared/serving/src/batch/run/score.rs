@@ -21,13 +21,16 @@ where
     K: Clock,
 {
     /// Scores every row of the file; afterwards both outputs are complete, left to be continued, or given up.
-    pub(super) async fn score_file(&self, job: &Job<'_, M>) -> Result<Worked, Stop> {
+    pub(super) async fn score_file(
+        &self,
+        job: &Job<'_, M>,
+        progress: Option<Progress>,
+    ) -> Result<Worked, Stop> {
         let (size, limit) = (job.head.size, self.limits.object_bytes);
         if size > limit {
             let detail = format!("{size} bytes, at most {limit} are read");
             return Err(FileFault::new("too large", detail).into());
         }
-        let progress = self.progress(job).await?;
         let mut work = self.begin(job, progress)?;
         let done = match self.read_all(job, &mut work).await {
             Ok(is_whole) => work.end(is_whole).await,

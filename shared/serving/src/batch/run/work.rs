@@ -270,6 +270,13 @@ impl<F: FileStore, M: Services, K: Clock> Work<'_, F, M, K> {
         }
         self.scored.write(&scored).await?;
         self.rejects.write(&rejects).await?;
+        if self.scored.is_full() || self.rejects.is_full() {
+            let Limits {
+                parts, part_bytes, ..
+            } = self.limits;
+            let detail = format!("an output has over {parts} parts of {part_bytes} bytes");
+            return Err(FileFault::new("output too large", detail).into());
+        }
         let took_ms = self.clock.now_ms() - begun_ms;
         self.slowest_chunk_ms = self.slowest_chunk_ms.max(took_ms);
         Ok(())
