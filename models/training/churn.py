@@ -20,6 +20,7 @@ import numpy as np
 import boosting
 import churn_card
 import commands
+import distribution
 import logistic
 import manifest
 import matrix
@@ -102,7 +103,8 @@ def train(folder: Path, out: Path) -> None:
         "validation": {**choice.record, "log_loss_logistic": round(logistic_loss, 6)},
         "importance_by_group": boosting.importance_by_group(described, booster, calibration_rows, IMPORTANCE_ROWS),
     }
-    written = manifest.write(described, out, {"slope": slope, "intercept": intercept}, training, WORDING, metrics=[])
+    spread = distribution.of_rows(fit_rows.values, booster.predict(fit_rows.values, raw_score=True))
+    written = manifest.write(described, out, {"slope": slope, "intercept": intercept}, training, spread, WORDING, metrics=[])
     say(f"wrote {out}: version {written['version']}, model {(out / manifest.MODEL_FILE).stat().st_size} bytes")
 
 

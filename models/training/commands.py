@@ -43,7 +43,8 @@ def write_results(results: Results, out: Path, wording: manifest.Wording, card: 
     """Writes the card, and the manifest with the metrics. The plots must be there already."""
     (out / manifest.CARD_FILE).write_text(card, encoding="utf-8")
     before = results.manifest
-    manifest.write(results.described, out, before["calibration"], before["training"], wording, results.metrics)
+    manifest.write(results.described, out, before["calibration"], before["training"], before.get("distribution"), wording,
+                   results.metrics)
     say(f"wrote {out / manifest.CARD_FILE}: {sum(m['pass'] is True for m in results.metrics)} bars met, "
         f"{sum(m['pass'] is False for m in results.metrics)} missed")
 

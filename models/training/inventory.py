@@ -22,6 +22,7 @@ import boosting
 import challenger
 import commands
 import dispersion
+import distribution
 import inventory_card
 import manifest
 import matrix
@@ -134,7 +135,8 @@ def train(folder: Path, out: Path) -> None:
         "challenger": rival,
         "importance_by_group": boosting.importance_by_group(described, booster, parts.calibration, IMPORTANCE_ROWS),
     }
-    written = manifest.write(described, out, fitted, training, WORDING, metrics=[])
+    spread = distribution.of_rows(parts.train.values, booster.predict(parts.train.values, raw_score=True))
+    written = manifest.write(described, out, fitted, training, spread, WORDING, metrics=[])
     say(f"wrote {out}: version {written['version']}, model {(out / manifest.MODEL_FILE).stat().st_size} bytes")
 
 

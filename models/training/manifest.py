@@ -72,8 +72,8 @@ def version(shop: str, folder: Path, calibration: dict[str, Any] | None) -> str:
     return f"{shop}-{digest.hexdigest()[:12]}"
 
 
-def write(described: Description, folder: Path, calibration: dict[str, Any] | None, training: dict[str, Any], wording: Wording,
-          metrics: list[dict[str, Any]]) -> dict[str, Any]:
+def write(described: Description, folder: Path, calibration: dict[str, Any] | None, training: dict[str, Any], distribution: dict[str, Any] | None,
+          wording: Wording, metrics: list[dict[str, Any]]) -> dict[str, Any]:
     """Writes the manifest over all files of the folder, and returns it.
 
     A model of the same version keeps its `created_at`: training again writes the same bytes.
@@ -90,6 +90,7 @@ def write(described: Description, folder: Path, calibration: dict[str, Any] | No
         "data_set": {"shop": described.shop, "currency": described.currency, "source": described.source},
         "files": {name: _entry(folder / name) for name in sorted(files) if (folder / name).exists()},
         "features": {"fingerprint": described.fingerprint, "names": described.names},
+        "distribution": distribution,
         "input": _tensor(graph.input[0], wording.input),
         "output": _tensor(graph.output[0], wording.output),
         "calibration": calibration,

@@ -16,6 +16,7 @@ from typing import Any
 
 import boosting
 import commands
+import distribution
 import manifest
 import matrix
 import recommendations_card
@@ -80,7 +81,8 @@ def train(folder: Path, out: Path) -> None:
         "leaves": leaves,
         "importance_by_group": boosting.importance_by_group(described, booster, rows, IMPORTANCE_ROWS),
     }
-    written = manifest.write(described, out, None, training, WORDING, metrics=[])
+    spread = distribution.of_rows(rows.values, booster.predict(rows.values, raw_score=True))
+    written = manifest.write(described, out, None, training, spread, WORDING, metrics=[])
     say(f"wrote {out}: version {written['version']}, model {(out / manifest.MODEL_FILE).stat().st_size} bytes")
 
 

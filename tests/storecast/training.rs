@@ -1,7 +1,12 @@
 //! From a shop file to a trained, verified, evaluated model, for shops nobody tuned anything for.
 
 use crate::workspace::{installed, program, root};
+use arrow_array::{Float32Array, StringArray};
+use features::matrix::Matrix;
 use offline::messy::{self, Size};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use serving::drift::Seen;
+use serving::manifest::Manifest;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -112,6 +117,7 @@ fn a_messy_european_shop_makes_a_model() {
     assert!(value(&lines, "auc") > 0.65, "{lines:?}");
     let rejects = std::fs::read_to_string(folder.path().join("work/rejects.csv")).expect("rejects");
     assert!(rejects.lines().count() > 1, "its bad rows are listed");
+    bins_agree(folder.path());
 }
 
 #[test]
@@ -170,4 +176,49 @@ fn a_shop_without_products_is_told_so() {
             "{function}: {text}"
         );
     }
+}
+
+/// The rows that a model was trained on, as `storecast features` wrote them.
+fn rows_of_training(matrix: &Path, names: &[String]) -> Matrix {
+    let file = std::fs::File::open(matrix).expect("a matrix");
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file).expect("Parquet");
+    let mut rows = Matrix::new(names.len());
+    for batch in reader.build().expect("a reader") {
+        let batch = batch.expect("rows");
+        let named = |name: &str| batch.column_by_name(name).expect("the column").as_any();
+        let split: &StringArray = named("split").downcast_ref().expect("text");
+        let columns: Vec<&Float32Array> = names
+            .iter()
+            .map(|name| named(name).downcast_ref().expect("float32"))
+            .collect();
+        for row in (0..batch.num_rows()).filter(|row| split.value(*row) == "train") {
+            rows.push_row(columns.iter().map(|column| f64::from(column.value(row))));
+        }
+    }
+    rows
+}
+
+/// Python counts the rows of training into bins, Rust those that are scored: of the same rows they count the same.
+fn bins_agree(folder: &Path) {
+    let read = |name: &str| std::fs::read(folder.join("model").join(name)).expect("a file");
+    let manifest: Manifest = serde_json::from_slice(&read("manifest.json")).expect("a manifest");
+    let rows = rows_of_training(
+        &folder.join("matrix/matrix.parquet"),
+        &manifest.features.names,
+    );
+    let graph = serving::model::load(&read("model.onnx"), None).expect("a graph");
+    let mut raw = Vec::new();
+    graph.scorer.score(&rows, &mut raw).expect("scores");
+    let training = manifest.distribution.expect("a distribution");
+    let mut seen = Seen::default();
+    seen.add(&training, &rows, &raw);
+    let drift = seen
+        .drift(&training, &manifest.features)
+        .expect("enough rows");
+    assert!(
+        drift.columns.len() > 20 && drift.largest() == 0.0,
+        "{drift:?}"
+    );
+    // The libraries' scores differ in the last digits, which may move a row over an edge.
+    assert!(drift.raw_score < 1e-6, "{drift:?}");
 }

@@ -112,7 +112,7 @@ impl Histories {
         self.simulated.then(|| self.demand(build::TRUTH, skus))
     }
 
-    /// What was sold of each category and, as `*`, of everything: sums over [`skus`](Self::skus), without stock.
+    /// What was sold of each category: sums over [`skus`](Self::skus), without stock.
     pub fn category_totals(&self) -> Stored<DemandHistory> {
         self.demand(build::TOTALS, self.stamp.counts.demand.totals)
     }

@@ -158,8 +158,7 @@ impl<P: Predictor> Function<P> {
             match &event {
                 Event::Records { source } => {
                     // On the heap: a call that asks for an answer has no use for its size.
-                    Box::pin(self.records(source, payload, request_id, invocation.deadline_ms))
-                        .await
+                    Box::pin(self.records(source, payload, invocation)).await
                 }
                 _ => outcome(&service, event, payload, request_id).await,
             }
@@ -226,8 +225,11 @@ async fn outcome<P: Predictor>(
     }
 }
 
-fn over_http(response: HttpResponse) -> Outcome {
-    let (observed, failed) = (response.observed, response.status >= 500);
+fn over_http(mut response: HttpResponse) -> Outcome {
+    let (observed, failed) = (
+        std::mem::take(&mut response.observed),
+        response.status >= 500,
+    );
     Outcome {
         answer: Ok(Answer::Gateway(response.into())),
         observed,

@@ -19,6 +19,7 @@ pub use xray::{Times, Traced};
 use crate::config;
 use serde_json::{Map, Value, json};
 use serving::arms::Shadowed;
+use serving::drift::Drift;
 use std::io::Write;
 use tracing_subscriber::filter::{LevelFilter, Targets, filter_fn};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
@@ -55,8 +56,7 @@ pub struct RequestMetrics<'a> {
 impl RequestMetrics<'_> {
     /// Writes the line, and sends the stages of a request that is traced.
     pub fn emit(&self, traced: Option<Traced<'_>>) {
-        // A closed output leaves nobody to tell.
-        let _ = writeln!(std::io::stdout().lock(), "{}", self.line());
+        write_line(&self.line());
         if let (Some(traced), Some(daemon)) = (traced, config::trace_daemon()) {
             let told = json!({
                 "model_version": self.model_version,
@@ -149,8 +149,7 @@ pub struct ShadowMetrics<'a> {
 impl ShadowMetrics<'_> {
     /// Writes the line, stamped with `epoch_ms`.
     pub fn emit(&self, epoch_ms: u64) {
-        // A closed output leaves nobody to tell.
-        let _ = writeln!(std::io::stdout().lock(), "{}", self.line(epoch_ms));
+        write_line(&self.line(epoch_ms));
     }
 
     fn line(&self, epoch_ms: u64) -> Value {
@@ -182,6 +181,59 @@ impl ShadowMetrics<'_> {
             "shadow_failures": u8::from(self.shadowed.failed),
         })
     }
+}
+
+/// How far the rows of a file are from those of training. Single columns are properties and no metrics: each metric is billed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DriftMetrics<'a> {
+    /// The function's name on AWS.
+    pub service: &'a str,
+    /// The predictor's name.
+    pub function: &'a str,
+    /// Version that scored the file.
+    pub model_version: &'a str,
+    /// Lambda's id of the invocation; a property, not a dimension.
+    pub request_id: &'a str,
+    /// What was compared.
+    pub drift: &'a Drift,
+}
+
+impl DriftMetrics<'_> {
+    /// Writes the line, stamped with `epoch_ms`.
+    pub fn emit(&self, epoch_ms: u64) {
+        write_line(&self.line(epoch_ms));
+    }
+
+    fn line(&self, epoch_ms: u64) -> Value {
+        json!({
+            "_aws": {
+                "Timestamp": epoch_ms,
+                "CloudWatchMetrics": [{
+                    "Namespace": NAMESPACE,
+                    "Dimensions": [["service"]],
+                    "Metrics": [
+                        {"Name": "score_drift", "Unit": "None"},
+                        {"Name": "largest_feature_drift", "Unit": "None"},
+                        {"Name": "drifted_features", "Unit": "Count"},
+                    ],
+                }],
+            },
+            "service": self.service,
+            "function": self.function,
+            "model_version": self.model_version,
+            "request_id": self.request_id,
+            "score_drift": self.drift.raw_score,
+            "largest_feature_drift": self.drift.largest(),
+            "drifted_features": self.drift.drifted(),
+            "rows_compared": self.drift.rows,
+            "feature_drift": self.drift.columns,
+        })
+    }
+}
+
+// A closed output leaves nobody to tell.
+fn write_line(line: &Value) {
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
 }
 
 /// Starts JSON logs at `level` for this project's crates, and logs panics by their place alone: a panic's message may
@@ -268,6 +320,28 @@ mod tests {
             shadowed: Shadowed::default(),
         };
         assert_eq!(complete(&shadow.line(1_700_000_000_123)).len(), 6);
+    }
+
+    #[test]
+    fn a_line_on_drift_holds_every_metric_it_declares() {
+        let drift = Drift {
+            rows: 1000,
+            raw_score: 0.25,
+            columns: [("a".to_owned(), 0.5), ("b".to_owned(), 0.0)].into(),
+        };
+        let metrics = DriftMetrics {
+            service: "shop-churn",
+            function: "churn",
+            model_version: "2026-01-02",
+            request_id: "r-1",
+            drift: &drift,
+        };
+        let line = metrics.line(1_700_000_000_123);
+        assert_eq!(complete(&line).len(), 3);
+        assert_eq!(
+            (&line["drifted_features"], &line["largest_feature_drift"]),
+            (&json!(1), &json!(0.5))
+        );
     }
 
     /// The declared metrics, all of which are there, as are all dimensions.

@@ -4,6 +4,7 @@
 //! serving is named here and checked: files by size and SHA-256, columns by name, order and fingerprint, shapes,
 //! calibration, and golden rows that the model must reproduce.
 
+use crate::drift::Distribution;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -42,6 +43,9 @@ pub struct Manifest {
     pub files: BTreeMap<String, FileEntry>,
     /// The columns it reads.
     pub features: FeatureEntry,
+    /// How the rows of training were distributed; absent in models that were trained before it was kept.
+    #[serde(default)]
+    pub distribution: Option<Distribution>,
     /// The graph's input.
     pub input: TensorEntry,
     /// The graph's output and what it means.

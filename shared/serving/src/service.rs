@@ -6,6 +6,7 @@ mod together;
 pub use together::RowAnswers;
 
 use crate::arms::{Arms, Shadowed};
+use crate::drift::{Drift, Seen};
 use crate::error::{CallerError, Error};
 use crate::ports::{HistoryStore, PointerStore, StoreError};
 use crate::predictor::{Predictor, Scored, Served};
@@ -48,7 +49,7 @@ pub struct HttpResponse {
 }
 
 /// What one call did, for metrics; holds no id and no payload.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Observed {
     /// Things asked about.
     pub cases: usize,
@@ -58,6 +59,8 @@ pub struct Observed {
     pub by_canary: bool,
     /// How far the shadow was from it, where there is one.
     pub shadowed: Option<Shadowed>,
+    /// How far the rows of a file are from those that this version was trained on.
+    pub drift: Option<(String, Drift)>,
 }
 
 /// A predictor in service: its stores and its verified model.
@@ -112,6 +115,12 @@ impl<P: Predictor, S: HistoryStore> Service<P, S> {
         self.arms().map_or("none", |arms| {
             &arms.served.model.manifest.features.fingerprint
         })
+    }
+
+    /// How far rows are from those that the served model was trained on, if it knows and there are enough.
+    pub fn drift(&self, seen: &Seen) -> Option<Drift> {
+        let manifest = &self.arms()?.served.model.manifest;
+        seen.drift(manifest.distribution.as_ref()?, &manifest.features)
     }
 
     /// Answers one call; every failure becomes a problem.

@@ -3,18 +3,17 @@
 //! `FUZZ_SECONDS=3600 cargo test --release --workspace --test storecast -- batch::fuzz --nocapture` is a long run. An input that
 //! makes a parser panic is left under `target/fuzz/`; what was found so is a test of that parser.
 
+mod stored;
+
 use super::kills::gzip;
 use super::tables;
 use super::*;
 use crate::workspace::root;
 use churn::Churn;
-use features::levels;
 use inventory::Inventory;
 use recommendations::Recommendations;
 use recommendations::artifacts::Tables;
-use recommendations::stock::LEVELS;
 use serving::batch::name::{Packing, Text};
-use serving::batch::progress::Progress;
 use serving::batch::rows::{Row, Rows};
 use serving::batch::unpack::Unpacker;
 use serving::manifest::Manifest;
@@ -323,48 +322,6 @@ fn recommendation_tables() -> Target {
     })
 }
 
-fn stored() -> Vec<Target> {
-    let store = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .expect("a runtime")
-        .block_on(filled());
-    let record = |kind, id: &str| {
-        let found = tables::ready(store.get_histories(kind, &[id])).expect("memory");
-        found.records[0].clone().expect("a record").to_vec()
-    };
-    let customers = vec![
-        record(churn::CUSTOMER, shop::STEADY),
-        record(churn::CUSTOMER, shop::FADING),
-    ];
-    let skus = shop::skus()
-        .into_iter()
-        .map(|(_, history)| features::demand::codec::encode(&history));
-    let stock = shop::SELLING_WELL.map(|id| record(LEVELS, &levels::shard_of(id).to_string()));
-    let claim = br#"{"version":"v","sequencer":"0A","pins":{"model":{"version":"v","manifest_sha256":"m"},"policy":{"sha256":"p"}},"as_of_seconds":7,"attempt":1,"state":{"state":"in_progress","owner":"o","lease_until_ms":0,"left":{"sha256":"l","rows":3,"times":1,"spent_ms":9}},"changed_ms":0}"#;
-    let progress = Progress::default().to_bytes().expect("JSON");
-    let arrival = serde_json::to_vec(&Arrival::default()).expect("JSON");
-    vec![
-        target("customer-history", customers, |bytes| {
-            let _ = black_box(features::codec::decode(bytes));
-        }),
-        target("demand-history", skus.collect(), |bytes| {
-            let _ = black_box(features::demand::codec::decode(bytes));
-        }),
-        target("claim", vec![claim.to_vec(), arrival], |bytes| {
-            let _ = black_box(serde_json::from_slice::<serving::batch::Claim>(bytes));
-            let _ = black_box(serde_json::from_slice::<Arrival>(bytes));
-        }),
-        target("stock", stock.into_iter().collect(), |bytes| {
-            if let Ok(shard) = levels::Shard::open(bytes) {
-                let _ = black_box(shard.get(shop::SELLING_WELL[0]));
-            }
-        }),
-        target("progress", vec![progress], |bytes| {
-            drop(black_box(Progress::from_bytes(bytes)));
-        }),
-    ]
-}
-
 #[expect(
     clippy::disallowed_methods,
     reason = "how long to run is asked of whoever runs it"
@@ -389,7 +346,7 @@ fn spoiled_bytes_never_panic_and_never_hang() {
     targets.extend(model_of::<Churn>());
     targets.extend(model_of::<Inventory>());
     targets.extend(model_of::<Recommendations>());
-    targets.extend(stored());
+    targets.extend(stored::stored());
     let (begun, wanted) = (Instant::now(), Duration::from_secs(seconds()));
     // Runs of another length begin elsewhere; how far one comes is the machine's doing.
     let mut random = Random(0x9e37_79b9_7f4a_7c15 ^ (seconds() << 20));

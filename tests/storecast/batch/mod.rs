@@ -2,6 +2,7 @@
 
 mod answered_tables;
 mod continued;
+mod drift;
 mod endless;
 mod fates;
 pub(crate) mod faults;

@@ -2,9 +2,8 @@
 
 use super::RECORD_LIMIT_BYTES;
 use super::counts::{Counts, DemandCounts};
-use super::demand::{self, Grouping, Totals};
+use super::demand::{self, Grouping};
 use super::group::{self, Grouped};
-use super::records;
 use super::sales::Sales;
 use super::spill::{Spill, id_hash};
 use super::stamp::Stamp;
@@ -12,7 +11,6 @@ use crate::ingest::{
     self, Input, Inputs, Line, LoadError, Options, Progress, Record, Stage, Take, Tally,
 };
 use crate::shop::{Duplicates, Shop, Stock};
-use features::demand::codec;
 use features::time::LocalDay;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -23,8 +21,6 @@ use std::path::Path;
 const PARTITION_ROWS: u64 = 200_000;
 /// Partitions at most; each holds a write buffer while files are read.
 const MAX_PARTITIONS: u64 = 4096;
-/// The id of the whole shop's total, beside those of its categories.
-pub(super) const WHOLE_SHOP: &str = "*";
 
 pub(super) const CUSTOMERS: &str = "histories.bin";
 pub(super) const SKUS: &str = "demand.bin";
@@ -257,13 +253,12 @@ fn skus(
         Out::create(&folder.join(SKUS))?,
         Out::create(&folder.join(TRUTH))?,
     );
-    let mut whole = Totals::default();
     facts.in_order(
         |bytes| demand::partition(bytes, &grouping),
         |block, done| {
             out.write(&block.skus)?;
             truth.write(&block.truth)?;
-            block.totals.spill(&mut categories, &mut whole)?;
+            block.totals.spill(&mut categories)?;
             counts.demand.add(&block.counts);
             for ((table, reason), rows) in block.dropped {
                 let table = counts.tables.entry(table.to_owned()).or_default();
@@ -279,27 +274,15 @@ fn skus(
     }
     out.finish()?;
     truth.finish()?;
-    counts.demand.totals = totals(categories, whole, until, &folder.join(TOTALS))?;
+    counts.demand.totals = totals(categories, until, &folder.join(TOTALS))?;
     Ok(())
 }
 
-/// Writes the totals: the whole shop first, then its categories, which are grouped as if they were products.
-fn totals(
-    mut categories: Spill,
-    whole: Totals,
-    until: LocalDay,
-    path: &Path,
-) -> Result<u64, LoadError> {
+/// Writes the totals of categories, which are grouped as if they were products.
+fn totals(mut categories: Spill, until: LocalDay, path: &Path) -> Result<u64, LoadError> {
     categories.flush()?;
     let mut out = Out::create(path)?;
-    let whole = whole.into_history();
     let mut count = 0;
-    if !whole.days.is_empty() {
-        let mut bytes = Vec::new();
-        records::store(WHOLE_SHOP, &codec::encode(&whole), &mut bytes)?;
-        out.write(&bytes)?;
-        count += 1;
-    }
     let grouping = Grouping {
         has_locations: false,
         simulator: None,

@@ -40,7 +40,7 @@ pub struct Counts {
 pub struct DemandCounts {
     /// SKUs: products, or products at a location.
     pub skus: u64,
-    /// Categories with a total, and the whole shop.
+    /// Categories with a total.
     pub totals: u64,
     /// Days with a sale, over all SKUs.
     pub sale_days: u64,

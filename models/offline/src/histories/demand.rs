@@ -63,29 +63,15 @@ impl Totals {
         }
     }
 
-    /// Hands the sales of categories over to a spill by category, and adds all of them to the days of the whole shop.
-    pub(super) fn spill(&self, spill: &mut Spill, shop: &mut Totals) -> Result<(), LoadError> {
+    /// Hands the sales of categories over to a spill by category.
+    pub(super) fn spill(&self, spill: &mut Spill) -> Result<(), LoadError> {
         for (category, days) in &self.0 {
-            shop.add("", days.values());
             let hash = id_hash(category);
             for day in days.values().filter(|_| !category.is_empty()) {
                 spill.write(hash, &sale(category, day))?;
             }
         }
         Ok(())
-    }
-
-    /// All of it as one history.
-    pub(super) fn into_history(self) -> DemandHistory {
-        DemandHistory {
-            days: self
-                .0
-                .into_values()
-                .flat_map(BTreeMap::into_values)
-                .collect(),
-            ..DemandHistory::default()
-        }
-        .sorted()
     }
 }
 

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Raised when equal files lead to other histories than before.
-const LAYOUT: u32 = 3;
+const LAYOUT: u32 = 4;
 
 /// `stamp.json`, written last: without it the other files of a work folder count for nothing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -56,11 +56,8 @@ pub(super) fn equals_what_customers_bought(
 pub(super) fn totals_add_up(histories: &Histories, skus: &BTreeMap<String, DemandHistory>) {
     let mut expected: BTreeMap<String, BTreeMap<LocalDay, (i64, i64, i64)>> = BTreeMap::new();
     for history in skus.values() {
-        for name in ["*", &history.category]
-            .into_iter()
-            .filter(|n| !n.is_empty())
-        {
-            let total = expected.entry(name.to_owned()).or_default();
+        if !history.category.is_empty() {
+            let total = expected.entry(history.category.clone()).or_default();
             for day in &history.days {
                 let sum = total.entry(day.day).or_default();
                 sum.0 += day.units_milli;

@@ -1,8 +1,10 @@
 //! Files that landed in a bucket: bare notifications of S3, and those that a queue brings.
 
+use super::invocation::Invocation;
 use super::{Answer, Function, Outcome as Invoked, since_1970, unsupported};
 use crate::config;
 use crate::dynamo::DynamoStore;
+use crate::telemetry::DriftMetrics;
 use crate::uploads::{self, BatchFailures};
 use futures_util::FutureExt;
 use lambda_runtime::Diagnostic;
@@ -71,24 +73,22 @@ impl<P: Predictor> Function<P> {
         &self,
         source: &str,
         payload: &str,
-        request_id: &str,
-        deadline_ms: u64,
+        invocation: &Invocation<'_>,
     ) -> Invoked {
-        let clock = InvocationClock::until(deadline_ms);
         match source {
-            "aws:s3" => self.bare(payload, request_id, &clock).await,
-            "aws:sqs" => self.queued(payload, request_id, &clock).await,
+            "aws:s3" => self.bare(payload, invocation).await,
+            "aws:sqs" => self.queued(payload, invocation).await,
             other => unsupported(other),
         }
     }
 
     /// A notification without a queue: whoever sent it is told of a failure, and sends it again.
-    async fn bare(&self, payload: &str, request_id: &str, clock: &InvocationClock) -> Invoked {
+    async fn bare(&self, payload: &str, invocation: &Invocation<'_>) -> Invoked {
         let arrivals = match uploads::arrivals(payload) {
             Ok(arrivals) => arrivals,
             Err(reason) => return refused("urn:storecast:problem:unsupported-event", reason),
         };
-        let told = self.score_all(&arrivals, request_id, clock).await;
+        let told = self.score_all(&arrivals, invocation).await;
         if told.failures > 0 {
             let failures = format!("{} of {} uploads", told.failures, arrivals.len());
             let mut refused = refused(
@@ -102,7 +102,7 @@ impl<P: Predictor> Function<P> {
     }
 
     /// Messages of a queue, each by itself: only those that failed come again.
-    async fn queued(&self, payload: &str, request_id: &str, clock: &InvocationClock) -> Invoked {
+    async fn queued(&self, payload: &str, invocation: &Invocation<'_>) -> Invoked {
         let messages = match uploads::messages(payload) {
             Ok(messages) => messages,
             Err(reason) => return refused("urn:storecast:problem:unsupported-event", reason),
@@ -112,7 +112,7 @@ impl<P: Predictor> Function<P> {
         for message in messages {
             let is_done = match message.arrivals {
                 Ok(arrivals) => {
-                    let told = self.score_all(&arrivals, request_id, clock).await;
+                    let told = self.score_all(&arrivals, invocation).await;
                     observed.cases += told.observed.cases;
                     observed.rows += told.observed.rows;
                     told.failures == 0
@@ -130,13 +130,14 @@ impl<P: Predictor> Function<P> {
         answered(&BatchFailures::of(failed), observed, any_failed)
     }
 
-    async fn score_all(&self, arrivals: &[Arrival], owner: &str, clock: &InvocationClock) -> Told {
+    async fn score_all(&self, arrivals: &[Arrival], invocation: &Invocation<'_>) -> Told {
+        let clock = InvocationClock::until(invocation.deadline_ms);
         let batch = Batch {
             files: &self.files,
             claims: &self.claims,
             services: self,
-            clock,
-            owner,
+            clock: &clock,
+            owner: invocation.request_id,
             limits: Limits::default(),
         };
         let mut told = Told::default();
@@ -146,6 +147,23 @@ impl<P: Predictor> Function<P> {
                 what: "score a file",
                 reason: "it panicked".to_owned(),
             }));
+            if let Ok((
+                _,
+                Observed {
+                    drift: Some((version, drift)),
+                    ..
+                },
+            )) = &scored
+            {
+                let metrics = DriftMetrics {
+                    service: invocation.service,
+                    function: P::NAME,
+                    model_version: version,
+                    request_id: invocation.request_id,
+                    drift,
+                };
+                metrics.emit(since_1970().as_millis() as u64);
+            }
             told.add(arrival, scored);
         }
         told

@@ -7,6 +7,7 @@ use super::ports::{FileHead, FilePlace};
 use super::progress::Reasons;
 use super::rows::Reject;
 use super::shape::RowShape;
+use crate::drift::Drift;
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -162,6 +163,9 @@ pub struct Report<'a> {
     /// and the starts of environments, are not in it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gb_seconds: Option<f64>,
+    /// How far its rows are from those of training, where the model knows and there are enough.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drift: Option<&'a Drift>,
     /// Keys of the outputs, in the bucket of the upload.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outputs: Option<Outputs>,
@@ -233,6 +237,7 @@ impl<'a> Report<'a> {
             continued: 0,
             duration_ms: 0,
             gb_seconds: None,
+            drift: None,
             outputs: None,
         }
     }

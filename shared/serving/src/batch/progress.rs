@@ -7,6 +7,7 @@ use super::claim::Counts;
 use super::parquet::write::Written;
 use super::ports::Part;
 use super::rows::Bookmark;
+use crate::drift::Seen;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -26,6 +27,9 @@ pub struct Progress {
     pub counts: Counts,
     /// Rejected ones among them.
     pub reasons: Reasons,
+    /// Scored ones in the bins of training.
+    #[serde(default)]
+    pub seen: Seen,
     /// Answers.
     pub scored: Grown,
     /// Rejects.
@@ -110,6 +114,7 @@ mod tests {
             },
             counts: Counts::default(),
             reasons: Reasons::from([("failed".into(), 3)]),
+            seen: Seen::default(),
             scored: grown(b"{}\n"),
             rejects: grown(b""),
         };

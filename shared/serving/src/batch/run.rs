@@ -272,6 +272,8 @@ where
         let mut report = self.report(job);
         report.counts = tally.counts;
         report.rejected_by_reason = &tally.reasons;
+        let drift = job.service.drift(&tally.seen);
+        report.drift = drift.as_ref();
         report.outputs = Some(Outputs {
             scored: job.name.scored(),
             rejects: job.name.rejects(),
@@ -279,7 +281,11 @@ where
         self.put_report(job, job.name.report(), &report).await?;
         let result = tally.counts;
         self.end(job, State::Completed { result }).await?;
-        Ok((Outcome::Scored(result), tally.observed))
+        let observed = Observed {
+            drift: drift.map(|drift| (job.claim.pins.model.version.clone(), drift)),
+            ..tally.observed
+        };
+        Ok((Outcome::Scored(result), observed))
     }
 
     /// Says why the file was not scored, at its two places, then ends the claim.

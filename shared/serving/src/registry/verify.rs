@@ -92,7 +92,13 @@ fn check_manifest<P: Predictor>(manifest: &Manifest) -> Result<(), Refusal> {
         "feature fingerprint",
         &schema.fingerprint,
         &manifest.features.fingerprint,
-    )
+    )?;
+    let distribution = manifest.distribution.as_ref();
+    distribution
+        .map_or(Ok(()), |distribution| {
+            distribution.check(&manifest.features)
+        })
+        .map_err(|reason| Refusal::unreadable(MANIFEST_FILE, format!("distribution: {reason}")))
 }
 
 fn check_file(manifest: &Manifest, name: &str, file: &Hashed) -> Result<(), Refusal> {

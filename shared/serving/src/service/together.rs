@@ -5,6 +5,7 @@
 //! store that only notes what is asked; when none of them can go on, everything asked is read at once, every id once.
 
 use super::{Service, answer_text, gather, respond, score, score_failed, store_failed};
+use crate::drift::Seen;
 use crate::error::Error;
 use crate::ports::{Histories, HistoryStore, StoreError};
 use crate::predictor::{Predictor, Scored, Served};
@@ -27,6 +28,8 @@ pub struct RowAnswers {
     pub rows: usize,
     /// Bytes of the histories that were read.
     pub history_bytes: usize,
+    /// Those rows in the bins of training, where the model has some.
+    pub seen: Seen,
 }
 
 impl<P: Predictor, S: HistoryStore> Service<P, S> {
@@ -53,8 +56,15 @@ impl<P: Predictor, S: HistoryStore> Service<P, S> {
             answer_text(request, &cases[own.clone()], &scored[own], served)
         };
         let answers = respond().in_scope(|| requests.iter().zip(own).map(answer).collect());
+        let mut seen = Seen::default();
+        if let Some(training) = &served.model.manifest.distribution {
+            for scored in &scored {
+                seen.add(training, &scored.rows, &scored.raw);
+            }
+        }
         Ok(RowAnswers {
             answers,
+            seen,
             rows: scored.iter().map(|scored| scored.raw.len()).sum(),
             history_bytes: together.desk().bytes,
         })

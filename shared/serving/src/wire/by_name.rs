@@ -2,10 +2,13 @@
 //!
 //! What serde derives for a struct also takes a list of the fields' values in order, which no document of the API says, and
 //! which would change its meaning when a field is added. No setting of serde turns that off, so every level of a body is
-//! read through this layer: it asks for a map wherever a struct is expected, and else passes everything on.
+//! read through this layer: it asks for a map wherever a struct is expected, and else passes everything on. A choice without
+//! content is a name: serde_json also takes `{"name": null}`.
 
+use serde::de::value::MapAccessDeserializer;
 use serde::de::{
-    DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, VariantAccess, Visitor,
+    DeserializeSeed, Deserializer, EnumAccess, Error, IntoDeserializer, MapAccess, SeqAccess,
+    Unexpected, VariantAccess, Visitor,
 };
 use std::fmt;
 
@@ -65,9 +68,17 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for ByName<D> {
         deserialize_tuple(length: usize) as deserialize_tuple(length);
         deserialize_tuple_struct(name: &'static str, length: usize) as deserialize_tuple_struct(name, length);
         deserialize_map() as deserialize_map();
-        deserialize_enum(name: &'static str, variants: Names) as deserialize_enum(name, variants);
         deserialize_identifier() as deserialize_identifier();
         deserialize_ignored_any() as deserialize_ignored_any();
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _variants: Names,
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        self.0.deserialize_any(Choice(visitor))
     }
 }
 
@@ -199,6 +210,70 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for ByName<A> {
     }
 }
 
+/// The name of a choice, or an object of one field, which names it and holds its content.
+struct Choice<V>(V);
+
+impl<'de, V: Visitor<'de>> Visitor<'de> for Choice<V> {
+    type Value = V::Value;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.expecting(formatter)
+    }
+
+    fn visit_str<E: Error>(self, name: &str) -> Result<V::Value, E> {
+        self.0.visit_enum(name.into_deserializer())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<V::Value, A::Error> {
+        let choice = MapAccessDeserializer::new(fields);
+        self.0.visit_enum(WithContent(ByName(choice)))
+    }
+}
+
+/// A choice that was given as an object.
+struct WithContent<A>(A);
+
+impl<'de, A: EnumAccess<'de>> EnumAccess<'de> for WithContent<A> {
+    type Error = A::Error;
+    type Variant = WithContent<A::Variant>;
+
+    fn variant_seed<S: DeserializeSeed<'de>>(
+        self,
+        seed: S,
+    ) -> Result<(S::Value, Self::Variant), A::Error> {
+        let (name, rest) = self.0.variant_seed(seed)?;
+        Ok((name, WithContent(rest)))
+    }
+}
+
+impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for WithContent<A> {
+    type Error = A::Error;
+
+    fn unit_variant(self) -> Result<(), A::Error> {
+        Err(Error::invalid_type(Unexpected::Map, &"its name alone"))
+    }
+
+    fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, A::Error> {
+        self.0.newtype_variant_seed(seed)
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(
+        self,
+        length: usize,
+        visitor: V,
+    ) -> Result<V::Value, A::Error> {
+        self.0.tuple_variant(length, visitor)
+    }
+
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        fields: Names,
+        visitor: V,
+    ) -> Result<V::Value, A::Error> {
+        self.0.struct_variant(fields, visitor)
+    }
+}
+
 /// The fields of a variant, as an object.
 struct FieldsOf<V>(V);
 
@@ -251,6 +326,25 @@ mod tests {
             read(r#"{"a": ["Dot"]}"#).expect("a name")["a"],
             [Some(Shape::Dot)]
         );
+        for (body, told) in [
+            (
+                r#"{"a": [{"Dot": null}]}"#,
+                "invalid type: map, expected its name alone",
+            ),
+            (r#"{"a": [{"Round": null}]}"#, "unknown variant `Round`"),
+            (
+                r#"{"a": [{"At": {"x": 1}, "Dot": null}]}"#,
+                "trailing comma",
+            ),
+            (r#"{"a": [{}]}"#, ""),
+            (
+                r#"{"a": [7]}"#,
+                "invalid type: integer `7`, expected enum Shape",
+            ),
+        ] {
+            let error = format!("{:?}", read(body).expect_err("no shape"));
+            assert!(error.contains(told), "{error}");
+        }
         for list in [
             line("[1, null]"),
             r#"{"a": [{"Line": [{"x": 1}, [3, 4]]}]}"#.to_owned(),

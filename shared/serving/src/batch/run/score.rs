@@ -87,6 +87,7 @@ where
             tally: Tally {
                 counts: progress.counts,
                 reasons: progress.reasons,
+                seen: progress.seen,
                 observed: Observed::default(),
             },
         })

@@ -12,6 +12,7 @@ use crate::batch::rows::{Bookmark, Reject, Row, Rows};
 use crate::batch::shape::RowShape;
 use crate::batch::unpack::Unpacker;
 use crate::batch::upload::Growing;
+use crate::drift::Seen;
 use crate::error::{CallerError, Error};
 use crate::predictor::Predictor;
 use crate::service::Observed;
@@ -32,6 +33,7 @@ pub(super) fn first_chunk_rows(limits: &Limits) -> usize {
 pub(super) struct Tally {
     pub(super) counts: Counts,
     pub(super) reasons: Reasons,
+    pub(super) seen: Seen,
     pub(super) observed: Observed,
 }
 
@@ -195,6 +197,7 @@ impl<F: FileStore, M: Services, K: Clock> Work<'_, F, M, K> {
             },
             counts: self.tally.counts,
             reasons: self.tally.reasons,
+            seen: self.tally.seen,
             scored: self.scored.leave(),
             rejects: self.rejects.leave(),
         };
@@ -257,6 +260,7 @@ impl<F: FileStore, M: Services, K: Clock> Work<'_, F, M, K> {
             self.learn(requests.len(), answered.history_bytes);
             self.tally.observed.cases += requests.len();
             self.tally.observed.rows += answered.rows;
+            self.tally.seen.merge(answered.seen);
             answers = answered.answers.into_iter();
         }
         let (mut scored, mut rejects) = (Vec::new(), Vec::new());
