@@ -32,6 +32,7 @@ async fn with_canary<P: Predictor>(percent: u8, salt: &str) -> Service<P, Memory
         served: named("canary").await,
         percent,
         salt: salt.to_owned(),
+        trials: Arc::default(),
     };
     let arms = Arms {
         canary: Some(canary),

@@ -8,6 +8,7 @@
 //! | [`ports`] | what the outside must offer: histories, artifacts, pointers; memory and directory adapters |
 //! | [`conformance`] | one suite that every adapter of a port runs |
 //! | [`arms`] | a canary and a shadow beside the served model |
+//! | [`canary`] | what is noted of a canary, and when that stops it |
 //! | [`status`] | `/v1/health` and `/v1/models` |
 //! | [`manifest`] | what a model says of itself |
 //! | [`registry`] | finding, verifying and loading the served model |
@@ -22,6 +23,7 @@
 pub mod arms;
 pub mod batch;
 pub mod calendar;
+pub mod canary;
 pub mod conformance;
 pub mod error;
 pub mod explanation;
