@@ -190,7 +190,7 @@ impl PointerStore for MovedBeside<'_> {
     }
 
     async fn set_pointers(&self, changes: &[PointerChange<'_>]) -> Result<bool, StoreError> {
-        let to = self.to.lock().unwrap().take();
+        let to = self.to.lock().expect("nobody panics with it").take();
         if let Some(to) = to {
             let now = self.store.get_pointers(&[&self.name]).await?.remove(0);
             let moved = self.store.set_pointer(&self.name, now.as_deref(), &to);

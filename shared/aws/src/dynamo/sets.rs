@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use features::time::Timestamp;
 use serving::ports::{SetStore, Sets, StoreError};
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 const EXPIRES_AT: &str = "expires_at";
 
@@ -32,7 +33,8 @@ impl SetStore for DynamoStore {
                 .expression_attribute_names(format!("#s{place}"), name)
                 .expression_attribute_values(format!(":s{place}"), AttributeValue::Ns(numbers));
             let before = if place == 0 { " ADD" } else { "," };
-            expression.push_str(&format!("{before} #s{place} :s{place}"));
+            // Writing to a string cannot fail.
+            let _ = write!(expression, "{before} #s{place} :s{place}");
         }
         let updated = update.update_expression(expression).send().await;
         let updated = updated.map_err(|error| store_error("add", &self.place, &error))?;

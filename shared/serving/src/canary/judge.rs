@@ -94,7 +94,7 @@ pub fn judge(sample: &Sample, shift: f64) -> Option<Stop> {
     let (of_canary, of_served) = (sample.canary.by_cell(), sample.served.by_cell());
     let (canary, served) = (of_canary.iter().sum(), of_served.iter().sum());
     let cells: Vec<(u64, u64)> = of_canary.into_iter().zip(of_served).collect();
-    if LEAST_ENTITIES.max(1) > std::cmp::min(canary, served)
+    if std::cmp::min(canary, served) < LEAST_ENTITIES
         || !is_no_chance(log_evidence(&cells, PRIOR_OF_SCORES))
     {
         return None;
@@ -145,7 +145,10 @@ fn stability_index(cells: &[(u64, u64)]) -> f64 {
 fn joined(cells: &[(u64, u64)]) -> Vec<(u64, u64)> {
     let (canary, served) = totals(cells);
     let share = |(c, s): (u64, u64)| {
-        (c as f64 / canary.max(1) as f64 + s as f64 / served.max(1) as f64) / 2.0
+        f64::midpoint(
+            c as f64 / canary.max(1) as f64,
+            s as f64 / served.max(1) as f64,
+        )
     };
     let mut joined: Vec<(u64, u64)> = Vec::with_capacity(CELLS as usize);
     let mut open = (0, 0);

@@ -22,8 +22,8 @@ const CELL_ROOM: u64 = 64;
 pub fn cell_of(score: Option<f64>) -> u64 {
     let scored = score.filter(|score| score.is_finite());
     scored.map_or(UNSCORED, |score| {
-        let cell = ((score - LOWEST) / WIDTH).floor();
-        cell.clamp(0.0, (UNSCORED - 1) as f64) as u64
+        let reached = |cell: &u64| score >= LOWEST + WIDTH * *cell as f64;
+        (1..UNSCORED).filter(reached).count() as u64
     })
 }
 

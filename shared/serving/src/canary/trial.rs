@@ -1,7 +1,7 @@
 //! One environment's part of a sample.
 
 use super::judge::{Stop, judge};
-use super::sample::{SAMPLE_LIMIT, Sample, cell_of};
+use super::sample::{ArmSample, SAMPLE_LIMIT, Sample, cell_of};
 use crate::arms::Place;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -87,26 +87,30 @@ impl Trials {
         judge(&self.state().known, shift)
     }
 
-    fn note(&self, arm: Arm, mark: u32, cell: Option<u64>) {
+    fn note_answer(&self, arm: Arm, mark: u32, cell: u64) {
         let mut state = self.state();
-        let State { known, pending, .. } = &mut *state;
-        let (known, pending) = match arm {
-            Arm::Served => (&known.served, &mut pending.served),
-            Arm::Canary => (&known.canary, &mut pending.canary),
-        };
-        match cell {
-            Some(cell) => {
-                let is_new = !known.has_answered(mark) && !pending.has_answered(mark);
-                if is_new && known.answers() < SAMPLE_LIMIT && pending.answers() < PENDING_LIMIT {
-                    pending.answer(mark, cell);
-                }
-            }
-            None => {
-                let has_room = known.failures() < SAMPLE_LIMIT;
-                if has_room && !known.has_failed(mark) && pending.failures() < PENDING_LIMIT {
-                    pending.fail(mark);
-                }
-            }
+        let (known, pending) = state.of(arm);
+        let is_new = !known.has_answered(mark) && !pending.has_answered(mark);
+        if is_new && known.answers() < SAMPLE_LIMIT && pending.answers() < PENDING_LIMIT {
+            pending.answer(mark, cell);
+        }
+    }
+
+    fn note_failure(&self, arm: Arm, mark: u32) {
+        let mut state = self.state();
+        let (known, pending) = state.of(arm);
+        let is_new = !known.has_failed(mark);
+        if is_new && known.failures() < SAMPLE_LIMIT && pending.failures() < PENDING_LIMIT {
+            pending.fail(mark);
+        }
+    }
+}
+
+impl State {
+    fn of(&mut self, arm: Arm) -> (&ArmSample, &mut ArmSample) {
+        match arm {
+            Arm::Served => (&self.known.served, &mut self.pending.served),
+            Arm::Canary => (&self.known.canary, &mut self.pending.canary),
         }
     }
 }
@@ -115,7 +119,7 @@ impl Trial<'_> {
     /// It was answered; `score` is the comparable score of the entity, if a model scored it.
     pub fn answered(mut self, score: Option<f64>) {
         self.is_told = true;
-        self.trials.note(self.arm, self.mark, Some(cell_of(score)));
+        self.trials.note_answer(self.arm, self.mark, cell_of(score));
     }
 
     /// The caller asked for what cannot be answered: that is no version's doing.
@@ -127,7 +131,7 @@ impl Trial<'_> {
 impl Drop for Trial<'_> {
     fn drop(&mut self) {
         if !self.is_told {
-            self.trials.note(self.arm, self.mark, None);
+            self.trials.note_failure(self.arm, self.mark);
         }
     }
 }
