@@ -95,6 +95,13 @@ def dynamo_calls(who: str, operation: str, body: dict[str, Any]) -> Iterator[Cal
             yield Call(who, action, f"table {body['TableName']}", (body["Key"]["pk"]["S"],))
         case "PutItem":
             yield Call(who, action, f"table {body['TableName']}", (body["Item"]["pk"]["S"],))
+        case "UpdateItem":
+            yield Call(who, action, f"table {body['TableName']}", (body["Key"]["pk"]["S"],))
+        case "TransactWriteItems":
+            # A transaction is granted by what it is made of. Source: DynamoDB developer guide, "IAM policies for transactions".
+            for (part, asked) in (pair for item in body["TransactItems"] for pair in item.items()):
+                action = {"Put": "dynamodb:PutItem", "ConditionCheck": "dynamodb:ConditionCheckItem"}[part]
+                yield Call(who, action, f"table {asked['TableName']}", (asked.get("Item", asked.get("Key"))["pk"]["S"],))
         case "Scan":
             yield Call(who, action, f"table {body['TableName']}")
         case _:

@@ -32,6 +32,7 @@ def world(program, tmp_path_factory):
     for function in published():
         made.ask(function)
         made.score(function)
+    made.let_canaries_stop()
     # Orders keep coming; a load in between makes the next one write everything.
     made.merge({"anna": "tea", "bert": "cup", "carl": "tea"})
     made.merge({"anna": "tea", "bert": "cup"})
@@ -72,6 +73,16 @@ def test_a_version_goes_out_on_every_way_and_comes_back(world):
         ("policy", "replaced, served again later"),
     ]
     assert json.loads(world.answers["churn"]["body"])["model_version"] == first
+
+
+@pytest.mark.parametrize("function", published())
+def test_a_canary_that_fails_stops_by_itself(world, function):
+    (stopped,) = [line for line in world.stopped[function].splitlines() if "stopped by itself" in line]
+    assert stopped.split()[:2] == ["canary", "other"], stopped
+    assert "requests failed about 40 of its entities, and about 0 of as many of the served version" in stopped
+    (line,) = [line for line in world.stop_lines[function] if line.get("message") == "canary stopped"]
+    pattern = world.stack.resources[f"{function.capitalize()}StopLines"]["Properties"]["FilterPattern"]
+    assert pattern == '{ $.message = "canary stopped" }' and line["reason"] in stopped
 
 
 def gaps(made: stack.Stack, holder: str, calls: list[Call]) -> tuple[list[Call], set[str]]:
@@ -153,7 +164,7 @@ def test_a_broken_file_is_quarantined_and_leaves_nothing_half_written(world, fun
 
 def test_a_policy_that_is_too_wide_or_too_narrow_is_found(world):
     def change(resources: dict) -> None:
-        write, move = resources["PublisherPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+        write, move, _ = resources["PublisherPolicy"]["Properties"]["PolicyDocument"]["Statement"]
         write["Action"] = ["s3:PutObject", "s3:DeleteObject"]
         move["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"] = ["pointer#model/*"]
 
@@ -190,6 +201,11 @@ def test_a_call_beyond_the_policies_is_noticed(world):
     assert not passes("churn", "dynamodb:BatchGetItem", "<Table.Arn>", "customer#1", "sku#1")
     assert not passes("churn", "dynamodb:BatchGetItem", "<Table.Arn>")
     assert not passes("inventory", "dynamodb:BatchGetItem", "<Table.Arn>", "customer#1")
+    assert passes("churn", "dynamodb:PutItem", "<Table.Arn>", "pointer#model/churn/1")
+    assert not passes("churn", "dynamodb:PutItem", "<Table.Arn>", "pointer#model/inventory/1")
+    assert not passes("churn", "dynamodb:PutItem", "<Table.Arn>", "pointer#policy/churn")
+    assert not passes("churn", "dynamodb:UpdateItem", "<Table.Arn>", "customer#1")
+    assert not passes("churn-batch", "dynamodb:PutItem", "<Table.Arn>", "pointer#model/churn/1")
     assert not passes("loader", "dynamodb:PutItem", "<Table.Arn>", "pointer#policy/churn")
     assert not passes("publisher", "dynamodb:PutItem", "<Table.Arn>", "customer#1")
     assert passes("churn-batch", "dynamodb:PutItem", "<Table.Arn>", "claim#1")

@@ -48,7 +48,8 @@ def stars(made: Stack) -> list[str]:
 
 
 def trespasses(made: Stack) -> list[str]:
-    """What a function may do beyond reading its own models and policies, and scoring its own files, or beyond its own log."""
+    """What a function may do beyond reading its own models and policies, scoring its own files, stopping its own canary, or beyond its
+    own log."""
     found = [f"{n} has managed policies" for n, r in made.of_type("AWS::IAM::Role").items() if r.get("ManagedPolicyArns")]
     for function, role in roles(made).items():
         for holder, s in statements(made):
@@ -62,8 +63,11 @@ def faults(function: str, action: str, s: dict[str, Any]) -> list[str]:
     resources, keys, found = set(listed(s["Resource"])), keys_of(s), []
     own, writes = territory(function, action), WRITES.match(action)
     is_claim = action in ("dynamodb:GetItem", "dynamodb:PutItem") and function.endswith("Batch")
-    if writes and not own and not is_claim:
+    canary = {"dynamodb:UpdateItem": "sets", "dynamodb:PutItem": "pointer"}.get(action) if function.endswith("Function") else None
+    if writes and not own and not is_claim and not canary:
         found.append(f"may {action}")
+    if canary and keys and keys != {f"{canary}#model/{stack.function_of(function)[0]}/*"}:
+        found.append(f"changes {', '.join(sorted(keys))}")
     if action.startswith(("s3:", "sqs:")) and not resources <= own:
         found.append(f"{'writes' if writes else 'reads'} {', '.join(sorted(resources - own))}")
     if action == "s3:ListBucket" and keys != {f"{folder}/{stack.function_of(function)[0]}/*" for folder in ("uploads", "unfinished")}:
@@ -244,6 +248,10 @@ WRITES_MODELS = "ChurnBatchRole writes <ModelBucket.Arn>/models/churn/*"
         (allow("ChurnBatchRole", "ClaimFiles", Action="dynamodb:DeleteItem"), trespasses, "ChurnBatchRole may dynamodb:DeleteItem"),
         (allow("ChurnBatchRole", "TakeMessages", Resource={"Fn::GetAtt": "InventoryUploads.Arn"}), trespasses, "ChurnBatchRole reads <InventoryUploads.Arn>"),
         (allow("ChurnBatchRole", "TakeMessages", Action="sqs:SendMessage"), trespasses, "ChurnBatchRole reads <ChurnUploads.Arn>"),
+        (allow("ChurnRole", "StopCanary", Condition=CUSTOMERS), trespasses, "ChurnRole changes customer#*"),
+        (allow("ChurnRole", "NoteCanary", Condition={}), trespasses, "ChurnRole reads every item"),
+        (allow("ChurnRole", "NoteCanary", Action="dynamodb:DeleteItem"), trespasses, "ChurnRole may dynamodb:DeleteItem"),
+        (allow("ChurnBatchRole", "ReadHistoriesAndPointers", Action="dynamodb:UpdateItem"), trespasses, "ChurnBatchRole may dynamodb:UpdateItem"),
         (allow("ChurnRole", "ReadModel", Action="s3:ListBucket"), trespasses, "ChurnRole lists more than its uploads"),
     ],
 )

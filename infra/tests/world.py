@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import json
 import shutil
 import subprocess
+import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -102,6 +104,14 @@ def accepted(function: str) -> list[str]:
     manifest = json.loads((stack.ROOT / "models" / function / "manifest.json").read_text(encoding="utf-8"))
     missed = [line["metric"] for line in manifest["metrics"] if line["pass"] is False]
     return [word for metric in missed for word in ("--accept-miss", metric)]
+
+
+def asked(running: FakeLambda, path: str) -> dict[str, Any]:
+    """What a function answers to a GET."""
+    event = {"version": "2.0", "rawPath": path, "requestContext": {"http": {"method": "GET", "path": path}}}
+    answered, answer = running.answer(event)
+    assert answered and answer["statusCode"] == 200, (path, answer)
+    return answer
 
 
 class World:
@@ -214,11 +224,36 @@ class World:
         paths = sorted((path for method, path in keys if method == "GET"), key=lambda path: "{" in path)
         with self.started(f"{function.capitalize()}Function", function) as running:
             for path in (path.format(customer_id="anna", sku_id="tea") for path in paths):
-                event = {"version": "2.0", "rawPath": path, "requestContext": {"http": {"method": "GET", "path": path}}}
-                answered, answer = running.answer(event)
-                assert answered and answer["statusCode"] == 200, (path, answer)
                 # The last is the one about a customer or SKU.
-                self.answers[function] = answer
+                self.answers[function] = asked(running, path)
+
+    def let_canaries_stop(self) -> None:
+        """A canary of each function, and failures noted by environments that are not here; the function adds its own and sees them."""
+        canaries = {function: self.failing_canary(function) for function in published()}
+        with contextlib.ExitStack() as all_of_them:
+            running = {f: all_of_them.enter_context(self.started(f"{f.capitalize()}Function", f)) for f in canaries}
+            paths = {"inventory": "/v1/skus/tea/inventory"}
+            # What is noted of the first goes out with the look that comes with the second, at least 10 s after the start.
+            for wait_s in (11, 3):
+                for function, program in running.items():
+                    asked(program, paths.get(function, f"/v1/customers/anna/{function}"))
+                time.sleep(wait_s)
+            self.stop_lines = {function: program.logged() for function, program in running.items()}
+        self.stopped = {function: self.run("publisher", "releases", function) for function in canaries}
+
+    def failing_canary(self, function: str) -> None:
+        folder = self.work / f"other-{function}"
+        shutil.copytree(stack.ROOT / "models" / function, folder)
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+        manifest["version"] = "other"
+        (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+        self.run("publisher", "publish", function, "--model", str(folder), *accepted(function))
+        self.run("publisher", "promote", function, "other", "--canary", "50")
+        table, prefix = self.outputs["TableName"], f"pointer#model/{function}/"
+        (item,) = [i for i in self.dynamo.scan(TableName=table)["Items"] if i["pk"]["S"].startswith(prefix)]
+        canary = json.loads(item["target"]["S"])["canary"]
+        owner = f"sets#{item['pk']['S'].removeprefix('pointer#')}/{canary['salt']}/{canary['since_seconds']}/0"
+        self.dynamo.put_item(TableName=table, Item={"pk": {"S": owner}, "canary_failed": {"NS": [str(mark) for mark in range(40)]}})
 
     def started(self, resource: str, who: str, seconds: int | None = None) -> FakeLambda:
         """A function of the template, with its settings and its time, unless it is given another."""

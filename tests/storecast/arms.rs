@@ -7,6 +7,7 @@ use inventory::Inventory;
 use recommendations::Recommendations;
 use serde_json::json;
 use serving::arms::{Arms, CanaryArm};
+use serving::canary::{ArmSample, Trials};
 use serving::manifest::Platt;
 use serving::model::{Contributions, ModelError, Scorer};
 use serving::ports::MemoryStore;
@@ -32,6 +33,7 @@ async fn with_canary<P: Predictor>(percent: u8, salt: &str) -> Service<P, Memory
         served: named("canary").await,
         percent,
         salt: salt.to_owned(),
+        trials: Arc::default(),
     };
     let arms = Arms {
         canary: Some(canary),
@@ -172,6 +174,42 @@ impl Scorer for Shifted {
     fn explain(&self, rows: &Matrix) -> Option<Result<Vec<Contributions>, ModelError>> {
         self.scorer.explain(rows)
     }
+}
+
+/// A panic in a version is a failure of that version and of nobody else.
+#[tokio::test]
+async fn what_panics_in_a_canary_is_noted_of_the_canary() {
+    let mut failing = shop::served::<Churn>().await;
+    failing.model.scorer = Box::new(Shifted {
+        scorer: failing.model.scorer,
+        by: None,
+    });
+    let trials = Arc::<Trials>::default();
+    let canary = CanaryArm {
+        served: Arc::new(failing),
+        percent: 50,
+        salt: "salt".to_owned(),
+        trials: Arc::clone(&trials),
+    };
+    let arms = Arms {
+        canary: Some(canary),
+        ..Arms::only(named("served").await)
+    };
+    let service = Arc::new(beside(arms).await);
+    let mut panicked = 0;
+    for id in 0..60 {
+        let service = Arc::clone(&service);
+        let answer = tokio::spawn(async move { post(&service, asked(&id.to_string())).await });
+        match answer.await {
+            Ok(answer) => assert_eq!(answer.body["model_version"], "served"),
+            Err(_) => panicked += 1,
+        }
+    }
+    let noted = trials.pending(0).expect("something");
+    let of = |arm: &ArmSample| (arm.answers(), arm.failures());
+    assert_eq!(of(&noted.canary), (0, panicked));
+    assert_eq!(of(&noted.served), (60 - panicked, 0));
+    assert!((15..45).contains(&panicked), "{panicked}");
 }
 
 async fn shadowed_by(by: Option<f64>) -> Service<Churn, MemoryStore> {

@@ -5,8 +5,9 @@
 //! | `<kind>#<id>`, for example `customer#42` | `record`: the bytes of the history's codec |
 //! | `meta#<kind>` | `complete_through`: seconds since 1970 |
 //! | `pointer#<name>` | `target`: the value; `writer`: a random mark of the write |
+//! | `sets#<owner>` | one set of numbers per name; `expires_at`: seconds since 1970, for the table's TTL |
 //!
-//! No kind is called `meta` or `pointer`. An item holds at most 400 KB, so a longer record is refused before the
+//! No kind is called `meta`, `pointer` or `sets`. An item holds at most 400 KB, so a longer record is refused before the
 //! call: a history is compact (tens of bytes per order line), and one that reaches the limit is not a person's.
 //!
 //! Histories are read eventually consistent: half the price, and what a load wrote is seen within about a second,
@@ -14,16 +15,17 @@
 //! [`DynamoStore::reading_own_writes`], are read strongly consistent.
 
 mod batch;
+mod pointers;
+mod sets;
 
 use crate::sdk_error::store_error;
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::primitives::Blob;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::types::AttributeValue;
 use batch::Item;
 use bytes::Bytes;
 use features::time::Timestamp;
-use serving::ports::{Histories, HistoryStore, PointerStore, StoreError};
+use serving::ports::{Histories, HistoryStore, StoreError};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// The longest partition key DynamoDB takes, in bytes.
@@ -34,10 +36,8 @@ const ITEM_LIMIT: usize = 400 * 1024;
 const PK: &str = "pk";
 const RECORD: &str = "record";
 const COMPLETE_THROUGH: &str = "complete_through";
-const TARGET: &str = "target";
-const WRITER: &str = "writer";
 
-/// [`HistoryStore`] and [`PointerStore`] on one table with the string key `pk`.
+/// Every port but that of files, on one table with the string key `pk`.
 #[derive(Debug, Clone)]
 pub struct DynamoStore {
     client: Client,
@@ -223,69 +223,12 @@ impl HistoryStore for DynamoStore {
     }
 }
 
-impl PointerStore for DynamoStore {
-    async fn get_pointers(&self, names: &[&str]) -> Result<Vec<Option<String>>, StoreError> {
-        if names.is_empty() {
-            return Ok(Vec::new());
-        }
-        let keys: Vec<String> = names.iter().map(|name| pointer_key(name)).collect();
-        let wanted: BTreeSet<String> = keys.iter().cloned().collect();
-        let found = self.get_items(wanted.into_iter().collect(), true).await?;
-        let value = |item: &Item| match text(item, TARGET) {
-            Some(value) => Ok(value.to_owned()),
-            None => Err(self.broken("get", "a pointer item has no text attribute `target`")),
-        };
-        keys.iter()
-            .map(|key| found.get(key).map(value).transpose())
-            .collect()
-    }
-
-    async fn set_pointer(
-        &self,
-        name: &str,
-        expected: Option<&str>,
-        value: &str,
-    ) -> Result<bool, StoreError> {
-        // A write may succeed while its answer is lost, and the SDK's next attempt then fails its condition. The mark
-        // tells our own write from somebody else's equal one.
-        let writer = format!("{:032x}", fastrand::u128(..));
-        let mut put = self
-            .client
-            .put_item()
-            .table_name(&self.table)
-            .item(PK, AttributeValue::S(pointer_key(name)))
-            .item(TARGET, AttributeValue::S(value.to_owned()))
-            .item(WRITER, AttributeValue::S(writer.clone()))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        put = match expected {
-            None => put.condition_expression("attribute_not_exists(pk)"),
-            Some(expected) => put
-                .condition_expression("#target = :expected")
-                .expression_attribute_names("#target", TARGET)
-                .expression_attribute_values(":expected", AttributeValue::S(expected.to_owned())),
-        };
-        let Err(error) = put.send().await else {
-            return Ok(true);
-        };
-        match error.as_service_error() {
-            Some(PutItemError::ConditionalCheckFailedException(failed)) => {
-                Ok(failed.item().and_then(|item| text(item, WRITER)) == Some(writer.as_str()))
-            }
-            _ => Err(store_error("put", &self.place, &error)),
-        }
-    }
-}
-
 fn record_key(kind: &str, id: &str) -> String {
     format!("{kind}#{id}")
 }
 
 fn meta_key(kind: &str) -> String {
     format!("meta#{kind}")
-}
-
-fn pointer_key(name: &str) -> String {
-    format!("pointer#{name}")
 }
 
 fn key_attribute(key: &str) -> (String, AttributeValue) {

@@ -1,5 +1,6 @@
 //! Versions beside each other: a canary that answers about a share of the entities, and a shadow that never answers.
 
+use crate::canary::{Trial, Trials};
 use crate::predictor::{Predictor, Scored, Served};
 use sha2::{Digest, Sha256};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -27,6 +28,18 @@ pub struct CanaryArm<P: Predictor> {
     pub percent: u8,
     /// Hashed with the id.
     pub salt: String,
+    /// What this environment noted of it, and of the served version beside it.
+    pub trials: Arc<Trials>,
+}
+
+/// What answers one request.
+pub struct Answering<'a, P: Predictor> {
+    /// The version.
+    pub served: &'a Served<P>,
+    /// Whether it is the canary.
+    pub by_canary: bool,
+    /// Wants to be told what came of it; `None` where nobody compares.
+    pub trial: Option<Trial<'a>>,
 }
 
 impl<P: Predictor> Arms<P> {
@@ -39,13 +52,27 @@ impl<P: Predictor> Arms<P> {
         }
     }
 
-    /// What answers a request, and whether that is the canary. A request about several entities, or about nobody, is the
-    /// served version's: one answer is made by one version.
-    pub fn answering(&self, request: &P::Request) -> (&Served<P>, bool) {
-        let id = P::sole_entity(request);
-        match (&self.canary, id) {
-            (Some(canary), Some(id)) if canary.takes(id) => (&*canary.served, true),
-            _ => (&*self.served, false),
+    /// What answers a request. One about several entities, or about nobody, is the served version's: one answer is made by one
+    /// version.
+    pub fn answering(&self, request: &P::Request) -> Answering<'_, P> {
+        let entity = P::sole_entity(request);
+        let Some((canary, id)) = self.canary.as_ref().zip(entity) else {
+            return Answering {
+                served: &self.served,
+                by_canary: false,
+                trial: None,
+            };
+        };
+        let place = Place::of(&canary.salt, id);
+        let by_canary = place.share < f64::from(canary.percent) / 100.0;
+        Answering {
+            served: if by_canary {
+                &canary.served
+            } else {
+                &self.served
+            },
+            by_canary,
+            trial: canary.trials.begin(&place, canary.percent, by_canary),
         }
     }
 
@@ -67,25 +94,42 @@ impl<P: Predictor> Arms<P> {
     }
 }
 
-impl<P: Predictor> CanaryArm<P> {
-    fn takes(&self, id: &str) -> bool {
-        position(&self.salt, id) < f64::from(self.percent) / 100.0
+/// Where an id stands: the same for the same id and salt, everywhere and always.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Place {
+    /// Between 0 and 1, exclusive, and spread evenly.
+    pub share: f64,
+    /// The same, and independent of the share.
+    pub draw: f64,
+    /// Tells ids apart that stand in one sample of some thousands; no more than that can be learned from it.
+    pub mark: u32,
+}
+
+impl Place {
+    /// Of an id with a salt.
+    pub fn of(salt: &str, id: &str) -> Self {
+        let hash = Sha256::new()
+            .chain_update(salt)
+            .chain_update([0])
+            .chain_update(id)
+            .finalize();
+        let number = |bytes: std::ops::Range<usize>| {
+            let bytes = hash[bytes].iter();
+            bytes.fold(0u64, |bits, byte| bits << 8 | u64::from(*byte))
+        };
+        // 53 bits make an exact double in [0, 1).
+        let fraction = |bits: u64| ((bits >> 11) as f64) / ((1u64 << 53) as f64);
+        Self {
+            share: fraction(number(0..8)),
+            draw: fraction(number(8..16)),
+            mark: number(16..20) as u32,
+        }
     }
 }
 
-/// Where an id stands between 0 and 1, exclusive: the same for the same id and salt, everywhere and always, and spread evenly.
+/// The share of a [`Place`].
 pub fn position(salt: &str, id: &str) -> f64 {
-    let hash = Sha256::new()
-        .chain_update(salt)
-        .chain_update([0])
-        .chain_update(id);
-    let first = hash
-        .finalize()
-        .iter()
-        .take(8)
-        .fold(0u64, |bits, byte| bits << 8 | u64::from(*byte));
-    // 53 bits make an exact double in [0, 1).
-    ((first >> 11) as f64) / ((1u64 << 53) as f64)
+    Place::of(salt, id).share
 }
 
 /// How far a shadow's raw scores were from those that answered.

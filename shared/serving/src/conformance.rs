@@ -1,17 +1,20 @@
 //! One suite per port. An adapter belongs to the project when it passes the suites of its ports.
 //!
 //! Each suite wants a store in which nothing was written under the names it uses (kinds `customer` and `sku`, keys
-//! below `conformance/`, pointers below `conformance/`), and panics with what was expected. Stores that answer reads
+//! below `conformance/`, pointers and sets below `conformance/`), and panics with what was expected. Stores that answer reads
 //! from replicas are to be handed over in the mode that reads their own writes.
 
 pub mod batch;
+mod pointers;
 mod race;
 mod removal;
+mod sets;
 
 use crate::ports::{ArtifactStore, HistoryStore, PointerStore};
 use bytes::Bytes;
 use features::time::Timestamp;
 use race::{all, only_winner};
+pub use sets::sets;
 
 /// Ids that break naive file names, keys and encodings. Beside each other: capitals, and one letter in two Unicode
 /// normal forms.
@@ -337,6 +340,7 @@ pub async fn pointers(store: &impl PointerStore) {
         "131 names in one call"
     );
 
+    pointers::together(store).await;
     one_winner_of(store, 16).await;
 }
 

@@ -9,6 +9,7 @@
 //! | [`conformance`] | one suite that every adapter of a port runs |
 //! | [`arms`] | a canary and a shadow beside the served model |
 //! | [`drift`] | how far the rows that are scored are from those of training |
+//! | [`canary`] | what is noted of a canary, and when that stops it |
 //! | [`status`] | `/v1/health` and `/v1/models` |
 //! | [`manifest`] | what a model says of itself |
 //! | [`registry`] | finding, verifying and loading the served model |
@@ -23,6 +24,7 @@
 pub mod arms;
 pub mod batch;
 pub mod calendar;
+pub mod canary;
 pub mod conformance;
 pub mod drift;
 pub mod error;

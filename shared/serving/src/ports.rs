@@ -8,6 +8,7 @@ pub use memory::MemoryStore;
 
 use bytes::Bytes;
 use features::time::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 
 /// Why a store could not answer.
@@ -135,11 +136,61 @@ pub trait PointerStore: Send + Sync {
         names: &[&str],
     ) -> impl Future<Output = Result<Vec<Option<String>>, StoreError>> + Send;
 
+    /// Makes all changes, of pointers that are not named twice, if every pointer now is what is expected of it; `false` and no
+    /// change otherwise.
+    fn set_pointers(
+        &self,
+        changes: &[PointerChange<'_>],
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+
     /// Sets `name` to `value` if it now is `expected` (`None`: not there); `false` and no change otherwise.
     fn set_pointer(
         &self,
         name: &str,
         expected: Option<&str>,
         value: &str,
-    ) -> impl Future<Output = Result<bool, StoreError>> + Send;
+    ) -> impl Future<Output = Result<bool, StoreError>> + Send {
+        async move {
+            let change = PointerChange {
+                name,
+                expected,
+                value: Some(value),
+            };
+            self.set_pointers(&[change]).await
+        }
+    }
+}
+
+/// What becomes of one pointer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PointerChange<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// What it must be; `None`: not there.
+    pub expected: Option<&'a str>,
+    /// What it is then; `None`: what it was.
+    pub value: Option<&'a str>,
+}
+
+/// Sets of numbers, by name.
+pub type Sets = BTreeMap<String, BTreeSet<u64>>;
+
+/// Sets that many add to and that only grow: what all environments noted of a canary. To add twice is to add once, so whoever gets
+/// no answer may send the same again.
+pub trait SetStore: Send + Sync {
+    /// Adds members to the sets of `owner`, some thousands at most, and gives all of its sets as they are then. They are kept until the given
+    /// instant at least. An empty set is no set; without any member nothing is asked for.
+    fn add_members(
+        &self,
+        owner: &str,
+        members: &Sets,
+        kept_until: Timestamp,
+    ) -> impl Future<Output = Result<Sets, StoreError>> + Send;
+}
+
+/// Adds members to sets; what adapters that hold whole sets share.
+fn add(sets: &mut Sets, members: &Sets) {
+    for (name, members) in members.iter().filter(|(_, members)| !members.is_empty()) {
+        sets.entry(name.clone()).or_default().extend(members);
+    }
 }

@@ -2,7 +2,7 @@
 
 use crate::batch::shape::RowShape;
 use crate::error::Error;
-use crate::manifest::{GoldenRow, Hashed, Manifest};
+use crate::manifest::{GoldenRow, Hashed, Manifest, Platt};
 use crate::model::{Contributions, ModelError, Scorer};
 use crate::ports::HistoryStore;
 use crate::route::Route;
@@ -238,6 +238,15 @@ impl<P: Predictor> Model<P> {
     pub fn score(&self, cases: &[P::Case]) -> Result<Vec<Scored>, ModelError> {
         let (rows, ranges) = self.rows(cases);
         self.score_rows(&rows, &ranges)
+    }
+
+    /// The score of one case as another version's can be compared with it: the mean over its rows, as calibrated log-odds where a
+    /// probability is answered, raw otherwise. `None` when no row was scored.
+    pub fn comparable(&self, scored: &[Scored]) -> Option<f64> {
+        let raw = scored.iter().flat_map(|scored| &scored.raw);
+        let (sum, rows) = raw.fold((0.0, 0usize), |(sum, rows), raw| (sum + raw, rows + 1));
+        let mean = (rows > 0).then(|| sum / rows as f64);
+        mean.map(|mean| Platt::of(&self.manifest).log_odds(mean))
     }
 
     /// The exact contributions to the score of one row; `None` when the model has none. They take many times as long as

@@ -1,5 +1,6 @@
 //! gather, features, score, respond over any predictor: the request path every trigger shares.
 
+mod answer;
 mod routing;
 mod together;
 
@@ -16,7 +17,7 @@ use crate::status::{self, Asked};
 use crate::wire::BODY_LIMIT_BYTES;
 use features::time::Timestamp;
 use std::sync::Arc;
-use tracing::{Instrument, Span};
+use tracing::Span;
 
 /// Target of the spans and events that tell what becomes of a request: its stages `gather`, `score` and `respond`, what
 /// answered each case (`answered_by`), whether the caller was `refused`. Who listens may measure; nothing here does.
@@ -216,30 +217,6 @@ impl<P: Predictor, S: HistoryStore> Service<P, S> {
             return Err(too_large(body.len()));
         }
         P::parse(body)
-    }
-
-    /// `observed` tells of a failure as well which version it is of.
-    async fn answer(
-        &self,
-        request: &P::Request,
-        now: Timestamp,
-        observed: &mut Observed,
-    ) -> Result<String, Error> {
-        let arms = self.arms_or_refusal()?;
-        let (served, by_canary) = arms.answering(request);
-        observed.by_canary = by_canary;
-        let gathered = P::gather(&self.store, request, now).instrument(gather());
-        let mut cases = gathered.await?;
-        let scored = score().in_scope(|| served.model.score(&cases));
-        let scored = scored.map_err(score_failed)?;
-        let second = P::gather_scored(&self.store, request, &mut cases, &scored, served);
-        second.instrument(gather()).await?;
-        let body = respond().in_scope(|| answer_text(request, &cases, &scored, served))?;
-        observed.cases = cases.len();
-        observed.rows = scored.iter().map(|s| s.raw.len()).sum();
-        // Last, so that the answer is made whatever comes of it.
-        observed.shadowed = arms.shadowed(&cases, &scored);
-        Ok(body)
     }
 
     fn served(&self) -> Result<&Served<P>, Error> {

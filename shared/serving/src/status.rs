@@ -101,6 +101,9 @@ pub struct ServedModel {
     /// A version that answers about a share of the entities.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub canary: Option<Beside>,
+    /// The last canary, if it stopped by itself and nothing was tried or served since.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stopped_canary: Option<StoppedCanary>,
     /// A version that scores beside it and never answers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shadow: Option<Beside>,
@@ -119,6 +122,19 @@ pub struct Beside {
     /// Its share of the entities, in percent; left out for a shadow.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub percent: Option<u8>,
+}
+
+/// A canary that stopped by itself.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct StoppedCanary {
+    /// The version.
+    pub version: String,
+    /// From when on, RFC 3339.
+    pub since: String,
+    /// Until when, RFC 3339.
+    pub until: String,
+    /// Why, for people.
+    pub reason: String,
 }
 
 /// A policy.
@@ -199,6 +215,12 @@ fn served(
     };
     let canary = |c: Canary| beside(c.model, c.since_seconds, Some(c.percent));
     let shadow = |s: Shadow| beside(s.model, s.since_seconds, None);
+    let stopped_canary = release.stopped().map(|past| StoppedCanary {
+        version: past.target.version.clone(),
+        since: at(past.since_seconds),
+        until: at(past.until_seconds),
+        reason: past.reason.clone().unwrap_or_default(),
+    });
     ServedModel {
         function: function.to_owned(),
         fingerprint: fingerprint.to_owned(),
@@ -209,6 +231,7 @@ fn served(
         currency: release.served.currency,
         metrics: release.served.metrics,
         canary: release.canary.map(canary),
+        stopped_canary,
         shadow: release.shadow.map(shadow),
         policy: policy.map(|policy| PolicyInForce {
             sha256: policy.served.sha256,

@@ -7,7 +7,7 @@ use serving::batch::ports::{
     FileArchive, FileHead, FilePlace, FileStore, FileVersion, Listed, Part, Piece,
 };
 use serving::batch::{Arrival, Claim, ClaimStore};
-use serving::ports::{Histories, HistoryStore, PointerStore, StoreError};
+use serving::ports::{Histories, HistoryStore, PointerChange, PointerStore, StoreError};
 use std::future::{Future, poll_fn};
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
@@ -210,14 +210,8 @@ impl<S: PointerStore> PointerStore for Faulty<S> {
         self.call(self.inner.get_pointers(names)).await
     }
 
-    async fn set_pointer(
-        &self,
-        name: &str,
-        expected: Option<&str>,
-        value: &str,
-    ) -> Result<bool, StoreError> {
-        self.call(self.inner.set_pointer(name, expected, value))
-            .await
+    async fn set_pointers(&self, changes: &[PointerChange<'_>]) -> Result<bool, StoreError> {
+        self.call(self.inner.set_pointers(changes)).await
     }
 }
 

@@ -6,12 +6,13 @@ use bytes::Bytes;
 use churn::Churn;
 use serde_json::{Value, json};
 use serving::manifest::MODEL_FILE;
-use serving::ports::{ArtifactStore, MemoryStore, PointerStore, StoreError};
+use serving::ports::{ArtifactStore, MemoryStore, PointerChange, PointerStore, StoreError};
 use serving::predictor::Predictor;
 use serving::registry::release::{End, ModelRelease, Role};
 use serving::registry::{
     ChangeError, Refusal, Registry, Use, load_served, model_key, policy_pointer, read_releases,
 };
+use std::sync::Mutex;
 
 /// The committed policy under another version's name.
 fn renamed_policy(version: &str) -> Bytes {
@@ -84,7 +85,10 @@ async fn a_published_version_is_served_once_it_is_promoted_and_rolled_back_from(
         matches!(&nobody, Err(ChangeError::Refused(Refusal::Missing { .. }))),
         "{nobody:?}"
     );
-    let canary = Use::Canary { percent: 5 };
+    let canary = Use::Canary {
+        percent: 5,
+        stop_shift: None,
+    };
     let release = registry.promote::<Churn>(&committed, canary).await.unwrap();
     assert_eq!(release.canary.map(|c| c.percent), Some(5));
     assert_eq!(
@@ -163,16 +167,88 @@ impl PointerStore for Contested<'_> {
         self.0.get_pointers(names).await
     }
 
-    async fn set_pointer(
-        &self,
-        name: &str,
-        expected: Option<&str>,
-        value: &str,
-    ) -> Result<bool, StoreError> {
+    async fn set_pointers(&self, changes: &[PointerChange<'_>]) -> Result<bool, StoreError> {
         // The same meaning, in other bytes.
+        let expected = changes[0].expected;
         let theirs = format!("{} ", expected.unwrap_or_default());
-        assert!(self.0.set_pointer(name, expected, &theirs).await?);
-        self.0.set_pointer(name, expected, value).await
+        let theirs = self.0.set_pointer(changes[0].name, expected, &theirs);
+        assert!(theirs.await?);
+        self.0.set_pointers(changes).await
+    }
+}
+
+/// Pointers of which another than the one that changes is moved in between, once.
+struct MovedBeside<'a> {
+    store: &'a MemoryStore,
+    name: String,
+    to: Mutex<Option<String>>,
+}
+
+impl PointerStore for MovedBeside<'_> {
+    async fn get_pointers(&self, names: &[&str]) -> Result<Vec<Option<String>>, StoreError> {
+        self.store.get_pointers(names).await
+    }
+
+    async fn set_pointers(&self, changes: &[PointerChange<'_>]) -> Result<bool, StoreError> {
+        let to = self.to.lock().expect("nobody panics with it").take();
+        if let Some(to) = to {
+            let now = self.store.get_pointers(&[&self.name]).await?.remove(0);
+            let moved = self.store.set_pointer(&self.name, now.as_deref(), &to);
+            assert!(moved.await?);
+        }
+        self.store.set_pointers(changes).await
+    }
+}
+
+/// A version is checked against one policy while another is put in force, and a policy against one version while another is served.
+#[tokio::test]
+async fn model_and_policy_that_were_not_checked_together_are_never_served_together() {
+    let store = MemoryStore::default();
+    let registry = registry_of(&store);
+    let release = registry.release::<Churn>(renamed::<Churn>("first"), renamed_policy("first"));
+    release.await.unwrap();
+    registry.publish::<Churn>(model_files()).await.unwrap();
+    let version = Forged::new().version;
+    let names = [model_name(), policy_pointer(Churn::NAME)];
+    let pointers = async || store.get_pointers(&[&names[0], &names[1]]).await.unwrap();
+    let before = pointers().await;
+    registry
+        .promote_policy::<Churn>(renamed_policy("other"))
+        .await
+        .unwrap();
+    registry
+        .promote::<Churn>(&version, Use::Served)
+        .await
+        .unwrap();
+    let after = pointers().await;
+    for moved in [0, 1] {
+        for (name, text) in names.iter().zip(&before) {
+            let now = store.get_pointers(&[name]).await.unwrap().remove(0);
+            let text = text.as_deref().unwrap();
+            store.set_pointer(name, now.as_deref(), text).await.unwrap();
+        }
+        let contested = MovedBeside {
+            store: &store,
+            name: names[moved].clone(),
+            to: Mutex::new(after[moved].clone()),
+        };
+        let late = Registry {
+            artifacts: &store,
+            pointers: &contested,
+            runtime_library: None,
+            now: registry.now,
+        };
+        let told = match moved {
+            0 => late.promote_policy::<Churn>(policy_file()).await.err(),
+            _ => late.promote::<Churn>(&version, Use::Served).await.err(),
+        };
+        assert!(
+            matches!(&told, Some(ChangeError::Contested { .. })),
+            "{told:?}"
+        );
+        let found = pointers().await;
+        assert_eq!(found[moved], after[moved], "what somebody else did stays");
+        assert_eq!(found[1 - moved], before[1 - moved], "nothing else happens");
     }
 }
 

@@ -57,6 +57,7 @@ async fn dynamo_store_conforms() {
     let stack = Stack::start().await;
     conformance::histories(&stack.store()).await;
     conformance::pointers(&stack.store()).await;
+    conformance::sets(&stack.store()).await;
     conformance::one_winner_of(&stack.store(), 32).await;
 }
 

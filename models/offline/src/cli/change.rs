@@ -24,6 +24,9 @@ pub(super) struct Promote {
     /// Let it answer about this share of the entities only, in percent
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(1..=99), conflicts_with = "shadow")]
     canary: Option<u8>,
+    /// Stop the canary when its scores are shifted by more than this population stability index [default: 0.25]
+    #[arg(long, value_name = "INDEX", value_parser = index, requires = "canary")]
+    stop_shift: Option<f64>,
     /// Let it score beside the served version, and never answer
     #[arg(long)]
     shadow: bool,
@@ -77,11 +80,22 @@ impl Promote {
 
     fn how(&self) -> Use {
         match self.canary {
-            Some(percent) => Use::Canary { percent },
+            Some(percent) => Use::Canary {
+                percent,
+                stop_shift: self.stop_shift,
+            },
             None if self.shadow => Use::Shadow,
             None => Use::Served,
         }
     }
+}
+
+fn index(text: &str) -> Result<f64, String> {
+    let index = text.parse::<f64>().map_err(|error| error.to_string())?;
+    let is_one = index.is_finite() && index > 0.0;
+    is_one
+        .then_some(index)
+        .ok_or_else(|| format!("{index} is not above 0"))
 }
 
 fn promote<P: Predictor>(command: &Promote) -> Result<ExitCode, Failure> {

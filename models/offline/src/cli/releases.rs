@@ -131,9 +131,12 @@ fn before<T>(past: &Past<T>, version: &str) -> String {
         End::RolledBack => "rolled back",
         End::Restored => "replaced, served again later",
         End::Ended => "ended",
+        End::Stopped => "stopped by itself",
     };
     let until = format_instant(Timestamp(past.until_seconds));
-    line(role, version, past.since_seconds, &until, why)
+    let reason = past.reason.as_ref();
+    let note = reason.map_or_else(|| why.to_owned(), |reason| format!("{why}: {reason}"));
+    line(role, version, past.since_seconds, &until, &note)
 }
 
 fn short(sha256: &str) -> &str {

@@ -3,15 +3,17 @@
 //! An environment looks at the pointers again with a request, at most every [`LOOK_EVERY`]: beside the request's own reads,
 //! in a task of its own, so that the answer waits for nothing. What is new is fetched there, verified on another thread,
 //! and taken up at once; requests that are under way end with what they began with. What is refused changes nothing but
-//! the log: the last good model goes on.
+//! the log: the last good model goes on. What was noted of a canary goes out with the look, beside it.
 //!
 //! Lambda stops an environment between its invocations, so the task goes on while requests are answered. One that still
 //! has not ended after [`WAIT_AFTER`], because requests are few and short, is waited for by the next request: otherwise a
 //! rarely asked environment would never see a release.
 
+mod canary;
+
 use crate::dynamo::DynamoStore;
 use crate::s3::S3Artifacts;
-use futures_util::future::try_join3;
+use futures_util::future::{join, try_join3};
 use serving::arms::{Arms, CanaryArm};
 use serving::ports::StoreError;
 use serving::predictor::{Predictor, Served};
@@ -144,7 +146,11 @@ impl<P: Predictor> Follower<P> {
 
     /// What is new, loaded; `None` when nothing is.
     async fn looked(&self, before: Option<&Releases>) -> Result<Option<Loaded<P>>, NotLoaded> {
-        let releases = read_releases::<P>(&self.store).await;
+        let read = || read_releases::<P>(&self.store);
+        let (mut releases, is_stopped) = join(read(), Box::pin(self.watch_canary())).await;
+        if is_stopped {
+            releases = read().await;
+        }
         let releases = releases.map_err(|refusal| (None, refusal))?;
         let known = self.state().refused.as_ref() == Some(&releases);
         if before == Some(&releases) || (before.is_some() && known) {
@@ -175,6 +181,7 @@ impl<P: Predictor> Follower<P> {
                 served,
                 percent: canary.percent,
                 salt: canary.salt.clone(),
+                trials: self.trials_of(canary),
             });
         Ok(Arms {
             served,

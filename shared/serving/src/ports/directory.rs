@@ -1,6 +1,8 @@
 //! Everything in files below one folder.
 
-use super::{ArtifactStore, Histories, HistoryStore, PointerStore, StoreError};
+use super::{
+    ArtifactStore, Histories, HistoryStore, PointerChange, PointerStore, SetStore, Sets, StoreError,
+};
 use bytes::Bytes;
 use features::time::Timestamp;
 use std::fmt::Write as _;
@@ -12,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Bytes of an encoded name in one file name; file systems stop at 255.
 const PIECE: usize = 200;
 
-/// All three ports in files: `histories/<kind>/<id>`, `complete_through/<kind>`, `artifacts/<key>`, `pointers/<name>`.
+/// All ports in files: `histories/<kind>/<id>`, `complete_through/<kind>`, `artifacts/<key>`, `pointers/<name>`, `sets/<owner>`.
 ///
 /// Ids and keys are percent-encoded, so that slashes, `..`, capitals on a file system that folds them and any other
 /// text are safe. A write goes to a temporary file that is then renamed: readers see the old or the new content, never
@@ -182,19 +184,44 @@ impl PointerStore for DirectoryStore {
             .collect()
     }
 
-    async fn set_pointer(
-        &self,
-        name: &str,
-        expected: Option<&str>,
-        value: &str,
-    ) -> Result<bool, StoreError> {
-        let path = self.path("pointers", name);
+    /// Readers without the lock may see a part of several changes while they are made, as may all after a crash in between.
+    async fn set_pointers(&self, changes: &[PointerChange<'_>]) -> Result<bool, StoreError> {
+        let path = |name| self.path("pointers", name);
         self.alone(|| {
-            let as_expected = read_text(&path)?.as_deref() == expected;
-            if as_expected {
-                self.write(&path, value.as_bytes())?;
+            for change in changes {
+                if read_text(&path(change.name))?.as_deref() != change.expected {
+                    return Ok(false);
+                }
             }
-            Ok(as_expected)
+            for change in changes {
+                if let Some(value) = change.value {
+                    self.write(&path(change.name), value.as_bytes())?;
+                }
+            }
+            Ok(true)
+        })
+    }
+}
+
+impl SetStore for DirectoryStore {
+    /// Kept until somebody removes the file.
+    async fn add_members(
+        &self,
+        owner: &str,
+        members: &Sets,
+        _kept_until: Timestamp,
+    ) -> Result<Sets, StoreError> {
+        let path = self.path("sets", owner);
+        let broken = |e: serde_json::Error| {
+            StoreError::broken("add", path.display().to_string(), e.to_string())
+        };
+        self.alone(|| {
+            let text = read_text(&path)?;
+            let found = text.map(|text| serde_json::from_str(&text)).transpose();
+            let mut sets: Sets = found.map_err(broken)?.unwrap_or_default();
+            super::add(&mut sets, members);
+            self.write(&path, &serde_json::to_vec(&sets).map_err(broken)?)?;
+            Ok(sets)
         })
     }
 }
@@ -304,6 +331,7 @@ mod tests {
         conformance::histories(&store).await;
         conformance::artifacts(&store).await;
         conformance::pointers(&store).await;
+        conformance::sets(&store).await;
         let left = fs::read_dir(folder.path().join("new/store/temporary"))
             .unwrap()
             .count();

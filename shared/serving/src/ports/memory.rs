@@ -1,12 +1,14 @@
 //! Everything in memory: for tests, and for requests that carry their own histories.
 
-use super::{ArtifactStore, Histories, HistoryStore, PointerStore, StoreError};
+use super::{
+    ArtifactStore, Histories, HistoryStore, PointerChange, PointerStore, SetStore, Sets, StoreError,
+};
 use bytes::Bytes;
 use features::time::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// All three ports in one map each, gone with the process.
+/// All ports in one map each, gone with the process.
 ///
 /// ```
 /// use serving::ports::{MemoryStore, PointerStore};
@@ -27,6 +29,7 @@ struct State {
     kinds: BTreeMap<&'static str, Kind>,
     artifacts: BTreeMap<String, Bytes>,
     pointers: BTreeMap<String, String>,
+    sets: BTreeMap<String, Sets>,
 }
 
 #[derive(Debug, Default)]
@@ -36,7 +39,7 @@ struct Kind {
 }
 
 impl MemoryStore {
-    /// Every change below is one statement on one map, so a panic of another holder leaves nothing half done.
+    /// No change below can panic half done.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -128,18 +131,33 @@ impl PointerStore for MemoryStore {
             .collect())
     }
 
-    async fn set_pointer(
-        &self,
-        name: &str,
-        expected: Option<&str>,
-        value: &str,
-    ) -> Result<bool, StoreError> {
+    async fn set_pointers(&self, changes: &[PointerChange<'_>]) -> Result<bool, StoreError> {
         let mut state = self.state();
-        let as_expected = state.pointers.get(name).map(String::as_str) == expected;
-        if as_expected {
-            state.pointers.insert(name.to_owned(), value.to_owned());
+        let is = |change: &PointerChange<'_>| {
+            state.pointers.get(change.name).map(String::as_str) == change.expected
+        };
+        let as_expected = changes.iter().all(is);
+        for change in changes.iter().filter(|_| as_expected) {
+            if let Some(value) = change.value {
+                let name = change.name.to_owned();
+                state.pointers.insert(name, value.to_owned());
+            }
         }
         Ok(as_expected)
+    }
+}
+
+impl SetStore for MemoryStore {
+    async fn add_members(
+        &self,
+        owner: &str,
+        members: &Sets,
+        _kept_until: Timestamp,
+    ) -> Result<Sets, StoreError> {
+        let mut state = self.state();
+        let sets = state.sets.entry(owner.to_owned()).or_default();
+        super::add(sets, members);
+        Ok(sets.clone())
     }
 }
 
@@ -153,5 +171,6 @@ mod tests {
         conformance::histories(&MemoryStore::default()).await;
         conformance::artifacts(&MemoryStore::default()).await;
         conformance::pointers(&MemoryStore::default()).await;
+        conformance::sets(&MemoryStore::default()).await;
     }
 }

@@ -1,8 +1,11 @@
 //! Changing what is served: every change is verified first, then one compare-and-set.
 //!
 //! Files go first, pointers last, so that nobody ever follows a pointer to nothing. Who loses a race is told, and nothing
-//! of the change remains but files that nobody points to; only of a model that is released with its policy may the first half
-//! remain, and the error says so.
+//! of the change remains but files that nobody points to. Model and policy were checked with each other, so one changes only
+//! while the other is what it was then.
+
+mod beside;
+mod policy;
 
 use super::release::{Canary, Shadow};
 use super::{
@@ -13,7 +16,7 @@ use super::{
 use crate::manifest::{
     ARTIFACTS_FILE, GOLDEN_FILE, MANIFEST_FILE, MODEL_FILE, Manifest, POLICY_FILE, sha256_hex,
 };
-use crate::ports::{ArtifactStore, PointerStore, StoreError};
+use crate::ports::{ArtifactStore, PointerChange, PointerStore, StoreError};
 use crate::predictor::{Model, Predictor};
 use bytes::Bytes;
 use features::time::Timestamp;
@@ -28,18 +31,10 @@ pub enum ChangeError {
     #[error(transparent)]
     Refused(#[from] Refusal),
     /// Somebody else changed the same pointer in between.
-    #[error("{pointer} was changed by somebody else at the same time; look at it, then try again")]
+    #[error("{pointers} was changed by somebody else at the same time; look at it, then try again")]
     Contested {
-        /// The pointer.
-        pointer: String,
-    },
-    /// The model is served, its policy is not in force.
-    #[error("version {version} is served, but its policy was not put in force: {reason}")]
-    PolicyBehind {
-        /// The version.
-        version: String,
-        /// Why.
-        reason: String,
+        /// The pointer, or both of which one was changed.
+        pointers: String,
     },
     /// The change makes no sense as things are.
     #[error("{0}")]
@@ -53,7 +48,7 @@ impl From<StoreError> for ChangeError {
 }
 
 /// As what a version is promoted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Use {
     /// It answers.
     Served,
@@ -61,6 +56,8 @@ pub enum Use {
     Canary {
         /// The share, 1 to 99.
         percent: u8,
+        /// The shift of its scores that stops it, a population stability index above 0; `None` is the usual one.
+        stop_shift: Option<f64>,
     },
     /// It scores beside the served version, unseen.
     Shadow,
@@ -122,19 +119,11 @@ impl<A: ArtifactStore, S: PointerStore> Registry<'_, A, S> {
         let version = self.publish::<P>(files).await?;
         let policy = self.put_policy::<P>(policy).await?;
         self.index::<P>().await?;
-        self.set(
-            &model,
-            &self.serving(model.record.as_ref(), version.clone()),
-        )
-        .await?;
-        let after = self.in_force(in_force.record.as_ref(), policy);
-        match self.set(&in_force, &after).await {
-            Ok(()) => Ok(version),
-            Err(error) => Err(ChangeError::PolicyBehind {
-                version: version.pointer.version,
-                reason: error.to_string(),
-            }),
-        }
+        let served = self.serving(model.record.as_ref(), version.clone());
+        let policy = self.in_force(in_force.record.as_ref(), policy);
+        self.set_all(&[model.to(&served)?, in_force.to(&policy)?])
+            .await?;
+        Ok(version)
     }
 
     /// Verifies a published version with the policy in force, and uses it from now on.
@@ -144,7 +133,7 @@ impl<A: ArtifactStore, S: PointerStore> Registry<'_, A, S> {
         how: Use,
     ) -> Result<ModelRelease, ChangeError> {
         let read = self.model::<P>().await?;
-        let version = self.verified::<P>(version).await?;
+        let (version, policy) = self.verified::<P>(version).await?;
         let now_seconds = self.now.0;
         let after = match (how, read.record.as_ref()) {
             (Use::Served, before) => self.serving(before, version),
@@ -156,13 +145,20 @@ impl<A: ArtifactStore, S: PointerStore> Registry<'_, A, S> {
             (_, Some(before)) if before.served.pointer == version.pointer => {
                 return Err(pointless("this version is the one that is served"));
             }
-            (Use::Canary { percent }, Some(before)) => before.with_canary(Canary {
+            (
+                Use::Canary {
+                    percent,
+                    stop_shift,
+                },
+                Some(before),
+            ) => before.with_canary(Canary {
                 salt: before
                     .salt_of(&version)
                     .map_or_else(|| salt(&version, now_seconds), str::to_owned),
                 model: version,
                 percent,
                 since_seconds: now_seconds,
+                stop_shift,
             }),
             (Use::Shadow, Some(before)) => before.with_shadow(Shadow {
                 model: version,
@@ -170,7 +166,7 @@ impl<A: ArtifactStore, S: PointerStore> Registry<'_, A, S> {
             }),
         };
         self.index::<P>().await?;
-        self.set(&read, &after).await?;
+        self.set_all(&[read.to(&after)?, policy.kept()]).await?;
         Ok(after)
     }
 
@@ -179,63 +175,12 @@ impl<A: ArtifactStore, S: PointerStore> Registry<'_, A, S> {
         let read = self.model::<P>().await?;
         let served = read.record.as_ref().ok_or_else(nothing_served)?;
         let before = served.before().ok_or_else(nothing_before)?;
-        let version = self.verified::<P>(&before.version).await?;
+        let (version, policy) = self.verified::<P>(&before.version).await?;
         // What was served, and not what may lie there instead.
         let found = &version.pointer.manifest_sha256;
         same_hash(MANIFEST_FILE, found, &before.manifest_sha256)?;
         let after = served.rolled_back(version, self.now.0);
-        self.set(&read, &after).await?;
-        Ok(after)
-    }
-
-    /// Ends the canary, and gives what goes on; an error without one.
-    pub async fn end_canary<P: Predictor>(&self) -> Result<ModelRelease, ChangeError> {
-        let read = self.model::<P>().await?;
-        let release = read.record.as_ref().ok_or_else(nothing_served)?;
-        if release.canary.is_none() {
-            return Err(pointless("there is no canary"));
-        }
-        let after = release.without_canary(self.now.0);
-        self.set(&read, &after).await?;
-        Ok(after)
-    }
-
-    /// Ends the shadow, and gives what goes on; an error without one.
-    pub async fn end_shadow<P: Predictor>(&self) -> Result<ModelRelease, ChangeError> {
-        let read = self.model::<P>().await?;
-        let release = read.record.as_ref().ok_or_else(nothing_served)?;
-        if release.shadow.is_none() {
-            return Err(pointless("there is no shadow"));
-        }
-        let after = release.without_shadow(self.now.0);
-        self.set(&read, &after).await?;
-        Ok(after)
-    }
-
-    /// Verifies a policy, with everything that is in use, and puts it in force.
-    pub async fn promote_policy<P: Predictor>(
-        &self,
-        policy: Bytes,
-    ) -> Result<PolicyRelease, ChangeError> {
-        let read = self.policy::<P>().await?;
-        self.fits_what_is_used::<P>(&policy).await?;
-        let pointer = self.put_policy::<P>(policy).await?;
-        let after = self.in_force(read.record.as_ref(), pointer);
-        self.set(&read, &after).await?;
-        Ok(after)
-    }
-
-    /// Puts the policy before the one in force in force again, after verifying it.
-    pub async fn roll_back_policy<P: Predictor>(&self) -> Result<PolicyRelease, ChangeError> {
-        let read = self.policy::<P>().await?;
-        let in_force = read.record.as_ref();
-        let in_force = in_force.ok_or_else(|| pointless("no policy is in force"))?;
-        let after = in_force
-            .rolled_back(self.now.0)
-            .ok_or_else(nothing_before)?;
-        let bytes = self.policy_of::<P>(&after.served).await?;
-        self.fits_what_is_used::<P>(&bytes).await?;
-        self.set(&read, &after).await?;
+        self.set_all(&[read.to(&after)?, policy.kept()]).await?;
         Ok(after)
     }
 
@@ -265,14 +210,18 @@ impl<A: ArtifactStore, S: PointerStore> Registry<'_, A, S> {
         Ok((model, sha256_hex(&files.manifest)))
     }
 
-    /// A published version that the functions will take, with the policy in force.
-    async fn verified<P: Predictor>(&self, version: &str) -> Result<ModelVersion, ChangeError> {
+    /// A published version that the functions will take, and the policy in force, with which it was checked.
+    async fn verified<P: Predictor>(
+        &self,
+        version: &str,
+    ) -> Result<(ModelVersion, Read<PolicyRelease>), ChangeError> {
         let (model, manifest_sha256) = self.loaded::<P>(version).await?;
         let known = ModelVersion::of(&model.manifest, manifest_sha256);
-        let policy = self.policy::<P>().await?.record;
+        let read = self.policy::<P>().await?;
+        let policy = read.record.as_ref();
         let policy = policy.ok_or_else(|| pointless("no policy is in force: give one first"))?;
         with_policy(model, &self.policy_of::<P>(&policy.served).await?)?;
-        Ok(known)
+        Ok((known, read))
     }
 
     /// A policy as it was put there.
@@ -280,25 +229,6 @@ impl<A: ArtifactStore, S: PointerStore> Registry<'_, A, S> {
         let bytes = fetch(self.artifacts, &policy_key(P::NAME, &policy.sha256)).await?;
         same_hash(POLICY_FILE, &sha256_hex(&bytes), &policy.sha256)?;
         Ok(bytes)
-    }
-
-    async fn fits_what_is_used<P: Predictor>(&self, policy: &[u8]) -> Result<(), ChangeError> {
-        let Some(release) = self.model::<P>().await?.record else {
-            // Nothing to hold it against yet; whatever is promoted first is held against it.
-            let parsed = serde_json::from_slice::<P::Policy>(policy);
-            parsed.map_err(|error| Refusal::unreadable(POLICY_FILE, error))?;
-            return Ok(());
-        };
-        let canary = release.canary.as_ref().map(|canary| &canary.model);
-        let shadow = release.shadow.as_ref().map(|shadow| &shadow.model);
-        for used in [Some(&release.served), canary, shadow]
-            .into_iter()
-            .flatten()
-        {
-            let (model, _) = self.loaded::<P>(&used.pointer.version).await?;
-            with_policy(model, policy)?;
-        }
-        Ok(())
     }
 
     fn serving(&self, before: Option<&ModelRelease>, version: ModelVersion) -> ModelRelease {
@@ -358,15 +288,58 @@ impl<A: ArtifactStore, S: PointerStore> Registry<'_, A, S> {
 
     /// Changes the pointer if it still is what was read.
     async fn set<T: Serialize>(&self, read: &Read<T>, after: &T) -> Result<(), ChangeError> {
-        let name = &read.name;
-        let value =
-            serde_json::to_string(after).map_err(|error| Refusal::unreadable(name, error))?;
-        let expected = read.text.as_deref();
-        if expected == Some(&value) || self.pointers.set_pointer(name, expected, &value).await? {
+        self.set_all(&[read.to(after)?]).await
+    }
+
+    /// Makes all changes if every pointer still is what was read.
+    async fn set_all(&self, changes: &[Change<'_>]) -> Result<(), ChangeError> {
+        let changes: Vec<PointerChange<'_>> = changes.iter().map(Change::of_pointer).collect();
+        let is_change = changes.iter().any(|change| change.value.is_some());
+        if !is_change || self.pointers.set_pointers(&changes).await? {
             return Ok(());
         }
+        let names: Vec<&str> = changes.iter().map(|change| change.name).collect();
         Err(ChangeError::Contested {
-            pointer: name.clone(),
+            pointers: names.join(" or "),
+        })
+    }
+}
+
+/// A pointer as it was read, and what it shall be; `None` if it shall stay.
+struct Change<'a> {
+    name: &'a str,
+    expected: Option<&'a str>,
+    value: Option<String>,
+}
+
+impl Change<'_> {
+    fn of_pointer(&self) -> PointerChange<'_> {
+        PointerChange {
+            name: self.name,
+            expected: self.expected,
+            value: self.value.as_deref(),
+        }
+    }
+}
+
+impl<T> Read<T> {
+    fn kept(&self) -> Change<'_> {
+        Change {
+            name: &self.name,
+            expected: self.text.as_deref(),
+            value: None,
+        }
+    }
+}
+
+impl<T: Serialize> Read<T> {
+    fn to(&self, after: &T) -> Result<Change<'_>, ChangeError> {
+        let value = serde_json::to_string(after);
+        let value = value.map_err(|error| Refusal::unreadable(&self.name, error))?;
+        let is_new = self.text.as_deref() != Some(&value);
+        Ok(Change {
+            value: is_new.then_some(value),
+            ..self.kept()
         })
     }
 }

@@ -3,7 +3,9 @@
 //! Everything here is pure: a change takes a record and the instant, and gives the record after it.
 
 use super::{ModelPointer, PolicyPointer};
+use crate::canary::judge::USUAL_SHIFT;
 use crate::manifest::Manifest;
+use features::time::SECONDS_PER_DAY;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -59,6 +61,8 @@ pub enum End {
     Restored,
     /// A canary or shadow that was promoted, or taken away.
     Ended,
+    /// A canary that stopped by itself; its entry says why.
+    Stopped,
 }
 
 /// How a version was used.
@@ -87,6 +91,9 @@ pub struct Past<T> {
     pub until_seconds: i64,
     /// Why it ended.
     pub end: End,
+    /// What was wrong with it, of a canary that stopped by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// A version that answers about a share of the entities.
@@ -101,6 +108,27 @@ pub struct Canary {
     pub salt: String,
     /// From when on, seconds since 1970.
     pub since_seconds: i64,
+    /// The population stability index of its scores that stops it, where it is not [`USUAL_SHIFT`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop_shift: Option<f64>,
+}
+
+impl Canary {
+    /// Owner of the sets that its sample of one day is, counted from its promotion on; `pointer` is the model's. With another share
+    /// it begins anew.
+    pub fn sample_of(&self, pointer: &str, day: i64) -> String {
+        format!("{pointer}/{}/{}/{day}", self.salt, self.since_seconds)
+    }
+
+    /// The day of an instant, counted from its promotion on.
+    pub fn day_of(&self, now_seconds: i64) -> i64 {
+        (now_seconds - self.since_seconds).div_euclid(SECONDS_PER_DAY)
+    }
+
+    /// The shift that stops it.
+    pub fn stop_shift(&self) -> f64 {
+        self.stop_shift.unwrap_or(USUAL_SHIFT)
+    }
 }
 
 /// A version that scores beside the served one and never answers.
@@ -200,10 +228,33 @@ impl ModelRelease {
     /// No canary; nothing else changes.
     #[must_use]
     pub fn without_canary(&self, now_seconds: i64) -> Self {
+        self.canary_ended(now_seconds, End::Ended, None)
+    }
+
+    /// The canary was stopped, for a reason that people read; nothing else changes.
+    #[must_use]
+    pub fn canary_stopped(&self, reason: String, now_seconds: i64) -> Self {
+        self.canary_ended(now_seconds, End::Stopped, Some(reason))
+    }
+
+    /// The latest canary, if it was stopped and nothing was tried or served since.
+    pub fn stopped(&self) -> Option<&Past<ModelPointer>> {
+        let latest = self.history.iter().find(|past| past.role != Role::Shadow);
+        latest.filter(|past| past.end == End::Stopped && self.canary.is_none())
+    }
+
+    fn canary_ended(&self, now_seconds: i64, end: End, reason: Option<String>) -> Self {
         let mut after = self.clone();
         if let Some(canary) = after.canary.take() {
-            let (target, since_seconds) = (canary.model.pointer, canary.since_seconds);
-            after.remember(target, Role::Canary, since_seconds, now_seconds, End::Ended);
+            let past = Past {
+                target: canary.model.pointer,
+                role: Role::Canary,
+                since_seconds: canary.since_seconds,
+                until_seconds: now_seconds,
+                end,
+                reason,
+            };
+            push(&mut after.history, past);
         }
         after
     }
@@ -223,38 +274,27 @@ impl ModelRelease {
     pub fn without_shadow(&self, now_seconds: i64) -> Self {
         let mut after = self.clone();
         if let Some(shadow) = after.shadow.take() {
-            let (target, since_seconds) = (shadow.model.pointer, shadow.since_seconds);
-            after.remember(target, Role::Shadow, since_seconds, now_seconds, End::Ended);
+            let past = Past {
+                target: shadow.model.pointer,
+                role: Role::Shadow,
+                since_seconds: shadow.since_seconds,
+                until_seconds: now_seconds,
+                end: End::Ended,
+                reason: None,
+            };
+            push(&mut after.history, past);
         }
         after
     }
 
     fn replace(&mut self, version: ModelVersion, end: End, now_seconds: i64) {
-        let served = std::mem::replace(&mut self.served, version);
-        let since_seconds = std::mem::replace(&mut self.since_seconds, now_seconds);
-        self.remember(
-            served.pointer,
-            Role::Served,
-            since_seconds,
-            now_seconds,
-            end,
-        );
-    }
-
-    fn remember(
-        &mut self,
-        target: ModelPointer,
-        role: Role,
-        since_seconds: i64,
-        until_seconds: i64,
-        end: End,
-    ) {
         let past = Past {
-            target,
-            role,
-            since_seconds,
-            until_seconds,
+            target: std::mem::replace(&mut self.served, version).pointer,
+            role: Role::Served,
+            since_seconds: std::mem::replace(&mut self.since_seconds, now_seconds),
+            until_seconds: now_seconds,
             end,
+            reason: None,
         };
         push(&mut self.history, past);
     }
@@ -301,6 +341,7 @@ impl PolicyRelease {
             since_seconds: std::mem::replace(&mut self.since_seconds, now_seconds),
             until_seconds: now_seconds,
             end,
+            reason: None,
         };
         push(&mut self.history, past);
     }

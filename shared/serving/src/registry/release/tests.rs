@@ -43,6 +43,7 @@ fn canary(number: u8, since_seconds: i64) -> Canary {
         percent: 5,
         salt: String::new(),
         since_seconds,
+        stop_shift: None,
     }
 }
 

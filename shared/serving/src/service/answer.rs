@@ -1,0 +1,73 @@
+//! One request, answered by one version.
+
+use super::{Observed, Service, answer_text, gather, respond, score, score_failed};
+use crate::arms::Answering;
+use crate::error::Error;
+use crate::ports::HistoryStore;
+use crate::predictor::{Predictor, Scored, Served};
+use features::time::Timestamp;
+use tracing::Instrument;
+
+/// An answer, and what it was made of.
+struct Answered<P: Predictor> {
+    body: String,
+    cases: Vec<P::Case>,
+    scored: Vec<Scored>,
+}
+
+impl<P: Predictor, S: HistoryStore> Service<P, S> {
+    /// `observed` tells of a failure as well which version it is of.
+    pub(super) async fn answer(
+        &self,
+        request: &P::Request,
+        now: Timestamp,
+        observed: &mut Observed,
+    ) -> Result<String, Error> {
+        let arms = self.arms_or_refusal()?;
+        let Answering {
+            served,
+            by_canary,
+            trial,
+        } = arms.answering(request);
+        observed.by_canary = by_canary;
+        let answered = self.answer_by(served, request, now).await;
+        if let Some(trial) = trial {
+            match &answered {
+                Ok(answered) => trial.answered(served.model.comparable(&answered.scored)),
+                Err(Error::Caller(_)) => trial.refused(),
+                // Dropped, it is a failure.
+                Err(_) => drop(trial),
+            }
+        }
+        let Answered {
+            body,
+            cases,
+            scored,
+        } = answered?;
+        observed.cases = cases.len();
+        observed.rows = scored.iter().map(|s| s.raw.len()).sum();
+        // Last, so that the answer is made whatever comes of it.
+        observed.shadowed = arms.shadowed(&cases, &scored);
+        Ok(body)
+    }
+
+    async fn answer_by(
+        &self,
+        served: &Served<P>,
+        request: &P::Request,
+        now: Timestamp,
+    ) -> Result<Answered<P>, Error> {
+        let gathered = P::gather(&self.store, request, now).instrument(gather());
+        let mut cases = gathered.await?;
+        let scored = score().in_scope(|| served.model.score(&cases));
+        let scored = scored.map_err(score_failed)?;
+        let second = P::gather_scored(&self.store, request, &mut cases, &scored, served);
+        second.instrument(gather()).await?;
+        let body = respond().in_scope(|| answer_text(request, &cases, &scored, served))?;
+        Ok(Answered {
+            body,
+            cases,
+            scored,
+        })
+    }
+}
