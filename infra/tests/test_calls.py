@@ -32,6 +32,7 @@ def world(program, tmp_path_factory):
     for function in published():
         made.ask(function)
         made.score(function)
+        made.wholes[function] = made.whole(function)
     # Orders keep coming; a load in between makes the next one write everything.
     made.merge({"anna": "tea", "bert": "cup", "carl": "tea"})
     made.merge({"anna": "tea", "bert": "cup"})
@@ -128,6 +129,13 @@ def test_a_file_comes_back_scored_with_a_report(world, function):
         assert reject["value"] == "yesterday", reject
         report = json.loads(world.file(f"{scored}.report.json"))
         assert (report["rows"], report["scored"], report["rejected"]) == (2, 1, 1), report
+
+
+@pytest.mark.parametrize("function", published())
+def test_the_whole_base_is_scored_from_its_chunks(world, function):
+    report = world.wholes[function]
+    assert (report["outcome"], report["rows"], report["scored"], report["faults"]) == ("scored", report["chunks"], report["chunks"], [])
+    assert report["chunks"] == (1 if function != "inventory" else 2)
 
 
 @pytest.mark.parametrize("function", published())

@@ -120,6 +120,7 @@ class World:
         self.s3.put_bucket_versioning(Bucket=self.outputs["DataBucketName"], VersioningConfiguration=versions)
         self.answers: dict[str, dict] = {}
         self.failures: dict[str, Any] = {}
+        self.wholes: dict[str, Any] = {}
 
     def load(self, customers: dict[str, str]) -> None:
         self.put("orders/all.csv", orders(customers).encode())
@@ -140,6 +141,26 @@ class World:
     def coming(self) -> list[str]:
         """Which shop, and where its files come to."""
         return ["--shop", str(self.work / "shop.toml"), "--bucket", self.outputs["DataBucketName"], "--work", str(self.work / "merge")]
+
+    def chunking(self) -> list[str]:
+        """Which shop, and the bucket that its chunks come to."""
+        return ["--shop", str(self.work / "shop.toml"), "--bucket", self.outputs["DataBucketName"], "--work", str(self.work / "work")]
+
+    def whole(self, function: str) -> dict[str, Any]:
+        """Chunks of every customer or SKU, scored and reconciled, as the state machine asks for it."""
+        self.run("loader", "chunk", function, *self.chunking(), "--rows", "1")
+        bucket = self.outputs["DataBucketName"]
+
+        def done(step: str, **asked: Any) -> Any:
+            answered, answer = running.answer({"whole": {step: asked}})
+            assert answered, answer
+            return answer
+
+        with self.started(f"{function.capitalize()}Batch", f"{function}-batch") as running:
+            run = done("begin", bucket=bucket, as_of="2026-05-24T03:00:00Z")
+            for chunk in json.loads(self.file(run["base"]["chunks"])):
+                done("score", run=run, chunk=chunk)
+            return done("reconcile", run=run)
 
     def put(self, key: str, body: bytes) -> dict[str, Any]:
         """Puts a file into the data bucket."""
@@ -220,7 +241,7 @@ class World:
                 # The last is the one about a customer or SKU.
                 self.answers[function] = answer
 
-    def started(self, resource: str, who: str, seconds: int | None = None) -> FakeLambda:
+    def started(self, resource: str, who: str, seconds: float | None = None) -> FakeLambda:
         """A function of the template, with its settings and its time, unless it is given another."""
         program = self.program(stack.function_of(resource)[0])
         settings = {**self.endpoint, **settings_of(self.stack, resource, self.outputs, program), "AWS_ACCESS_KEY_ID": who}

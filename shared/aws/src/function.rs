@@ -161,6 +161,9 @@ impl<P: Predictor> Function<P> {
                     Box::pin(self.records(source, payload, request_id, invocation.deadline_ms))
                         .await
                 }
+                Event::Whole => {
+                    Box::pin(self.whole(payload, request_id, invocation.deadline_ms)).await
+                }
                 _ => outcome(&service, event, payload, request_id).await,
             }
         };
@@ -212,6 +215,7 @@ async fn outcome<P: Predictor>(
             over_http(problem_response(&problem))
         }
         Event::Records { source } => unsupported(&source),
+        Event::Whole => unsupported("whole"),
         Event::Direct => match service
             .handle_direct(payload.as_bytes(), request_id, now)
             .await
@@ -299,3 +303,4 @@ mod invocation;
 mod records;
 #[cfg(test)]
 mod tests;
+mod whole;

@@ -3,7 +3,7 @@
 mod routing;
 mod together;
 
-pub use together::RowAnswers;
+pub use together::{Brought, RowAnswers};
 
 use crate::arms::{Arms, Shadowed};
 use crate::error::{CallerError, Error};

@@ -1,8 +1,10 @@
 //! Files that landed in a bucket: bare notifications of S3, and those that a queue brings.
 
 use super::{Answer, Function, Outcome as Invoked, since_1970, unsupported};
+use crate::claims::DynamoClaims;
 use crate::config;
 use crate::dynamo::DynamoStore;
+use crate::uploaded_files::UploadedFiles;
 use crate::uploads::{self, BatchFailures};
 use futures_util::FutureExt;
 use lambda_runtime::Diagnostic;
@@ -24,13 +26,13 @@ use std::time::Duration;
 const LONGEST_INVOCATION: Duration = Duration::from_mins(15);
 
 /// The clock of an invocation.
-struct InvocationClock {
+pub(super) struct InvocationClock {
     deadline_ms: i64,
 }
 
 impl InvocationClock {
     /// The emulator of `cargo lambda watch` sends a constant near 1970; it ends nothing, so Lambda's longest time counts.
-    fn until(deadline_ms: u64) -> Self {
+    pub(super) fn until(deadline_ms: u64) -> Self {
         let now_ms = since_1970().as_millis() as u64;
         let ends_ms = if deadline_ms < now_ms / 2 {
             now_ms + LONGEST_INVOCATION.as_millis() as u64
@@ -130,15 +132,23 @@ impl<P: Predictor> Function<P> {
         answered(&BatchFailures::of(failed), observed, any_failed)
     }
 
-    async fn score_all(&self, arrivals: &[Arrival], owner: &str, clock: &InvocationClock) -> Told {
-        let batch = Batch {
+    pub(super) fn batch<'a>(
+        &'a self,
+        owner: &'a str,
+        clock: &'a InvocationClock,
+    ) -> Batch<'a, UploadedFiles, DynamoClaims, Self, InvocationClock> {
+        Batch {
             files: &self.files,
             claims: &self.claims,
             services: self,
             clock,
             owner,
             limits: Limits::default(),
-        };
+        }
+    }
+
+    async fn score_all(&self, arrivals: &[Arrival], owner: &str, clock: &InvocationClock) -> Told {
+        let batch = self.batch(owner, clock);
         let mut told = Told::default();
         for arrival in arrivals {
             let scored = AssertUnwindSafe(batch.score(arrival)).catch_unwind().await;
@@ -192,7 +202,11 @@ fn described(outcome: &Outcome) -> serde_json::Value {
     }
 }
 
-fn answered(answer: &impl serde::Serialize, observed: Observed, failed: bool) -> Invoked {
+pub(super) fn answered(
+    answer: &impl serde::Serialize,
+    observed: Observed,
+    failed: bool,
+) -> Invoked {
     let answer = to_raw_value(answer).map(Answer::Direct);
     Invoked {
         answer: answer.map_err(|error| Diagnostic {
@@ -204,7 +218,7 @@ fn answered(answer: &impl serde::Serialize, observed: Observed, failed: bool) ->
     }
 }
 
-fn refused(kind: &str, message: String) -> Invoked {
+pub(super) fn refused(kind: &str, message: String) -> Invoked {
     Invoked {
         answer: Err(Diagnostic {
             error_type: kind.to_owned(),

@@ -2,8 +2,10 @@
 
 mod claiming;
 mod continuing;
+mod reconcile;
 mod score;
 mod source;
+mod whole;
 mod work;
 
 use super::claim::{Claim, Counts, State};
@@ -12,14 +14,16 @@ use super::name::{Key, UploadName};
 use super::output::{Input, Outputs, Report};
 use super::ports::{ClaimStore, FileHead, FilePlace, FileStore};
 use super::shape::RowShape;
+use super::whole::Run;
 use crate::error::Error;
 use crate::ports::{HistoryStore, StoreError};
 use crate::predictor::Predictor;
 use crate::registry::Pins;
-use crate::service::{Observed, Service, store_failed};
+use crate::service::{Brought, Observed, Service, store_failed};
 use bytes::Bytes;
 pub use continuing::{put_marker, read_whole};
 use features::time::Timestamp;
+pub use reconcile::RunReport;
 use serde::{Deserialize, Serialize};
 use std::future::Future;
 use std::sync::Arc;
@@ -117,9 +121,33 @@ pub struct Batch<'a, F, C, M, K> {
     pub limits: Limits,
 }
 
+/// A file to score.
+struct Asked<'a> {
+    place: &'a FilePlace,
+    name: &'a UploadName,
+    head: &'a FileHead,
+    sequencer: &'a str,
+    /// Why its name says that it cannot be scored.
+    misnamed: Option<FileFault>,
+    /// The run that it is a chunk of; none for an upload.
+    run: Option<&'a Run>,
+}
+
+impl Asked<'_> {
+    /// What is claimed: the upload, or what a run makes of its chunk.
+    fn claimed(&self) -> FilePlace {
+        match self.run {
+            None => self.place.clone(),
+            Some(_) => self.place.beside(self.name.scored()),
+        }
+    }
+}
+
 /// A claimed file.
 struct Job<'a, M: Services> {
     place: &'a FilePlace,
+    claimed: FilePlace,
+    run: Option<&'a Run>,
     name: &'a UploadName,
     head: &'a FileHead,
     shape: &'static RowShape,
@@ -180,8 +208,6 @@ where
             Key::Upload(name) => (name, None),
             Key::Unreadable(name, reason) => (name, Some(FileFault::new("wrong name", reason))),
         };
-        let shape = M::Predictor::rows();
-        let shape = shape.ok_or_else(|| refuse("score files with this function"))?;
         let place = FilePlace {
             bucket: arrival.bucket.clone(),
             key: arrival.key.clone(),
@@ -195,20 +221,37 @@ where
         if version_id.is_none() && arrival.etag.as_ref().is_some_and(is_other) {
             return ended(Outcome::Superseded);
         }
-        let (claim, service) = match self.claim(&place, &head, &arrival.sequencer).await? {
-            Ok(claimed) => claimed,
-            Err(outcome) => return ended(outcome),
-        };
-        let job = Job {
+        self.score_asked(Asked {
             place: &place,
             name: &name,
             head: &head,
+            sequencer: &arrival.sequencer,
+            misnamed,
+            run: None,
+        })
+        .await
+    }
+
+    async fn score_asked(&self, asked: Asked<'_>) -> Result<(Outcome, Observed), Error> {
+        let shape = M::Predictor::rows();
+        let shape = shape.ok_or_else(|| refuse("score files with this function"))?;
+        let claimed = asked.claimed();
+        let (claim, service) = match self.claim(&asked, &claimed).await? {
+            Ok(claimed) => claimed,
+            Err(outcome) => return Ok((outcome, Observed::default())),
+        };
+        let job = Job {
+            place: asked.place,
+            claimed,
+            run: asked.run,
+            name: asked.name,
+            head: asked.head,
             shape,
             service,
             claim,
             begun_ms: self.clock.now_ms(),
         };
-        self.work(&job, misnamed).await
+        self.work(&job, asked.misnamed).await
     }
 
     /// Scores a claimed file and ends its claim.
@@ -314,6 +357,15 @@ where
 impl<M: Services> Job<'_, M> {
     fn as_of(&self) -> Timestamp {
         Timestamp(self.claim.as_of_seconds)
+    }
+
+    /// Histories of a chunk's rows, which stand for what the store has of the kind.
+    fn brought(&self, records: Vec<(String, Bytes)>) -> Option<Brought> {
+        self.run.map(|run| Brought {
+            kind: self.shape.kind,
+            records,
+            complete_through: Timestamp(run.base.complete_through_seconds),
+        })
     }
 }
 
