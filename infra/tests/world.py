@@ -123,12 +123,16 @@ class World:
         self.wholes: dict[str, Any] = {}
 
     def load(self, customers: dict[str, str]) -> None:
+        self.place(customers)
+        self.run("loader", "load", "--shop", str(self.work / "shop.toml"), "--work", str(self.work / "work"))
+
+    def place(self, customers: dict[str, str]) -> None:
+        """The shop's files, and what describes them."""
         self.put("orders/all.csv", orders(customers).encode())
         self.put("products.csv", b"product_id,category\ntea,drinks\ncup,kitchen\n")
         self.put("stock.csv", b"product_id,date,on_hand\ntea,2026-05-22,5\ncup,2026-05-22,9\n")
         shop = self.work / "shop.toml"
         shop.write_text(SHOP.format(bucket=self.outputs["DataBucketName"]), encoding="utf-8")
-        self.run("loader", "load", "--shop", str(shop), "--work", str(self.work / "work"))
 
     def merge(self, customers: dict[str, str]) -> None:
         """The same shop, its files below uploads/orders/, and one of them that nobody can read."""
@@ -158,7 +162,12 @@ class World:
 
         with self.started(f"{function.capitalize()}Batch", f"{function}-batch") as running:
             run = done("begin", bucket=bucket, as_of="2026-05-24T03:00:00Z")
-            for chunk in json.loads(self.file(run["base"]["chunks"])):
+            chunks = json.loads(self.file(run["base"]["chunks"]))
+            gone = {**chunks[0], "key": f"whole/{function}/chunks/gone.parquet"}
+            # Before anything is scored, and of a chunk that is not there.
+            for early in ({"reconcile": {"run": run}}, {"score": {"run": run, "chunk": gone}}):
+                assert not running.answer({"whole": early})[0]
+            for chunk in chunks:
                 done("score", run=run, chunk=chunk)
             return done("reconcile", run=run)
 

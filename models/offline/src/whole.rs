@@ -195,9 +195,9 @@ impl<F: FileStore> Chunks<'_, F> {
     }
 
     async fn finish(self, known: Timestamp) -> Result<Base, ChunkError> {
-        let names = self.done.iter().map(|chunk| (&chunk.key, chunk.rows));
-        let named: Vec<_> = names.collect();
-        let content = sha256_hex(&json(&(known.0, named))?);
+        let contents = self.done.iter().map(|chunk| (&chunk.key, chunk.rows));
+        let contents: Vec<_> = contents.collect();
+        let content = sha256_hex(&json(&(known.0, contents))?);
         let base = Base {
             chunks: Base::chunks_key(self.function, &content),
             content,

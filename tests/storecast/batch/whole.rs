@@ -433,8 +433,8 @@ async fn scored_in(children: &[Child]) -> (Vec<(FilePlace, Bytes)>, usize) {
         "the state machine continues, not the queue"
     );
     let outputs = files.inner.places().into_iter();
-    let outputs =
-        outputs.filter(|place| place.key.starts_with("scored/") && !place.key.ends_with(".json"));
+    let outputs = outputs
+        .filter(|place| place.key.starts_with("scored/") && !place.key.ends_with(".report.json"));
     let found = outputs.map(|place| {
         let bytes = files.inner.file(&place).expect("listed");
         (place, bytes)

@@ -22,6 +22,10 @@ const BESIDE: usize = 16;
 /// Faults that the report shows; [`RunReport::balanced_chunks`] tells how many there are.
 const MOST_SHOWN: usize = 100;
 
+/// What a run came to.
+const SCORED: &str = "scored";
+const UNBALANCED: &str = "unbalanced";
+
 /// What became of a run: `report.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunReport {
@@ -66,7 +70,7 @@ pub struct RunReport {
 impl RunReport {
     /// Whether every row is in exactly one place.
     pub fn is_balanced(&self) -> bool {
-        self.outcome == "scored"
+        self.outcome == SCORED
     }
 }
 
@@ -124,12 +128,9 @@ where
                 Err(reason) => report.fault(&format!("chunk {}: {reason}", chunk.number)),
             }
         }
-        report.outcome = if report.faults.is_empty() {
-            "scored"
-        } else {
-            "unbalanced"
+        if !report.faults.is_empty() {
+            UNBALANCED.clone_into(&mut report.outcome);
         }
-        .to_owned();
         self.put_run_report(run, &report).await?;
         Ok(report)
     }
@@ -194,7 +195,7 @@ fn fault_of(run: &Run, chunk: &Chunk, report: &ChunkReport) -> Option<String> {
     let other = wanted
         .into_iter()
         .find(|(of_run, of_chunk)| of_run != of_chunk);
-    if report.outcome != "scored" {
+    if report.outcome != SCORED {
         Some(format!("it is {}", cut_short(&report.outcome)))
     } else if (&report.input.key, &report.input.etag) != (&chunk.key, &chunk.etag) {
         Some("the report is of another content".to_owned())
@@ -212,7 +213,7 @@ fn fault_of(run: &Run, chunk: &Chunk, report: &ChunkReport) -> Option<String> {
 fn begun(function: &str, run: &Run) -> RunReport {
     let base = &run.base;
     RunReport {
-        outcome: String::new(),
+        outcome: SCORED.to_owned(),
         function: function.to_owned(),
         run: run.name.clone(),
         content: base.content.clone(),

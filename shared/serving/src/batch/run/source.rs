@@ -49,12 +49,11 @@ impl<'a, F: FileStore, M: Services> Source<'a, F, M> {
             let skip = from.offset;
             let (place, head, shape) = (job.place, job.head, job.shape);
             // On the heap: other files have no use for its size.
-            let rows = match job.run {
-                None => Box::pin(ParquetRows::open(files, place, head, shape, limits, skip)).await,
-                Some(_) => {
-                    let open = ParquetRows::open_chunk(files, place, head, shape, limits, skip);
-                    Box::pin(open).await
-                }
+            let rows = if job.run.is_some() {
+                let open = ParquetRows::open_chunk(files, place, head, shape, limits, skip);
+                Box::pin(open).await
+            } else {
+                Box::pin(ParquetRows::open(files, place, head, shape, limits, skip)).await
             };
             return Ok(Self::Table(Box::new(rows?)));
         }
