@@ -176,7 +176,7 @@ def test_a_batch_policy_that_is_too_wide_or_too_narrow_is_found(world):
         said["WriteScored"]["Action"] = ["s3:PutObject", "s3:DeleteObject"]
         said["WriteQuarantine"]["Resource"] = {"Fn::Sub": "${DataBucket.Arn}/quarantine/inventory/*"}
         said["LeaveAndContinue"]["Action"] = "s3:GetObject"
-        said["MissUploads"]["Condition"]["StringLike"]["s3:prefix"] = ["scored/churn/*"]
+        said["MissUploads"]["Condition"]["StringLike"]["s3:prefix"] = ["quarantine/churn/*"]
         said["ReadUploads"]["Action"] = "s3:GetObject"
         said["ClaimFiles"]["Action"] = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
 
