@@ -30,7 +30,7 @@ RESERVED = {
 class FakeLambda:
     """Starts a program with exactly these settings, and those that Lambda sets; hands it one event after the other."""
 
-    def __init__(self, program: Path, settings: dict[str, str], limit_s: int = 29):
+    def __init__(self, program: Path, settings: dict[str, str], limit_s: float = 29):
         self.limit_s = limit_s
         self.events: queue.Queue[str] = queue.Queue()
         self.replies: queue.Queue[tuple[bool, Any]] = queue.Queue()
@@ -74,7 +74,7 @@ class FakeLambda:
         return [json.loads(line) for line in list(self.lines)]
 
     def handler(self) -> type[BaseHTTPRequestHandler]:
-        events, replies, limit_ms = self.events, self.replies, self.limit_s * 1000
+        events, replies, limit_ms = self.events, self.replies, int(self.limit_s * 1000)
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"

@@ -32,6 +32,7 @@ def world(program, tmp_path_factory):
     for function in published():
         made.ask(function)
         made.score(function)
+        made.wholes[function] = made.whole(function)
     made.let_canaries_stop()
     # Orders keep coming; a load in between makes the next one write everything.
     made.merge({"anna": "tea", "bert": "cup", "carl": "tea"})
@@ -142,6 +143,13 @@ def test_a_file_comes_back_scored_with_a_report(world, function):
 
 
 @pytest.mark.parametrize("function", published())
+def test_the_whole_base_is_scored_from_its_chunks(world, function):
+    report = world.wholes[function]
+    assert (report["outcome"], report["rows"], report["scored"], report["faults"]) == ("scored", report["chunks"], report["chunks"], [])
+    assert report["chunks"] == (1 if function != "inventory" else 2)
+
+
+@pytest.mark.parametrize("function", published())
 def test_a_file_that_needs_two_invocations_is_whole(world, function):
     scored, rows = f"scored/{function}/{LONG}", LONG_ROWS[function]
     report = json.loads(world.file(f"{scored}.report.json"))
@@ -179,7 +187,7 @@ def test_a_batch_policy_that_is_too_wide_or_too_narrow_is_found(world):
         said["WriteScored"]["Action"] = ["s3:PutObject", "s3:DeleteObject"]
         said["WriteQuarantine"]["Resource"] = {"Fn::Sub": "${DataBucket.Arn}/quarantine/inventory/*"}
         said["LeaveAndContinue"]["Action"] = "s3:GetObject"
-        said["MissUploads"]["Condition"]["StringLike"]["s3:prefix"] = ["scored/churn/*"]
+        said["MissUploads"]["Condition"]["StringLike"]["s3:prefix"] = ["quarantine/churn/*"]
         said["ReadUploads"]["Action"] = "s3:GetObject"
         said["ClaimFiles"]["Action"] = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
 

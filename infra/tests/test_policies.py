@@ -17,6 +17,8 @@ STAR_DEMANDED = {
 }
 # Objects of a bucket, or of a named folder in it: the only places where a pattern stands in a resource.
 OBJECTS = re.compile(r"<(Model|Data)Bucket\.Arn>(/[a-z]+)*/\*")
+# Executions of the one state machine, whose names nobody knows before they are there.
+EXECUTIONS = f"arn:aws:states:{stack.REGION}:{stack.ACCOUNT}:execution:{stack.STACK_NAME}-whole-base:*"
 WRITES = re.compile(r"s3:(Put|Delete|Abort|Restore|Replicate|Create|Bypass)|dynamodb:(Put|Update|Delete|BatchWrite|PartiQL|Transact)")
 
 
@@ -42,7 +44,7 @@ def stars(made: Stack) -> list[str]:
             found.append(f"{holder} trusts everybody")
         for r in resources:
             demanded = r == "*" and set(actions) <= set(STAR_DEMANDED)
-            if ("*" in r or "?" in r) and not demanded and not OBJECTS.fullmatch(r):
+            if ("*" in r or "?" in r) and not demanded and not OBJECTS.fullmatch(r) and r != EXECUTIONS:
                 found.append(f"{holder} reaches {r}")
     return found
 
@@ -70,7 +72,8 @@ def faults(function: str, action: str, s: dict[str, Any]) -> list[str]:
         found.append(f"changes {', '.join(sorted(keys))}")
     if action.startswith(("s3:", "sqs:")) and not resources <= own:
         found.append(f"{'writes' if writes else 'reads'} {', '.join(sorted(resources - own))}")
-    if action == "s3:ListBucket" and keys != {f"{folder}/{stack.function_of(function)[0]}/*" for folder in ("uploads", "unfinished")}:
+    name = stack.function_of(function)[0]
+    if action == "s3:ListBucket" and keys != {f"uploads/{name}/*", f"unfinished/{name}/*", f"whole/{name}/*", f"scored/{name}/whole/*"}:
         found.append("lists more than its uploads")
     if action.startswith("logs:") and resources != {f"<{function.removesuffix('Function')}Logs.Arn>"}:
         found.append("writes another log")
@@ -96,9 +99,10 @@ def territory(function: str, action: str) -> set[str]:
         return models if action == "s3:GetObject" else set()
     folders = ("uploads", "scored", "quarantine", "unfinished")
     uploads, scored, quarantine, unfinished = (f"<DataBucket.Arn>/{folder}/{name}/*" for folder in folders)
+    chunks = {f"<DataBucket.Arn>/whole/{name}/*", f"<DataBucket.Arn>/scored/{name}/whole/*"}
     places = {
-        "s3:GetObject": models | {uploads, unfinished},
-        "s3:GetObjectVersion": {uploads, unfinished},
+        "s3:GetObject": models | chunks | {uploads, unfinished},
+        "s3:GetObjectVersion": chunks | {uploads, unfinished},
         "s3:ListBucket": {"<DataBucket.Arn>"},
         "s3:PutObject": {scored, quarantine, unfinished},
         "s3:AbortMultipartUpload": {scored},

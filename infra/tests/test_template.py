@@ -29,6 +29,7 @@ NOT_MADE_BY_MOTO = {
     "AWS::Logs::MetricFilter",
     "AWS::Logs::QueryDefinition",
     "AWS::S3::BucketPolicy",
+    "AWS::Scheduler::Schedule",
     "AWS::SQS::QueuePolicy",
 }
 RETAINED = {"AWS::DynamoDB::Table", "AWS::S3::Bucket"}

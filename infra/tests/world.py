@@ -130,14 +130,19 @@ class World:
         self.s3.put_bucket_versioning(Bucket=self.outputs["DataBucketName"], VersioningConfiguration=versions)
         self.answers: dict[str, dict] = {}
         self.failures: dict[str, Any] = {}
+        self.wholes: dict[str, Any] = {}
 
     def load(self, customers: dict[str, str]) -> None:
+        self.place(customers)
+        self.run("loader", "load", "--shop", str(self.work / "shop.toml"), "--work", str(self.work / "work"))
+
+    def place(self, customers: dict[str, str]) -> None:
+        """The shop's files, and what describes them."""
         self.put("orders/all.csv", orders(customers).encode())
         self.put("products.csv", b"product_id,category\ntea,drinks\ncup,kitchen\n")
         self.put("stock.csv", b"product_id,date,on_hand\ntea,2026-05-22,5\ncup,2026-05-22,9\n")
         shop = self.work / "shop.toml"
         shop.write_text(SHOP.format(bucket=self.outputs["DataBucketName"]), encoding="utf-8")
-        self.run("loader", "load", "--shop", str(shop), "--work", str(self.work / "work"))
 
     def merge(self, customers: dict[str, str]) -> None:
         """The same shop, its files below uploads/orders/, and one of them that nobody can read."""
@@ -150,6 +155,31 @@ class World:
     def coming(self) -> list[str]:
         """Which shop, and where its files come to."""
         return ["--shop", str(self.work / "shop.toml"), "--bucket", self.outputs["DataBucketName"], "--work", str(self.work / "merge")]
+
+    def chunking(self) -> list[str]:
+        """Which shop, and the bucket that its chunks come to."""
+        return ["--shop", str(self.work / "shop.toml"), "--bucket", self.outputs["DataBucketName"], "--work", str(self.work / "work")]
+
+    def whole(self, function: str) -> dict[str, Any]:
+        """Chunks of every customer or SKU, scored and reconciled, as the state machine asks for it."""
+        self.run("loader", "chunk", function, *self.chunking(), "--rows", "1")
+        bucket = self.outputs["DataBucketName"]
+
+        def done(step: str, **asked: Any) -> Any:
+            answered, answer = running.answer({"whole": {step: asked}})
+            assert answered, answer
+            return answer
+
+        with self.started(f"{function.capitalize()}Batch", f"{function}-batch") as running:
+            run = done("begin", bucket=bucket, as_of="2026-05-24T03:00:00Z")
+            chunks = json.loads(self.file(run["base"]["chunks"]))
+            gone = {**chunks[0], "key": f"whole/{function}/chunks/gone.parquet"}
+            # Before anything is scored, and of a chunk that is not there.
+            for early in ({"reconcile": {"run": run}}, {"score": {"run": run, "chunk": gone}}):
+                assert not running.answer({"whole": early})[0]
+            for chunk in chunks:
+                done("score", run=run, chunk=chunk)
+            return done("reconcile", run=run)
 
     def put(self, key: str, body: bytes) -> dict[str, Any]:
         """Puts a file into the data bucket."""
@@ -255,7 +285,7 @@ class World:
         owner = f"sets#{item['pk']['S'].removeprefix('pointer#')}/{canary['salt']}/{canary['since_seconds']}/0"
         self.dynamo.put_item(TableName=table, Item={"pk": {"S": owner}, "canary_failed": {"NS": [str(mark) for mark in range(40)]}})
 
-    def started(self, resource: str, who: str, seconds: int | None = None) -> FakeLambda:
+    def started(self, resource: str, who: str, seconds: float | None = None) -> FakeLambda:
         """A function of the template, with its settings and its time, unless it is given another."""
         program = self.program(stack.function_of(resource)[0])
         settings = {**self.endpoint, **settings_of(self.stack, resource, self.outputs, program), "AWS_ACCESS_KEY_ID": who}

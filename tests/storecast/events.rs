@@ -89,6 +89,7 @@ pub(crate) async fn answer<P: Predictor>(
             over_http(problem_response(&Problem::new(&Error::Caller(error))).into())
         }
         Event::Records { source } => json!({ "source": source, "uploads": uploads(payload) }),
+        Event::Whole => panic!("steps of the whole base are asked in `end_to_end`"),
         Event::Direct => match service
             .handle_direct(payload.as_bytes(), REQUEST_ID, now)
             .await

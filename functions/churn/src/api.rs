@@ -298,6 +298,8 @@ pub struct Alternative {
 pub static ROWS: RowShape = RowShape {
     list: Some("customers"),
     id: "customer_id",
+    kind: crate::CUSTOMER,
+    whole: &[],
     fields: &[Field::text("customer_id"), Field::json("history")],
     around: &[Field::text("as_of")],
     answer: "/results/0",

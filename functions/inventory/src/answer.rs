@@ -217,6 +217,8 @@ pub struct Reason {
 pub static ROWS: RowShape = RowShape {
     list: Some("skus"),
     id: "sku_id",
+    kind: crate::SKU,
+    whole: &[],
     fields: &[
         Field::text("sku_id"),
         Field::text("location"),

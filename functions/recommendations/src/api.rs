@@ -213,6 +213,8 @@ fn check_list(texts: &[String], limit: usize, pointer: &str) -> Result<(), Calle
 pub static ROWS: RowShape = RowShape {
     list: None,
     id: "customer_id",
+    kind: crate::CUSTOMER,
+    whole: &[("surface", "home")],
     fields: &[
         Field::text("customer_id"),
         Field::json("history"),

@@ -2,6 +2,7 @@
 
 mod change;
 mod check;
+mod chunk;
 mod clock;
 mod connection;
 mod cost;
@@ -57,6 +58,8 @@ enum Command {
     Load(load::Load),
     /// Bring the feature store up to date with the files below uploads/orders/ of a bucket: new orders, corrections, stock.
     Merge(merge::MergeOrders),
+    /// Write every history that a function scores as chunks into the bucket, for a run over the whole base.
+    Chunk(chunk::ChunkBase),
     /// Remove a customer from histories, orders, answers, rejects and reports for good, and prove it.
     Forget(forget::Forget),
     /// Fit what columns take as given (for churn: BG/NBD) from the orders before a cut-off.
@@ -127,6 +130,7 @@ pub fn run() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Load(command) => command.run(),
         Command::Merge(command) => command.run(),
+        Command::Chunk(command) => command.run(),
         Command::Forget(command) => command.run(),
         Command::Fit(command) => command.run(),
         Command::Features(command) => command.run(),

@@ -19,6 +19,7 @@
 //! | [`functions`] | the list of predictors |
 //! | [`cli`] | the command line `storecast` |
 //! | [`uploads`] | what became of the files that were uploaded |
+//! | [`whole`] | every history of a kind as chunks, for runs over the whole base |
 //! | [`simulation`] | what ordering rules would have done over weeks whose demand is known |
 //! | [`messy`] | a generated European shop with every flaw the loader knows |
 
@@ -45,3 +46,4 @@ pub mod simulation;
 pub mod snapshots;
 pub mod store;
 pub mod uploads;
+pub mod whole;

@@ -81,7 +81,8 @@ pub(crate) struct View<'a> {
     pub(crate) records: Records<'a>,
 }
 
-type Records<'a> = Box<dyn Iterator<Item = Result<(String, Bytes), LoadError>> + 'a>;
+/// Ids and stored histories.
+pub type Records<'a> = Box<dyn Iterator<Item = Result<(String, Bytes), LoadError>> + 'a>;
 
 impl<'a> Views<'a> {
     pub(crate) fn of(histories: &'a Histories) -> Result<Self, WriteError> {
@@ -120,7 +121,7 @@ impl<'a> Views<'a> {
     }
 }
 
-fn stored<'a, H: Entity>(
+pub(crate) fn stored<'a, H: Entity>(
     entities: impl Iterator<Item = Result<(String, H), LoadError>> + 'a,
 ) -> Records<'a> {
     Box::new(entities.map(|entity| entity.map(|(id, history)| (id, history.stored().into()))))

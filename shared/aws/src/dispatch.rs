@@ -22,6 +22,8 @@ pub enum Event {
         /// Source of the first record, or `unknown`.
         source: String,
     },
+    /// A step of a run over the whole base, which a state machine asks for.
+    Whole,
     /// Everything else: the JSON that `POST` takes, invoked directly.
     Direct,
 }
@@ -32,6 +34,7 @@ struct Shape {
     request_context: Option<ContextShape>,
     #[serde(rename = "Records")]
     records: Option<Vec<RecordShape>>,
+    whole: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -52,6 +55,7 @@ impl Event {
     /// ```
     /// use aws::dispatch::Event;
     /// assert!(matches!(Event::read(r#"{"customers": []}"#), Event::Direct));
+    /// assert!(matches!(Event::read(r#"{"whole": {"begin": {"bucket": "shop"}}}"#), Event::Whole));
     /// assert!(matches!(Event::read(r#"{"Records": [{"eventSource": "aws:s3"}]}"#), Event::Records { .. }));
     /// ```
     pub fn read(payload: &str) -> Self {
@@ -62,6 +66,9 @@ impl Event {
             let source = records.into_iter().find_map(|record| record.event_source);
             let source = source.unwrap_or_else(|| "unknown".to_owned());
             return Self::Records { source };
+        }
+        if shape.whole.is_some() {
+            return Self::Whole;
         }
         if shape.request_context.and_then(|c| c.http).is_none() {
             return Self::Direct;
@@ -79,6 +86,7 @@ impl Event {
         match self {
             Self::Http(_) | Self::Undecodable(_) => "http",
             Self::Records { .. } => "records",
+            Self::Whole => "whole",
             Self::Direct => "direct",
         }
     }

@@ -6,7 +6,7 @@ use crate::config::{self, Settings};
 use crate::dispatch::{Event, GatewayResponse};
 use crate::dynamo::DynamoStore;
 use crate::s3::S3Artifacts;
-use crate::telemetry::{self, REQUEST, RequestMetrics, ShadowMetrics, Times, Trail};
+use crate::telemetry::{self, DriftMetrics, REQUEST, RequestMetrics, ShadowMetrics, Times, Trail};
 use crate::uploaded_files::UploadedFiles;
 use features::time::Timestamp;
 use follow::Follower;
@@ -158,7 +158,11 @@ impl<P: Predictor> Function<P> {
             match &event {
                 Event::Records { source } => {
                     // On the heap: a call that asks for an answer has no use for its size.
-                    Box::pin(self.records(source, payload, invocation)).await
+                    Box::pin(self.records(source, payload, request_id, invocation.deadline_ms))
+                        .await
+                }
+                Event::Whole => {
+                    Box::pin(self.whole(payload, request_id, invocation.deadline_ms)).await
                 }
                 _ => outcome(&service, event, payload, request_id).await,
             }
@@ -183,6 +187,16 @@ impl<P: Predictor> Function<P> {
             cold_start: !self.answered_before.swap(true, Ordering::Relaxed),
         };
         metrics.emit(invocation.traced);
+        for (model_version, drift) in &outcome.observed.drifts {
+            let drift = DriftMetrics {
+                service: invocation.service,
+                function: P::NAME,
+                model_version,
+                request_id,
+                drift,
+            };
+            drift.emit(since_1970().as_millis() as u64);
+        }
         if let Some(shadowed) = outcome.observed.shadowed {
             let shadow = ShadowMetrics {
                 service: invocation.service,
@@ -211,6 +225,7 @@ async fn outcome<P: Predictor>(
             over_http(problem_response(&problem))
         }
         Event::Records { source } => unsupported(&source),
+        Event::Whole => unsupported("whole"),
         Event::Direct => match service
             .handle_direct(payload.as_bytes(), request_id, now)
             .await
@@ -301,3 +316,4 @@ mod invocation;
 mod records;
 #[cfg(test)]
 mod tests;
+mod whole;

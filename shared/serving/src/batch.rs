@@ -20,6 +20,7 @@
 //! | [`claim`] | who may score a file, and what came of it |
 //! | [`ports`] | files and claims, with adapters in memory |
 //! | [`run`] | the story above |
+//! | [`whole`] | every customer or SKU, in chunks that bring their histories |
 
 pub mod claim;
 pub mod limits;
@@ -35,6 +36,7 @@ pub mod run;
 pub mod shape;
 pub mod unpack;
 pub mod upload;
+pub mod whole;
 
 pub use claim::Claim;
 pub use memory::MemoryFiles;

@@ -4,7 +4,7 @@ mod answer;
 mod routing;
 mod together;
 
-pub use together::RowAnswers;
+pub use together::{Brought, RowAnswers};
 
 use crate::arms::{Arms, Shadowed};
 use crate::drift::{Drift, Seen};
@@ -60,8 +60,8 @@ pub struct Observed {
     pub by_canary: bool,
     /// How far the shadow was from it, where there is one.
     pub shadowed: Option<Shadowed>,
-    /// How far the rows of a file are from those that this version was trained on.
-    pub drift: Option<(String, Drift)>,
+    /// How far the rows of files are from those that a version was trained on.
+    pub drifts: Vec<(String, Drift)>,
 }
 
 /// A predictor in service: its stores and its verified model.

@@ -12,6 +12,7 @@ mod outcomes;
 pub(crate) mod storm;
 mod tables;
 mod together;
+mod whole;
 
 use crate::shop::{self, NOW};
 use bytes::Bytes;

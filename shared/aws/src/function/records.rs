@@ -1,10 +1,10 @@
 //! Files that landed in a bucket: bare notifications of S3, and those that a queue brings.
 
-use super::invocation::Invocation;
 use super::{Answer, Function, Outcome as Invoked, since_1970, unsupported};
+use crate::claims::DynamoClaims;
 use crate::config;
 use crate::dynamo::DynamoStore;
-use crate::telemetry::DriftMetrics;
+use crate::uploaded_files::UploadedFiles;
 use crate::uploads::{self, BatchFailures};
 use futures_util::FutureExt;
 use lambda_runtime::Diagnostic;
@@ -26,13 +26,13 @@ use std::time::Duration;
 const LONGEST_INVOCATION: Duration = Duration::from_mins(15);
 
 /// The clock of an invocation.
-struct InvocationClock {
+pub(super) struct InvocationClock {
     deadline_ms: i64,
 }
 
 impl InvocationClock {
     /// The emulator of `cargo lambda watch` sends a constant near 1970; it ends nothing, so Lambda's longest time counts.
-    fn until(deadline_ms: u64) -> Self {
+    pub(super) fn until(deadline_ms: u64) -> Self {
         let now_ms = since_1970().as_millis() as u64;
         let ends_ms = if deadline_ms < now_ms / 2 {
             now_ms + LONGEST_INVOCATION.as_millis() as u64
@@ -73,22 +73,24 @@ impl<P: Predictor> Function<P> {
         &self,
         source: &str,
         payload: &str,
-        invocation: &Invocation<'_>,
+        request_id: &str,
+        deadline_ms: u64,
     ) -> Invoked {
+        let clock = InvocationClock::until(deadline_ms);
         match source {
-            "aws:s3" => self.bare(payload, invocation).await,
-            "aws:sqs" => self.queued(payload, invocation).await,
+            "aws:s3" => self.bare(payload, request_id, &clock).await,
+            "aws:sqs" => self.queued(payload, request_id, &clock).await,
             other => unsupported(other),
         }
     }
 
     /// A notification without a queue: whoever sent it is told of a failure, and sends it again.
-    async fn bare(&self, payload: &str, invocation: &Invocation<'_>) -> Invoked {
+    async fn bare(&self, payload: &str, request_id: &str, clock: &InvocationClock) -> Invoked {
         let arrivals = match uploads::arrivals(payload) {
             Ok(arrivals) => arrivals,
             Err(reason) => return refused("urn:storecast:problem:unsupported-event", reason),
         };
-        let told = self.score_all(&arrivals, invocation).await;
+        let told = self.score_all(&arrivals, request_id, clock).await;
         if told.failures > 0 {
             let failures = format!("{} of {} uploads", told.failures, arrivals.len());
             let mut refused = refused(
@@ -102,7 +104,7 @@ impl<P: Predictor> Function<P> {
     }
 
     /// Messages of a queue, each by itself: only those that failed come again.
-    async fn queued(&self, payload: &str, invocation: &Invocation<'_>) -> Invoked {
+    async fn queued(&self, payload: &str, request_id: &str, clock: &InvocationClock) -> Invoked {
         let messages = match uploads::messages(payload) {
             Ok(messages) => messages,
             Err(reason) => return refused("urn:storecast:problem:unsupported-event", reason),
@@ -112,9 +114,10 @@ impl<P: Predictor> Function<P> {
         for message in messages {
             let is_done = match message.arrivals {
                 Ok(arrivals) => {
-                    let told = self.score_all(&arrivals, invocation).await;
+                    let told = self.score_all(&arrivals, request_id, clock).await;
                     observed.cases += told.observed.cases;
                     observed.rows += told.observed.rows;
+                    observed.drifts.extend(told.observed.drifts);
                     told.failures == 0
                 }
                 Err(reason) => {
@@ -130,16 +133,23 @@ impl<P: Predictor> Function<P> {
         answered(&BatchFailures::of(failed), observed, any_failed)
     }
 
-    async fn score_all(&self, arrivals: &[Arrival], invocation: &Invocation<'_>) -> Told {
-        let clock = InvocationClock::until(invocation.deadline_ms);
-        let batch = Batch {
+    pub(super) fn batch<'a>(
+        &'a self,
+        owner: &'a str,
+        clock: &'a InvocationClock,
+    ) -> Batch<'a, UploadedFiles, DynamoClaims, Self, InvocationClock> {
+        Batch {
             files: &self.files,
             claims: &self.claims,
             services: self,
-            clock: &clock,
-            owner: invocation.request_id,
+            clock,
+            owner,
             limits: Limits::default(),
-        };
+        }
+    }
+
+    async fn score_all(&self, arrivals: &[Arrival], owner: &str, clock: &InvocationClock) -> Told {
+        let batch = self.batch(owner, clock);
         let mut told = Told::default();
         for arrival in arrivals {
             let scored = AssertUnwindSafe(batch.score(arrival)).catch_unwind().await;
@@ -147,23 +157,6 @@ impl<P: Predictor> Function<P> {
                 what: "score a file",
                 reason: "it panicked".to_owned(),
             }));
-            if let Ok((
-                _,
-                Observed {
-                    drift: Some((version, drift)),
-                    ..
-                },
-            )) = &scored
-            {
-                let metrics = DriftMetrics {
-                    service: invocation.service,
-                    function: P::NAME,
-                    model_version: version,
-                    request_id: invocation.request_id,
-                    drift,
-                };
-                metrics.emit(since_1970().as_millis() as u64);
-            }
             told.add(arrival, scored);
         }
         told
@@ -185,6 +178,7 @@ impl Told {
                 self.outcomes.push(json!({ "file": file, "outcome": told }));
                 self.observed.cases += observed.cases;
                 self.observed.rows += observed.rows;
+                self.observed.drifts.extend(observed.drifts);
             }
             Err(error) => {
                 let reason = error.to_string();
@@ -210,7 +204,11 @@ fn described(outcome: &Outcome) -> serde_json::Value {
     }
 }
 
-fn answered(answer: &impl serde::Serialize, observed: Observed, failed: bool) -> Invoked {
+pub(super) fn answered(
+    answer: &impl serde::Serialize,
+    observed: Observed,
+    failed: bool,
+) -> Invoked {
     let answer = to_raw_value(answer).map(Answer::Direct);
     Invoked {
         answer: answer.map_err(|error| Diagnostic {
@@ -222,7 +220,7 @@ fn answered(answer: &impl serde::Serialize, observed: Observed, failed: bool) ->
     }
 }
 
-fn refused(kind: &str, message: String) -> Invoked {
+pub(super) fn refused(kind: &str, message: String) -> Invoked {
     Invoked {
         answer: Err(Diagnostic {
             error_type: kind.to_owned(),

@@ -15,6 +15,9 @@ pub const UNFINISHED: &str = "unfinished/";
 /// Ending of the markers; the bucket tells of them as it tells of uploads.
 pub const MARKER: &str = ".continue";
 
+/// Where chunks of the whole base lie, and below [`SCORED`] and the function's name their answers.
+pub const WHOLE: &str = "whole/";
+
 /// Endings of outputs; an upload may not have them, or one file's rejects could be another one's answers.
 const REJECTS: &str = ".rejects.csv";
 const REPORT: &str = ".report.json";
@@ -106,6 +109,10 @@ impl Key {
         let Some(rest) = rest else {
             return Self::Foreign;
         };
+        // Its outputs would be those of a run over the whole base.
+        if rest.starts_with(WHOLE) {
+            return Self::Foreign;
+        }
         if rest.is_empty() || rest.ends_with('/') {
             return Self::Folder;
         }
@@ -152,6 +159,22 @@ fn format(name: &str) -> Option<Format> {
 }
 
 impl UploadName {
+    /// A chunk of the whole base, by the run that scores it and its number there.
+    ///
+    /// ```
+    /// use serving::batch::name::UploadName;
+    /// let name = UploadName::of_chunk("churn", "20180101T020000Z-5d41", 7);
+    /// assert_eq!(name.scored(), "scored/churn/whole/20180101T020000Z-5d41/00007.parquet");
+    /// ```
+    pub fn of_chunk(function: &'static str, run: &str, number: u32) -> Self {
+        Self {
+            function,
+            rest: format!("{WHOLE}{run}/{number:05}.parquet"),
+            format: Format::Parquet,
+            packing: Packing::Plain,
+        }
+    }
+
     /// Key of the answers.
     pub fn scored(&self) -> String {
         format!("{SCORED}{}/{}", self.function, self.rest)
@@ -211,6 +234,7 @@ mod tests {
             ("uploads/churn/", "Folder"),
             ("uploads/churn/2018/", "Folder"),
             ("uploads/inventory/a.csv", "Foreign"),
+            ("uploads/churn/whole/a.csv", "Foreign"),
             ("uploads/churners/a.csv", "Foreign"),
             ("a.csv", "Foreign"),
             ("", "Foreign"),

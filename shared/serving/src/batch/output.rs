@@ -262,6 +262,8 @@ mod tests {
     static SHAPE: RowShape = RowShape {
         list: Some("skus"),
         id: "sku_id",
+        kind: "thing",
+        whole: &[],
         fields: &[],
         around: &[],
         answer: "/results/0",

@@ -4,7 +4,7 @@
 //! a function of the bytes alone: it does not matter in how many pieces, or by how many invocations, they were written.
 
 use super::name::Packing;
-use super::parquet::write::{Written, write_footer, write_group};
+use super::parquet::write::{Written, answer_columns, write_footer, write_group};
 use super::shape::RowShape;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -126,7 +126,7 @@ impl Packer {
                 if !member.is_empty() {
                     self.pack(&member)?;
                 }
-                write_footer(shape, &self.groups, &mut self.ready)?;
+                write_footer(&answer_columns(shape), &self.groups, &mut self.ready)?;
             }
         }
         Ok(self.ready)

@@ -12,6 +12,7 @@
 //! | `stated` | what a footer states |
 //! | [`footer`] | columns and row groups, checked |
 //! | [`page`] | headers of pages, and their bytes |
+//! | `ranges` | bytes of a file, and why reading them stops |
 //! | `runs` | runs and differences of levels, indices and whole numbers |
 //! | [`values`] | pages and dictionaries, value by value |
 //! | [`read`] | rows of a file, by ranges |
@@ -19,6 +20,7 @@
 
 pub mod footer;
 pub mod page;
+mod ranges;
 pub mod read;
 mod runs;
 mod stated;

@@ -14,6 +14,7 @@ pub use jsonl::JsonRows;
 use super::limits::{FileFault, Limits, cut_short};
 use super::name::Text;
 use super::shape::RowShape;
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 /// Byte order mark of UTF-8.
@@ -26,8 +27,19 @@ pub struct Row {
     pub number: u64,
     /// The body of its request, or why there is none.
     pub body: Result<Vec<u8>, Reject>,
+    /// The entity's history, where the file brings it: see [`super::whole`].
+    pub history: Option<StoredHistory>,
     /// Where it ends: unpacked bytes of the file up to there, or rows where a file is no stream of bytes.
     pub end: u64,
+}
+
+/// A history as the store holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredHistory {
+    /// Whose it is.
+    pub id: String,
+    /// Of its codec.
+    pub bytes: Bytes,
 }
 
 /// Where a row begins, and what must be known to read on from there.

@@ -2,28 +2,32 @@
 
 mod claiming;
 mod continuing;
+mod ending;
+mod reconcile;
 mod score;
 mod source;
+mod whole;
 mod work;
 
 use super::claim::{Claim, Counts, State};
 use super::limits::{FileFault, Limits};
 use super::name::{Key, UploadName};
-use super::output::{Input, Outputs, Report};
 use super::ports::{ClaimStore, FileHead, FilePlace, FileStore};
 use super::shape::RowShape;
+use super::whole::Run;
 use crate::error::Error;
 use crate::ports::{HistoryStore, StoreError};
 use crate::predictor::Predictor;
 use crate::registry::Pins;
-use crate::service::{Observed, Service, store_failed};
+use crate::service::{Brought, Observed, Service, store_failed};
 use bytes::Bytes;
 pub use continuing::{put_marker, read_whole};
 use features::time::Timestamp;
+pub use reconcile::RunReport;
 use serde::{Deserialize, Serialize};
 use std::future::Future;
 use std::sync::Arc;
-use work::{Tally, Worked};
+use work::Worked;
 
 /// Time that must be left to begin another chunk, beside what chunks take: enough to write the outputs of what is done, to
 /// leave the file for the next invocation, or to give up cleanly.
@@ -117,9 +121,33 @@ pub struct Batch<'a, F, C, M, K> {
     pub limits: Limits,
 }
 
+/// A file to score.
+struct Asked<'a> {
+    place: &'a FilePlace,
+    name: &'a UploadName,
+    head: &'a FileHead,
+    sequencer: &'a str,
+    /// Why its name says that it cannot be scored.
+    misnamed: Option<FileFault>,
+    /// The run that it is a chunk of; none for an upload.
+    run: Option<&'a Run>,
+}
+
+impl Asked<'_> {
+    /// What is claimed: the upload, or what a run makes of its chunk.
+    fn claimed(&self) -> FilePlace {
+        match self.run {
+            None => self.place.clone(),
+            Some(_) => self.place.beside(self.name.scored()),
+        }
+    }
+}
+
 /// A claimed file.
 struct Job<'a, M: Services> {
     place: &'a FilePlace,
+    claimed: FilePlace,
+    run: Option<&'a Run>,
     name: &'a UploadName,
     head: &'a FileHead,
     shape: &'static RowShape,
@@ -182,8 +210,6 @@ where
             Key::Upload(name) => (name, None),
             Key::Unreadable(name, reason) => (name, Some(FileFault::new("wrong name", reason))),
         };
-        let shape = M::Predictor::rows();
-        let shape = shape.ok_or_else(|| refuse("score files with this function"))?;
         let place = FilePlace {
             bucket: arrival.bucket.clone(),
             key: arrival.key.clone(),
@@ -197,21 +223,38 @@ where
         if version_id.is_none() && arrival.etag.as_ref().is_some_and(is_other) {
             return ended(Outcome::Superseded);
         }
-        let (claim, service) = match self.claim(&place, &head, &arrival.sequencer).await? {
-            Ok(claimed) => claimed,
-            Err(outcome) => return ended(outcome),
-        };
-        let mut job = Job {
-            restarts: claim.restarts,
+        self.score_asked(Asked {
             place: &place,
             name: &name,
             head: &head,
+            sequencer: &arrival.sequencer,
+            misnamed,
+            run: None,
+        })
+        .await
+    }
+
+    async fn score_asked(&self, asked: Asked<'_>) -> Result<(Outcome, Observed), Error> {
+        let shape = M::Predictor::rows();
+        let shape = shape.ok_or_else(|| refuse("score files with this function"))?;
+        let claimed = asked.claimed();
+        let (claim, service) = match self.claim(&asked, &claimed).await? {
+            Ok(claimed) => claimed,
+            Err(outcome) => return Ok((outcome, Observed::default())),
+        };
+        let mut job = Job {
+            restarts: claim.restarts,
+            place: asked.place,
+            claimed,
+            run: asked.run,
+            name: asked.name,
+            head: asked.head,
             shape,
             service,
             claim,
             begun_ms: self.clock.now_ms(),
         };
-        self.work(&mut job, misnamed).await
+        self.work(&mut job, asked.misnamed).await
     }
 
     /// Scores a claimed file and ends its claim.
@@ -266,82 +309,20 @@ where
         }
         self.score_file(job, progress).await
     }
-
-    /// Outputs are complete: reports, then ends the claim.
-    async fn finish(&self, job: &Job<'_, M>, tally: Tally) -> Result<(Outcome, Observed), Stop> {
-        let mut report = self.report(job);
-        report.counts = tally.counts;
-        report.rejected_by_reason = &tally.reasons;
-        let drift = job.service.drift(&tally.seen);
-        report.drift = drift.as_ref();
-        report.outputs = Some(Outputs {
-            scored: job.name.scored(),
-            rejects: job.name.rejects(),
-        });
-        self.put_report(job, job.name.report(), &report).await?;
-        let result = tally.counts;
-        self.end(job, State::Completed { result }).await?;
-        let observed = Observed {
-            drift: drift.map(|drift| (job.claim.pins.model.version.clone(), drift)),
-            ..tally.observed
-        };
-        Ok((Outcome::Scored(result), observed))
-    }
-
-    /// Says why the file was not scored, at its two places, then ends the claim.
-    async fn quarantine(
-        &self,
-        job: &Job<'_, M>,
-        fault: FileFault,
-    ) -> Result<(Outcome, Observed), Stop> {
-        let report = self.report(job).refused(&fault);
-        self.put_report(job, job.name.quarantine(), &report).await?;
-        self.put_report(job, job.name.report(), &report).await?;
-        let reason = fault.kind.to_owned();
-        self.end(job, State::Failed { reason }).await?;
-        Ok((Outcome::Quarantined(fault), Observed::default()))
-    }
-
-    fn report<'j>(&self, job: &'j Job<'_, M>) -> Report<'j> {
-        let input = Input::of(job.place, job.head);
-        let fingerprint = job.service.fingerprint();
-        let mut report = Report::of(&job.claim, M::Predictor::NAME, fingerprint, input);
-        report.continued = job.claim.left().map_or(0, |left| left.times);
-        report.duration_ms = self.spent_ms(job);
-        let memory = self.clock.memory_megabytes().map(f64::from);
-        report.gb_seconds =
-            memory.map(|memory| memory / 1024.0 * report.duration_ms as f64 / 1000.0);
-        report
-    }
-
-    /// Milliseconds that were spent on the file, by the invocations that this one continues as well.
-    fn spent_ms(&self, job: &Job<'_, M>) -> i64 {
-        let before = job.claim.left().map_or(0, |left| left.spent_ms);
-        before + self.clock.now_ms() - job.begun_ms
-    }
-
-    async fn put_report(
-        &self,
-        job: &Job<'_, M>,
-        key: String,
-        report: &Report<'_>,
-    ) -> Result<(), Stop> {
-        let mut text = serde_json::to_string_pretty(report).map_err(|error| {
-            Stop::Failed(Error::Internal {
-                what: "write a report",
-                reason: error.to_string(),
-            })
-        })?;
-        text.push('\n');
-        let place = job.place.beside(key);
-        self.files.put_file(&place, Bytes::from(text)).await?;
-        Ok(())
-    }
 }
 
 impl<M: Services> Job<'_, M> {
     fn as_of(&self) -> Timestamp {
         Timestamp(self.claim.as_of_seconds)
+    }
+
+    /// Histories of a chunk's rows, which stand for what the store has of the kind.
+    fn brought(&self, records: Vec<(String, Bytes)>) -> Option<Brought> {
+        self.run.map(|run| Brought {
+            kind: self.shape.kind,
+            records,
+            complete_through: Timestamp(run.base.complete_through_seconds),
+        })
     }
 }
 

@@ -7,6 +7,10 @@ pub struct RowShape {
     pub list: Option<&'static str>,
     /// The column that names the entity: required, and first in the answers.
     pub id: &'static str,
+    /// Kind of the stored histories that the id names, as [`crate::ports::HistoryStore`] has it.
+    pub kind: &'static str,
+    /// What is asked of every entity when all of them are asked about: values of columns beside the id.
+    pub whole: &'static [(&'static str, &'static str)],
     /// What a row may hold of the entity, the id included.
     pub fields: &'static [Field],
     /// What a row may hold beside the entity, in the request around it: `as_of`.
@@ -39,6 +43,8 @@ pub enum Holds {
     Number,
     /// Truth values.
     Truth,
+    /// Bytes that are no text: of chunks of the whole base, never of answers.
+    Bytes,
 }
 
 impl Column {

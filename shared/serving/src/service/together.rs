@@ -26,10 +26,21 @@ pub struct RowAnswers {
     pub answers: Vec<Result<String, Error>>,
     /// Rows the model scored.
     pub rows: usize,
-    /// Bytes of the histories that were read.
+    /// Bytes of the histories that were read or brought.
     pub history_bytes: usize,
     /// Those rows in the bins of training, where the model has some.
     pub seen: Seen,
+}
+
+/// Histories that come with the requests and not from the store, as it would have given them.
+#[derive(Debug)]
+pub struct Brought {
+    /// What they are histories of.
+    pub kind: &'static str,
+    /// By id; a kind that is brought is not read, so every id that is asked for must be among them.
+    pub records: Vec<(String, Bytes)>,
+    /// Events before this instant are known.
+    pub complete_through: Timestamp,
 }
 
 impl<P: Predictor, S: HistoryStore> Service<P, S> {
@@ -40,8 +51,21 @@ impl<P: Predictor, S: HistoryStore> Service<P, S> {
         requests: &[P::Request],
         now: Timestamp,
     ) -> Result<RowAnswers, Error> {
+        self.answer_rows_with(requests, now, None).await
+    }
+
+    /// The same, and the store is not asked for the histories that are brought.
+    pub async fn answer_rows_with(
+        &self,
+        requests: &[P::Request],
+        now: Timestamp,
+        brought: Option<Brought>,
+    ) -> Result<RowAnswers, Error> {
         let served = self.served()?;
         let together = Together::new(&self.store);
+        if let Some(brought) = brought {
+            together.desk().take(brought);
+        }
         let ask = |request| Box::pin(P::gather(&together, request, now)) as Running<'_, _>;
         let gathered = together.run(requests.iter().map(ask).collect());
         let gathered = gathered.instrument(gather()).await?;
@@ -206,6 +230,16 @@ fn advance<T>(
 }
 
 impl Desk {
+    fn take(&mut self, brought: Brought) {
+        let records = brought.records.into_iter();
+        let found = self.found.entry(brought.kind).or_default();
+        found.complete_through = Some(brought.complete_through);
+        for (id, bytes) in records {
+            self.bytes += bytes.len();
+            found.records.insert(id, Some(bytes));
+        }
+    }
+
     /// What is known of these ids, or a note that they are asked for.
     fn answer(
         &mut self,

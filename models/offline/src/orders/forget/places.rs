@@ -20,7 +20,8 @@ pub(super) enum Holds {
     Answers,
     /// Reports and rejects of the shop's files.
     Verdicts,
-    /// What is kept of files that are being scored: packed answers, so nobody can say whose. Without it they begin anew.
+    /// What is kept of files that are being scored: packed answers, so nobody can say whose. Without it they begin anew. And
+    /// chunks of the whole base, which are written anew.
     Unfinished,
 }
 
@@ -37,6 +38,8 @@ pub(super) const PLACES: &[Place] = &[
     place("scored/recommendations/", Holds::Answers),
     place("quarantine/recommendations/", Holds::Answers),
     place("unfinished/recommendations/", Holds::Unfinished),
+    place("whole/churn/", Holds::Unfinished),
+    place("whole/recommendations/", Holds::Unfinished),
 ];
 
 const MERGED_ORDERS: &str = "merged/orders/";

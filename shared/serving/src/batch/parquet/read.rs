@@ -2,13 +2,15 @@
 
 use super::footer::{self, Chunk, Layout, TAIL_BYTES};
 use super::page::{Header, PageKind};
+use super::ranges::Ranges;
+pub use super::ranges::Stopped;
 use super::thrift::Broken;
 use super::values::{Cell, Dictionary, Page};
 use crate::batch::limits::{FileFault, Limits};
-use crate::batch::ports::{FileHead, FilePlace, FileStore, Piece};
-use crate::batch::rows::{Columns, Reject, Row};
+use crate::batch::ports::{FileHead, FilePlace, FileStore};
+use crate::batch::rows::{Columns, Reject, Row, StoredHistory};
 use crate::batch::shape::RowShape;
-use crate::ports::StoreError;
+use crate::batch::whole::HISTORY;
 use bytes::Bytes;
 
 /// Bytes of a page's header at most; statistics of long values are in it.
@@ -19,52 +21,6 @@ const HELD_BYTES: usize = 256 * 1024 * 1024;
 const MOST_BARREN_PAGES: u64 = 1_000;
 /// Rows that are read at once, at most.
 const ROWS: usize = 512;
-
-/// Why reading stops.
-#[derive(Debug)]
-pub enum Stopped {
-    /// The file cannot be read, now or ever.
-    Fault(FileFault),
-    /// The key holds another content.
-    Changed,
-    /// The store failed.
-    Store(StoreError),
-}
-
-impl From<FileFault> for Stopped {
-    fn from(fault: FileFault) -> Self {
-        Self::Fault(fault)
-    }
-}
-
-impl From<StoreError> for Stopped {
-    fn from(error: StoreError) -> Self {
-        Self::Store(error)
-    }
-}
-
-/// Ranges of a file.
-struct Ranges<'a, F> {
-    files: &'a F,
-    place: &'a FilePlace,
-    head: &'a FileHead,
-}
-
-impl<F: FileStore> Ranges<'_, F> {
-    async fn read(&self, start: u64, end: u64) -> Result<Bytes, Stopped> {
-        let end = end.min(self.head.size);
-        if start >= end {
-            return Ok(Bytes::new());
-        }
-        let read = self
-            .files
-            .read_file(self.place, &self.head.version, start..end);
-        match read.await? {
-            Piece::Bytes(bytes) => Ok(bytes),
-            Piece::Changed => Err(Stopped::Changed),
-        }
-    }
-}
 
 /// A column's part of a row group, as far as it was read.
 #[derive(Default)]
@@ -85,6 +41,8 @@ pub struct ParquetRows<'a, F> {
     ranges: Ranges<'a, F>,
     layout: Layout,
     columns: Columns,
+    /// Where the id and the history stand, in a chunk of the whole base.
+    history: Option<(usize, usize)>,
     limits: Limits,
     cursors: Vec<Cursor>,
     /// Row groups that were begun.
@@ -97,6 +55,15 @@ pub struct ParquetRows<'a, F> {
     unpacked: u64,
 }
 
+/// Where the columns of ids and of histories stand in a chunk.
+fn places_of(layout: &Layout, shape: &RowShape) -> Result<(usize, usize), FileFault> {
+    let at = |name: &str| {
+        let found = layout.columns.iter().position(|column| column.name == name);
+        found.ok_or_else(|| FileFault::new("wrong columns", format!("{name} is missing")))
+    };
+    Ok((at(shape.id)?, at(HISTORY)?))
+}
+
 impl<'a, F: FileStore> ParquetRows<'a, F> {
     /// Reads the footer and goes to the row behind the first `skip` ones.
     pub async fn open(
@@ -106,6 +73,30 @@ impl<'a, F: FileStore> ParquetRows<'a, F> {
         shape: &'static RowShape,
         limits: Limits,
         skip: u64,
+    ) -> Result<Self, Stopped> {
+        Self::open_as(files, place, head, shape, limits, skip, false).await
+    }
+
+    /// The same for a chunk of the whole base, whose rows bring their histories in a column of their own.
+    pub async fn open_chunk(
+        files: &'a F,
+        place: &'a FilePlace,
+        head: &'a FileHead,
+        shape: &'static RowShape,
+        limits: Limits,
+        skip: u64,
+    ) -> Result<Self, Stopped> {
+        Self::open_as(files, place, head, shape, limits, skip, true).await
+    }
+
+    async fn open_as(
+        files: &'a F,
+        place: &'a FilePlace,
+        head: &'a FileHead,
+        shape: &'static RowShape,
+        limits: Limits,
+        skip: u64,
+        is_chunk: bool,
     ) -> Result<Self, Stopped> {
         let ranges = Ranges { files, place, head };
         if head.size == 0 {
@@ -119,7 +110,9 @@ impl<'a, F: FileStore> ParquetRows<'a, F> {
         let bytes = ranges.read(end - footer_bytes, end).await?;
         let layout = footer::read(&bytes, head.size, limits.columns)?;
         let names = layout.columns.iter().map(|column| column.name.as_str());
-        let columns = Columns::new(names, shape)?;
+        let asked = names.filter(|name| !(is_chunk && *name == HISTORY));
+        let columns = Columns::new(asked, shape)?;
+        let history = is_chunk.then(|| places_of(&layout, shape)).transpose()?;
         if layout.groups.iter().all(|group| group.rows == 0) {
             return Err(FileFault::new("no rows", "there are columns and no row").into());
         }
@@ -127,6 +120,7 @@ impl<'a, F: FileStore> ParquetRows<'a, F> {
             ranges,
             layout,
             columns,
+            history,
             limits,
             cursors: Vec::new(),
             groups: 0,
@@ -143,12 +137,15 @@ impl<'a, F: FileStore> ParquetRows<'a, F> {
         let mut rows = Vec::new();
         let mut bytes = 0;
         while rows.len() < ROWS && bytes < self.limits.chunk_bytes && self.is_inside() {
-            let cells = self.next_cells().await?;
+            let mut cells = self.next_cells().await?;
+            let history = self.history(&mut cells)?;
             let body = self.body(cells);
             bytes += body.as_ref().map_or(0, Vec::len);
+            bytes += history.as_ref().map_or(0, |history| history.bytes.len());
             rows.push(Row {
                 number: self.rows,
                 body,
+                history,
                 end: self.rows,
             });
         }
@@ -189,11 +186,24 @@ impl<'a, F: FileStore> ParquetRows<'a, F> {
         Ok(cells)
     }
 
+    /// Takes the history out of the cells, in a chunk.
+    fn history(&self, cells: &mut Vec<Cell>) -> Result<Option<StoredHistory>, FileFault> {
+        let Some((id_at, history_at)) = self.history else {
+            return Ok(None);
+        };
+        let missing = || FileFault::new("damaged", "a row of the chunk has no id or no history");
+        let id = cells[id_at].clone().and_then(Result::ok);
+        let id = id.ok_or_else(missing)?;
+        let bytes = cells.remove(history_at).ok_or_else(missing)?;
+        let bytes = bytes.map_or_else(Bytes::from, Bytes::from);
+        Ok(Some(StoredHistory { id, bytes }))
+    }
+
     fn body(&self, cells: Vec<Cell>) -> Result<Vec<u8>, Reject> {
         let mut texts = Vec::with_capacity(cells.len());
         for cell in cells {
             let text = cell.transpose().map_err(|bytes| {
-                let shown = String::from_utf8_lossy(&bytes);
+                let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(400)]);
                 Reject::row("not UTF-8", "text is UTF-8").showing(&shown)
             })?;
             texts.push(text.unwrap_or_default());

@@ -265,7 +265,7 @@ fn cell(raw: Raw<'_>, kind: Kind) -> Result<String, Vec<u8>> {
         (Raw::Bytes(bytes), _) => {
             return match std::str::from_utf8(bytes) {
                 Ok(text) => Ok(text.to_owned()),
-                Err(_) => Err(bytes[..bytes.len().min(400)].to_vec()),
+                Err(_) => Err(bytes.to_vec()),
             };
         }
         (Raw::Truth(truth), _) => truth.to_string(),

@@ -1,13 +1,13 @@
-//! Answers as row groups, and the footer behind them.
+//! Tables as row groups, and the footer behind them: answers, and chunks of the whole base.
 //!
-//! A row group is made of lines, each a JSON list of a row's number and values, which is how answers are kept until there
+//! A row group of answers is made of lines, each a JSON list of a row's number and values, which is how answers are kept until there
 //! are enough. So a file may be left between any two answers, and what is written depends on the answers alone.
 
 use super::MAGIC;
 use super::thrift::Writer;
 use crate::batch::shape::{Holds, RowShape};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::Value as Json;
 use std::io;
 
 /// Level of Zstandard: its own default.
@@ -37,15 +37,69 @@ impl Written {
     }
 }
 
-/// Names and kinds of all columns.
-fn columns(shape: &RowShape) -> impl Iterator<Item = (&'static str, Holds)> + use<'_> {
+/// A column's name, and what it holds.
+pub type Named = (&'static str, Holds);
+
+/// The columns of answers.
+pub fn answer_columns(shape: &RowShape) -> Vec<Named> {
     let own = [(ROW, Holds::Whole), (shape.id, Holds::Text)];
-    own.into_iter().chain(
-        shape
-            .columns
-            .iter()
-            .map(|column| (column.name, column.holds)),
-    )
+    let columns = shape.columns.iter();
+    let answers = columns.map(|column| (column.name, column.holds));
+    own.into_iter().chain(answers).collect()
+}
+
+/// A value of a row.
+#[derive(Debug, Clone, Copy)]
+pub enum Value<'a> {
+    /// Of JSON: nothing, text, a number or a truth value.
+    Json(&'a Json),
+    /// Text.
+    Text(&'a str),
+    /// Bytes.
+    Bytes(&'a [u8]),
+}
+
+/// Rows that become a row group.
+pub struct Rows {
+    columns: Vec<Chunk>,
+    rows: u64,
+}
+
+impl Rows {
+    /// None yet, of these columns.
+    pub fn new(columns: &[Named]) -> Self {
+        let chunk = |(name, holds): &Named| Chunk::new(name, *holds);
+        Self {
+            columns: columns.iter().map(chunk).collect(),
+            rows: 0,
+        }
+    }
+
+    /// Adds a row: one value for each column, in their order.
+    pub fn push<'v>(&mut self, values: impl IntoIterator<Item = Value<'v>>) -> io::Result<()> {
+        self.rows += 1;
+        for (column, value) in self.columns.iter_mut().zip(values) {
+            column.push(value)?;
+        }
+        Ok(())
+    }
+
+    /// Appends the row group to a file that begins with these.
+    pub fn write(self, groups: &mut Vec<Written>, file: &mut Vec<u8>) -> io::Result<()> {
+        if groups.is_empty() {
+            file.extend_from_slice(MAGIC);
+        }
+        let mut at = groups.last().map_or(MAGIC.len() as u64, Written::end);
+        let mut chunks = Vec::new();
+        for column in self.columns {
+            let (packed, unpacked) = column.finish(self.rows, file)?;
+            chunks.push((at, packed, unpacked));
+            at += packed;
+        }
+        let rows = self.rows;
+        groups.push(Written { rows, chunks });
+        Ok(())
+    }
 }
 
 /// Appends the row group of these lines.
@@ -55,33 +109,16 @@ pub fn write_group(
     groups: &mut Vec<Written>,
     file: &mut Vec<u8>,
 ) -> io::Result<()> {
-    if groups.is_empty() {
-        file.extend_from_slice(MAGIC);
-    }
-    let mut columns: Vec<Chunk> = columns(shape)
-        .map(|(name, holds)| Chunk::new(name, holds))
-        .collect();
-    let mut rows = 0;
+    let mut rows = Rows::new(&answer_columns(shape));
     for line in lines
         .split(|byte| *byte == b'\n')
         .filter(|line| !line.is_empty())
     {
-        let (row, values): (u64, Vec<Value>) = serde_json::from_slice(line)?;
-        rows += 1;
-        let values = std::iter::once(Value::from(row)).chain(values);
-        for (column, value) in columns.iter_mut().zip(values) {
-            column.push(&value)?;
-        }
+        let (row, values): (u64, Vec<Json>) = serde_json::from_slice(line)?;
+        let row = Json::from(row);
+        rows.push(std::iter::once(&row).chain(&values).map(Value::Json))?;
     }
-    let mut at = groups.last().map_or(MAGIC.len() as u64, Written::end);
-    let mut chunks = Vec::new();
-    for column in columns {
-        let (packed, unpacked) = column.finish(rows, file)?;
-        chunks.push((at, packed, unpacked));
-        at += packed;
-    }
-    groups.push(Written { rows, chunks });
-    Ok(())
+    rows.write(groups, file)
 }
 
 /// Values of a column of a row group.
@@ -123,12 +160,24 @@ impl Chunk {
         }
     }
 
-    fn push(&mut self, value: &Value) -> io::Result<()> {
-        self.is_there.push(!value.is_null());
-        let fits = match (self.holds, value) {
-            (_, Value::Null) => Some(()),
-            (Holds::Text, Value::String(text)) => self.push_text(text),
-            (Holds::Text, nested) => self.push_text(&nested.to_string()),
+    fn push(&mut self, value: Value<'_>) -> io::Result<()> {
+        self.is_there
+            .push(!matches!(value, Value::Json(Json::Null)));
+        let holds = self.holds;
+        let fits = match (holds, value) {
+            (_, Value::Json(value)) => self.push_json(value),
+            (Holds::Text, Value::Text(text)) => self.push_bytes(text.as_bytes()),
+            (Holds::Bytes, Value::Bytes(bytes)) => self.push_bytes(bytes),
+            _ => None,
+        };
+        fits.ok_or_else(|| io::Error::other(format!("{} holds no {holds:?}", self.name)))
+    }
+
+    fn push_json(&mut self, value: &Json) -> Option<()> {
+        match (self.holds, value) {
+            (_, Json::Null) => Some(()),
+            (Holds::Text, Json::String(text)) => self.push_bytes(text.as_bytes()),
+            (Holds::Text, nested) => self.push_bytes(nested.to_string().as_bytes()),
             (Holds::Whole, value) => {
                 let whole = value.as_i64();
                 whole.map(|whole| self.values.extend(whole.to_le_bytes()))
@@ -138,15 +187,14 @@ impl Chunk {
                 number.map(|number| self.values.extend(number.to_le_bytes()))
             }
             (Holds::Truth, value) => value.as_bool().map(|truth| self.truths.push(truth)),
-        };
-        let holds = self.holds;
-        fits.ok_or_else(|| io::Error::other(format!("{} holds no {holds:?}", self.name)))
+            (Holds::Bytes, _) => None,
+        }
     }
 
-    fn push_text(&mut self, text: &str) -> Option<()> {
-        let length = u32::try_from(text.len()).ok()?;
+    fn push_bytes(&mut self, bytes: &[u8]) -> Option<()> {
+        let length = u32::try_from(bytes.len()).ok()?;
         self.values.extend(length.to_le_bytes());
-        self.values.extend_from_slice(text.as_bytes());
+        self.values.extend_from_slice(bytes);
         Some(())
     }
 
@@ -192,11 +240,10 @@ impl Chunk {
 }
 
 /// Appends the footer.
-pub fn write_footer(shape: &RowShape, groups: &[Written], file: &mut Vec<u8>) -> io::Result<()> {
+pub fn write_footer(columns: &[Named], groups: &[Written], file: &mut Vec<u8>) -> io::Result<()> {
     if groups.is_empty() {
         file.extend_from_slice(MAGIC);
     }
-    let columns: Vec<_> = columns(shape).collect();
     let mut footer = Writer::new();
     footer.i32(1, 1);
     footer.list_of_structures(2, columns.len() + 1);
@@ -204,7 +251,7 @@ pub fn write_footer(shape: &RowShape, groups: &[Written], file: &mut Vec<u8>) ->
     footer.text(4, "schema");
     footer.i32(5, i32::try_from(columns.len()).map_err(io::Error::other)?);
     footer.end();
-    for (name, holds) in &columns {
+    for (name, holds) in columns {
         write_column(&mut footer, name, *holds);
     }
     footer.i64(
@@ -217,7 +264,7 @@ pub fn write_footer(shape: &RowShape, groups: &[Written], file: &mut Vec<u8>) ->
     );
     footer.list_of_structures(4, groups.len());
     for group in groups {
-        write_group_of_footer(&mut footer, &columns, group);
+        write_group_of_footer(&mut footer, columns, group);
     }
     footer.text(6, "storecast");
     let footer = footer.finish();
@@ -233,7 +280,7 @@ fn physical(holds: Holds) -> i32 {
         Holds::Truth => 0,
         Holds::Whole => 2,
         Holds::Number => 5,
-        Holds::Text => 6,
+        Holds::Text | Holds::Bytes => 6,
     }
 }
 
@@ -252,7 +299,7 @@ fn write_column(footer: &mut Writer, name: &str, holds: Holds) {
     footer.end();
 }
 
-fn write_group_of_footer(footer: &mut Writer, columns: &[(&'static str, Holds)], group: &Written) {
+fn write_group_of_footer(footer: &mut Writer, columns: &[Named], group: &Written) {
     footer.begin_element();
     footer.list_of_structures(1, columns.len());
     for ((name, holds), (start, packed, unpacked)) in columns.iter().zip(&group.chunks) {

@@ -183,6 +183,7 @@ impl CsvRows {
         rows.push(Row {
             number: self.records,
             body,
+            history: None,
             end: self.offset,
         });
         Ok(())

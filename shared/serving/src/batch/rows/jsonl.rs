@@ -97,6 +97,7 @@ impl JsonRows {
         rows.push(Row {
             number: self.lines,
             body,
+            history: None,
             end: self.offset,
         });
     }

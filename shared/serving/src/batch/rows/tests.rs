@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 static SHAPE: RowShape = RowShape {
     list: Some("skus"),
     id: "sku_id",
+    kind: "thing",
+    whole: &[],
     fields: &[
         Field::text("sku_id"),
         Field::json("on_hand"),

@@ -1,18 +1,18 @@
 //! Taking, keeping and ending the claim of a file.
 
-use super::{Batch, Clock, Job, Outcome, Pinned, Services, Stop};
+use super::{Asked, Batch, Clock, Job, Outcome, Pinned, Services, Stop};
 use crate::batch::claim::{
     Claim, Earlier, LEASE_MARGIN_MS, Left, State, Verdict, claim_key, judge, later,
 };
 use crate::batch::limits::cut_short;
-use crate::batch::ports::{ClaimStore, FileHead, FilePlace, FileStore};
+use crate::batch::ports::{ClaimStore, FilePlace, FileStore};
 use crate::error::Error;
 use crate::ports::StoreError;
 use crate::predictor::Predictor;
 use crate::service::store_failed;
 
 /// How often a claim is tried for when others change it at the same moment.
-const CLAIM_TRIES: usize = 4;
+pub(super) const CLAIM_TRIES: usize = 4;
 
 impl<F, C, M, K> Batch<'_, F, C, M, K>
 where
@@ -24,11 +24,11 @@ where
     /// Claims the file, or says why there is nothing to do.
     pub(super) async fn claim(
         &self,
-        place: &FilePlace,
-        head: &FileHead,
-        sequencer: &str,
+        asked: &Asked<'_>,
+        claimed: &FilePlace,
     ) -> Result<Result<(Claim, Pinned<M>), Outcome>, Error> {
-        let key = claim_key(M::Predictor::NAME, place);
+        let (head, sequencer) = (asked.head, asked.sequencer);
+        let key = claim_key(M::Predictor::NAME, claimed);
         for _ in 0..CLAIM_TRIES {
             let found = self.claims.get_claim(&key).await.map_err(claims_failed)?;
             let verdict = judge(
@@ -43,7 +43,10 @@ where
                 Verdict::Older => return Ok(Err(Outcome::Older)),
                 Verdict::Busy => break,
             };
-            let (earlier, service) = self.pin(before).await?;
+            let (earlier, service) = match asked.run {
+                None => self.pin(before).await?,
+                Some(run) => self.pin_to(run, before).await?,
+            };
             let same = found.as_ref().filter(|c| c.version == head.version.name());
             let attempt = same.map_or(1, |c| c.attempt + 1);
             let greatest = found.as_ref().map_or("", |claim| &claim.sequencer);
@@ -64,7 +67,7 @@ where
         }
         Err(Error::Retry {
             what: "the file is being scored",
-            reason: format!("claim of file {} is held", place.token()),
+            reason: format!("claim of file {} is held", claimed.token()),
         })
     }
 
@@ -104,7 +107,7 @@ where
     }
 
     /// A state that nobody works in.
-    fn released(&self, last_failure: Option<String>, left: Option<Left>) -> State {
+    pub(super) fn released(&self, last_failure: Option<String>, left: Option<Left>) -> State {
         let mut state = self.in_progress(last_failure, left);
         if let State::InProgress { lease_until_ms, .. } = &mut state {
             *lease_until_ms = 0;
@@ -128,7 +131,7 @@ where
         }
         Err(Stop::Failed(Error::Retry {
             what: "the file was taken over",
-            reason: format!("claim of file {} has another owner", job.place.token()),
+            reason: format!("claim of file {} has another owner", job.claimed.token()),
         }))
     }
 
@@ -141,7 +144,7 @@ where
     }
 
     async fn swap(&self, job: &Job<'_, M>, state: State) -> Result<bool, StoreError> {
-        let key = claim_key(M::Predictor::NAME, job.place);
+        let key = claim_key(M::Predictor::NAME, &job.claimed);
         let after = Claim {
             state,
             restarts: job.restarts,
@@ -152,7 +155,7 @@ where
     }
 }
 
-fn claims_failed(error: StoreError) -> Error {
+pub(super) fn claims_failed(error: StoreError) -> Error {
     match store_failed(error) {
         Error::Internal { reason, .. } => Error::Internal {
             what: "claim a file",

@@ -47,9 +47,15 @@ impl<'a, F: FileStore, M: Services> Source<'a, F, M> {
     ) -> Result<Self, Stop> {
         if job.name.format == Format::Parquet {
             let skip = from.offset;
-            let rows = ParquetRows::open(files, job.place, job.head, job.shape, limits, skip);
+            let (place, head, shape) = (job.place, job.head, job.shape);
             // On the heap: other files have no use for its size.
-            return Ok(Self::Table(Box::new(Box::pin(rows).await?)));
+            let rows = if job.run.is_some() {
+                let open = ParquetRows::open_chunk(files, place, head, shape, limits, skip);
+                Box::pin(open).await
+            } else {
+                Box::pin(ParquetRows::open(files, place, head, shape, limits, skip)).await
+            };
+            return Ok(Self::Table(Box::new(rows?)));
         }
         let is_plain = job.name.packing == Packing::Plain;
         Ok(Self::Bytes {

@@ -226,6 +226,7 @@ impl<F: FileStore, M: Services, K: Clock> Work<'_, F, M, K> {
         let mut bytes = 0;
         for (index, row) in self.waiting.iter().enumerate() {
             bytes += row.body.as_ref().map_or(0, Vec::len);
+            bytes += row.history.as_ref().map_or(0, |own| own.bytes.len());
             if index + 1 >= self.chunk_rows || bytes >= self.limits.chunk_bytes {
                 return Some(index + 1);
             }
@@ -239,8 +240,11 @@ impl<F: FileStore, M: Services, K: Clock> Work<'_, F, M, K> {
         let rows: Vec<Row> = self.waiting.drain(..count).collect();
         let mut requests = Vec::with_capacity(rows.len());
         let mut asked = Vec::with_capacity(rows.len());
-        for Row { number, body, end } in rows {
-            (self.place.offset, self.place.number) = (end, number);
+        let mut histories = Vec::new();
+        for row in rows {
+            let Row { number, body, .. } = row;
+            (self.place.offset, self.place.number) = (row.end, number);
+            histories.extend(row.history.map(|own| (own.id, own.bytes)));
             let parsed = body.and_then(|body| match M::Predictor::parse(&body) {
                 Ok(request) => Ok((request, body)),
                 Err(error) => Err(reject(&error, &body, self.job.shape)),
@@ -255,7 +259,9 @@ impl<F: FileStore, M: Services, K: Clock> Work<'_, F, M, K> {
         }
         let mut answers = Vec::new().into_iter();
         if !requests.is_empty() {
-            let answered = self.job.service.answer_rows(&requests, self.job.as_of());
+            let (service, as_of) = (&self.job.service, self.job.as_of());
+            let brought = self.job.brought(histories);
+            let answered = service.answer_rows_with(&requests, as_of, brought);
             let answered = answered.await.map_err(Stop::Failed)?;
             self.learn(requests.len(), answered.history_bytes);
             self.tally.observed.cases += requests.len();
