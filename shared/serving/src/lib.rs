@@ -8,6 +8,7 @@
 //! | [`ports`] | what the outside must offer: histories, artifacts, pointers; memory and directory adapters |
 //! | [`conformance`] | one suite that every adapter of a port runs |
 //! | [`arms`] | a canary and a shadow beside the served model |
+//! | [`prediction_log`] | what is kept of answers, to be looked at again |
 //! | [`status`] | `/v1/health` and `/v1/models` |
 //! | [`manifest`] | what a model says of itself |
 //! | [`registry`] | finding, verifying and loading the served model |
@@ -28,6 +29,7 @@ pub mod explanation;
 pub mod manifest;
 pub mod model;
 pub mod ports;
+pub mod prediction_log;
 pub mod predictor;
 pub mod problem;
 pub mod registry;

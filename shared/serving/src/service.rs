@@ -1,5 +1,6 @@
 //! gather, features, score, respond over any predictor: the request path every trigger shares.
 
+mod answered;
 mod routing;
 mod together;
 
@@ -8,11 +9,13 @@ pub use together::RowAnswers;
 use crate::arms::{Arms, Shadowed};
 use crate::error::{CallerError, Error};
 use crate::ports::{HistoryStore, PointerStore, StoreError};
-use crate::predictor::{Predictor, Scored, Served};
+use crate::prediction_log::{LoggedPrediction, PredictionLog};
+use crate::predictor::{Predictor, Served};
 use crate::problem::{CONTENT_TYPE, Problem};
 use crate::registry::Refusal;
 use crate::status::{self, Asked};
 use crate::wire::BODY_LIMIT_BYTES;
+use answered::Answered;
 use features::time::Timestamp;
 use std::sync::Arc;
 use tracing::{Instrument, Span};
@@ -47,8 +50,8 @@ pub struct HttpResponse {
     pub observed: Observed,
 }
 
-/// What one call did, for metrics; holds no id and no payload.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+/// What one call did: for metrics, which hold no id and no payload, and for the log of predictions.
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Observed {
     /// Things asked about.
     pub cases: usize,
@@ -58,19 +61,27 @@ pub struct Observed {
     pub by_canary: bool,
     /// How far the shadow was from it, where there is one.
     pub shadowed: Option<Shadowed>,
+    /// What is to be kept of the answer.
+    pub logged: Vec<LoggedPrediction>,
+    /// Times that something could not be kept.
+    pub log_failures: usize,
 }
 
 /// A predictor in service: its stores and its verified model.
 pub struct Service<P: Predictor, S> {
     store: S,
     arms: Result<Arms<P>, Refusal>,
+    log: Option<Arc<PredictionLog>>,
 }
 
 impl<P: Predictor, S: HistoryStore> Service<P, S> {
     /// A refused model still answers: with 503, and the reason in the log.
     pub fn new(store: S, served: Result<Arc<Served<P>>, Refusal>) -> Self {
-        let arms = served.map(Arms::only);
-        Self { store, arms }
+        Self {
+            store,
+            arms: served.map(Arms::only),
+            log: None,
+        }
     }
 
     /// With what is tried beside the served model.
@@ -78,7 +89,19 @@ impl<P: Predictor, S: HistoryStore> Service<P, S> {
         Self {
             store,
             arms: Ok(arms),
+            log: None,
         }
+    }
+
+    /// The same, and what is answered is kept.
+    #[must_use]
+    pub fn keeping(self, log: Option<Arc<PredictionLog>>) -> Self {
+        Self { log, ..self }
+    }
+
+    /// What is kept of what is answered, and where.
+    pub fn log(&self) -> Option<&PredictionLog> {
+        self.log.as_deref()
     }
 
     /// What is served, if anything is.
@@ -225,7 +248,13 @@ impl<P: Predictor, S: HistoryStore> Service<P, S> {
         let scored = scored.map_err(score_failed)?;
         let second = P::gather_scored(&self.store, request, &mut cases, &scored, served);
         second.instrument(gather()).await?;
-        let body = respond().in_scope(|| answer_text(request, &cases, &scored, served))?;
+        let answered = Answered {
+            served,
+            by_canary,
+            log: self.log(),
+        };
+        let (body, logged) = respond().in_scope(|| answered.text(request, &cases, &scored))?;
+        observed.logged = logged;
         observed.cases = cases.len();
         observed.rows = scored.iter().map(|s| s.raw.len()).sum();
         // Last, so that the answer is made whatever comes of it.
@@ -280,23 +309,6 @@ fn score() -> Span {
 
 fn respond() -> Span {
     tracing::debug_span!(target: PATH, "respond")
-}
-
-/// The decision with its reasons, as JSON.
-fn answer_text<P: Predictor>(
-    request: &P::Request,
-    cases: &[P::Case],
-    scored: &[Scored],
-    served: &Served<P>,
-) -> Result<String, Error> {
-    let response = P::respond(request, cases, scored, served)?;
-    for answered_by in P::answered_by(&response) {
-        tracing::debug!(target: PATH, answered_by);
-    }
-    serde_json::to_string(&response).map_err(|error| Error::Internal {
-        what: "write the answer",
-        reason: error.to_string(),
-    })
 }
 
 fn score_failed(error: crate::model::ModelError) -> Error {

@@ -5,6 +5,7 @@ mod continued;
 mod fates;
 pub(crate) mod faults;
 mod fuzz;
+mod kept;
 pub(crate) mod kills;
 mod outcomes;
 pub(crate) mod storm;

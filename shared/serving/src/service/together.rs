@@ -4,9 +4,10 @@
 //! what only the scores can name) beside each other over a
 //! store that only notes what is asked; when none of them can go on, everything asked is read at once, every id once.
 
-use super::{Service, answer_text, gather, respond, score, score_failed, store_failed};
+use super::{Answered, Service, gather, respond, score, score_failed, store_failed};
 use crate::error::Error;
 use crate::ports::{Histories, HistoryStore, StoreError};
+use crate::prediction_log::LoggedPrediction;
 use crate::predictor::{Predictor, Scored, Served};
 use bytes::Bytes;
 use features::time::Timestamp;
@@ -27,6 +28,8 @@ pub struct RowAnswers {
     pub rows: usize,
     /// Bytes of the histories that were read.
     pub history_bytes: usize,
+    /// What is to be kept of them.
+    pub logged: Vec<LoggedPrediction>,
 }
 
 impl<P: Predictor, S: HistoryStore> Service<P, S> {
@@ -47,16 +50,25 @@ impl<P: Predictor, S: HistoryStore> Service<P, S> {
         let scored = scored.map_err(score_failed)?;
         let second = second_phase(&together, requests, &own, &mut cases, &scored, served);
         let mut stocked = together.run(second).instrument(gather()).await?.into_iter();
+        let answered = Answered {
+            served,
+            by_canary: false,
+            log: self.log(),
+        };
+        let mut logged = Vec::new();
         let answer = |(request, own): (&P::Request, Result<Range<usize>, Error>)| {
             let own = own?;
             stocked.next().unwrap_or(Ok(()))?;
-            answer_text(request, &cases[own.clone()], &scored[own], served)
+            let (text, lines) = answered.text(request, &cases[own.clone()], &scored[own])?;
+            logged.extend(lines);
+            Ok(text)
         };
         let answers = respond().in_scope(|| requests.iter().zip(own).map(answer).collect());
         Ok(RowAnswers {
             answers,
             rows: scored.iter().map(|scored| scored.raw.len()).sum(),
             history_bytes: together.desk().bytes,
+            logged,
         })
     }
 }

@@ -67,6 +67,7 @@ where
         };
         Ok(Work {
             job,
+            files: self.files,
             clock: self.clock,
             limits: self.limits,
             text,
