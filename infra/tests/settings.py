@@ -16,7 +16,8 @@ def settings_of(made: Stack, resource: str, outputs: dict[str, str], program: Pa
     The one path in it is looked for beside the program; an ordinary build has nothing there, and the setting is optional.
     """
     variables = made.resources[resource]["Properties"]["Environment"]["Variables"]
-    names = {"<Table>": outputs["TableName"], "<ModelBucket>": outputs["ModelBucketName"]}
+    buckets = {"<ModelBucket>": outputs["ModelBucketName"], "<DataBucket>": outputs["DataBucketName"]}
+    names = {"<Table>": outputs["TableName"], **buckets}
     settings = {name: names.get(value, value) for name, value in variables.items()}
     library = program.parent / Path(settings["STORECAST_ORT_LIBRARY"]).relative_to("/var/task")
     return {**settings, "STORECAST_ORT_LIBRARY": str(library) if library.is_file() else ""}

@@ -31,7 +31,12 @@ PSEUDO = {
     "AWS::StackId": f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/{STACK_NAME}/{STACK_UUID}",
 }
 # What a shop with tokens gives at least.
-TOKENS = {"JwtIssuer": "https://issuer.example", "JwtAudience": "shop"}
+TOKENS = {
+    "JwtIssuer": "https://issuer.example",
+    "JwtAudience": "shop",
+    "PredictionLogShare": "1",
+    "PredictionLogSalt": "a secret of the shop",
+}
 # Every option taken.
 ALL_OPTIONS = {
     **TOKENS,

@@ -13,7 +13,7 @@ from fake_lambda import RESERVED, FakeLambda
 from settings import CONFIG, documented, read, settings_of
 from stack import Stack, listed, mutated, real
 
-OUTPUTS = {"TableName": "shop-table", "ModelBucketName": "shop-models"}
+OUTPUTS = {"TableName": "shop-table", "ModelBucketName": "shop-models", "DataBucketName": "shop-data"}
 # Read by ONNX Runtime, not by the code.
 FOREIGN = {"ORT_DISABLE_TELEMETRY"}
 # Alarms that move traffic back; a slow start is no reason to.
@@ -190,7 +190,7 @@ def test_alarms_tell_the_topic_that_is_named():
 
 
 # What our programs declare of metrics, some for every stage or fallback.
-FIXED = {"latency_ms", "rows_scored", "errors", "refusals", "model_refusals", "cold_start"}
+FIXED = {"latency_ms", "rows_scored", "errors", "refusals", "model_refusals", "cold_start", "log_failures"}
 STAGES = {"gather_ms", "score_ms", "respond_ms"}
 
 

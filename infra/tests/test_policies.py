@@ -95,8 +95,9 @@ def territory(function: str, action: str) -> set[str]:
     """Where a function may do something to files or messages."""
     name, is_batch = stack.function_of(function)
     models = {f"<ModelBucket.Arn>/{folder}/{name}/*" for folder in ("models", "policies")}
+    kept = f"<DataBucket.Arn>/predictions/{name}/*"
     if not is_batch:
-        return models if action == "s3:GetObject" else set()
+        return {"s3:GetObject": models, "s3:PutObject": {kept}}.get(action, set())
     folders = ("uploads", "scored", "quarantine", "unfinished")
     uploads, scored, quarantine, unfinished = (f"<DataBucket.Arn>/{folder}/{name}/*" for folder in folders)
     chunks = {f"<DataBucket.Arn>/whole/{name}/*", f"<DataBucket.Arn>/scored/{name}/whole/*"}
@@ -104,7 +105,7 @@ def territory(function: str, action: str) -> set[str]:
         "s3:GetObject": models | chunks | {uploads, unfinished},
         "s3:GetObjectVersion": chunks | {uploads, unfinished},
         "s3:ListBucket": {"<DataBucket.Arn>"},
-        "s3:PutObject": {scored, quarantine, unfinished},
+        "s3:PutObject": {scored, quarantine, unfinished, kept},
         "s3:AbortMultipartUpload": {scored},
         **{take: {f"<{name.capitalize()}Uploads.Arn>"} for take in TAKES},
     }
@@ -148,8 +149,9 @@ def test_a_function_reads_the_histories_that_its_code_names(function):
 
 
 def amiss_with_key(made: Stack) -> set[str]:
-    """Roles of functions that have not just what they need of a key of the shop's own: to read, and, to score files, to write."""
-    needed = {role: {"kms:Decrypt"} | ({"kms:GenerateDataKey"} if function.endswith("Batch") else set()) for function, role in roles(made).items()}
+    """Roles of functions that have not just what they need of a key of the shop's own: to read, and, where they write, to write."""
+    writers = {holder for holder, s in statements(made) if "s3:PutObject" in listed(s["Action"])}
+    needed = {role: {"kms:Decrypt"} | ({"kms:GenerateDataKey"} if role in writers else set()) for role in roles(made).values()}
     granted: dict[str, set[str]] = {role: set() for role in needed}
     for attached in made.of_type("AWS::IAM::Policy").values():
         for s in attached["PolicyDocument"]["Statement"]:
@@ -161,7 +163,10 @@ def amiss_with_key(made: Stack) -> set[str]:
 def test_every_function_can_use_the_shop_s_own_key():
     assert amiss_with_key(real()["all options"]) == set()
     assert amiss_with_key(mutated(lambda r: r["BatchKeyPolicy"]["Properties"]["Roles"].pop(0), stack.ALL_OPTIONS)) == {"ChurnBatchRole"}
-    wider = mutated(lambda r: r["BatchKeyPolicy"]["Properties"]["Roles"].append({"Ref": "ChurnRole"}), stack.ALL_OPTIONS)
+    # Without a log of predictions, who answers calls writes nothing.
+    unlogged = {**stack.ALL_OPTIONS, "PredictionLogShare": "0"}
+    assert amiss_with_key(mutated(lambda r: None, unlogged)) == set()
+    wider = mutated(lambda r: r["BatchKeyPolicy"]["Properties"]["Roles"].append({"Ref": "ChurnRole"}), unlogged)
     assert amiss_with_key(wider) == {"ChurnRole"}
 
 
@@ -207,7 +212,8 @@ def allow(holder: str, sid: str = "ReadModel", **changes: Any) -> Any:
 
     def change(resources: dict[str, Any]) -> None:
         statements = resources[holder]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
-        (statement,) = [s for s in statements if s["Sid"] == sid]
+        # One that an option adds stands behind it.
+        (statement,) = [s for s in (s.get("Fn::If", [None, s])[1] for s in statements) if s["Sid"] == sid]
         statement.update(changes)
 
     return change
@@ -226,7 +232,9 @@ WRITES_MODELS = "ChurnBatchRole writes <ModelBucket.Arn>/models/churn/*"
         (allow("ChurnRole", Resource="*"), stars, "ChurnRole reaches *"),
         (allow("ChurnRole", Resource={"Fn::Sub": "arn:aws:s3:::${AWS::StackName}*/*"}), stars, "ChurnRole reaches arn:aws:s3:::shop*/*"),
         (lambda r: r["ChurnRole"]["Properties"]["AssumeRolePolicyDocument"]["Statement"][0].update(Principal="*"), stars, "ChurnRole trusts everybody"),
-        (allow("ChurnRole", Action="s3:PutObject"), trespasses, "ChurnRole may s3:PutObject"),
+        (allow("ChurnRole", Action="s3:PutObject"), trespasses, "ChurnRole writes <ModelBucket.Arn>/models/churn/*, <ModelBucket.Arn>/policies/churn/*"),
+        (allow("ChurnRole", Action="s3:DeleteObject"), trespasses, "ChurnRole may s3:DeleteObject"),
+        (allow("ChurnRole", "KeepPredictions", Resource={"Fn::Sub": "${DataBucket.Arn}/scored/churn/*"}), trespasses, "ChurnRole writes <DataBucket.Arn>/scored/churn/*"),
         (
             allow("ChurnRole", Resource={"Fn::Sub": "${ModelBucket.Arn}/models/inventory/*"}),
             trespasses,

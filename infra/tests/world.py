@@ -208,6 +208,7 @@ class World:
             "AWS_SECRET_ACCESS_KEY": "nothing",
             "STORECAST_TABLE": self.outputs["TableName"],
             "STORECAST_MODEL_BUCKET": self.outputs["ModelBucketName"],
+            "STORECAST_PREDICTION_LOG_SALT": stack.TOKENS["PredictionLogSalt"],
         }
         command = [self.program("storecast"), *arguments]
         return subprocess.run(command, env=environment, cwd=stack.ROOT, capture_output=True, text=True, timeout=120)

@@ -8,9 +8,12 @@
 pub mod api;
 mod budget;
 pub mod features;
+pub mod kept;
 pub mod policy;
 pub mod reasons;
 mod training;
+
+pub use training::churn_label;
 
 use crate::api::{AS_OF, Body, CustomerResult, Decision, Outcome, Prediction, Request, Response};
 use crate::features::{Artifacts, COLUMNS, ChurnView, in_trained_population};
@@ -25,6 +28,7 @@ use serving::error::{CallerError, Error};
 use serving::manifest::{GoldenRow, Platt};
 use serving::model::Contributions;
 use serving::ports::HistoryStore;
+use serving::prediction_log::Kept;
 use serving::predictor::{Predictor, Schema, Scored, Served};
 use serving::route::Route;
 use serving::service::store_failed;
@@ -231,6 +235,10 @@ impl Predictor for Churn {
     fn answered_by(response: &Response) -> Vec<&'static str> {
         let results = response.results.iter();
         results.map(|result| result.outcome.answered_by()).collect()
+    }
+
+    fn kept(request: &Request, response: &Response) -> Vec<Option<Kept>> {
+        kept::kept(request, response)
     }
 
     fn check_policy(policy: &ChurnPolicy, artifacts: &Artifacts) -> Result<(), String> {

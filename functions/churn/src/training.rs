@@ -42,7 +42,7 @@ impl Train for Churn {
         known.then(|| Example {
             case: Case::with_history("", Arc::clone(history), as_of),
             outcomes: vec![Outcome {
-                label: label(history, as_of, artifacts),
+                label: churn_label(history, as_of, artifacts.horizon_days),
                 extras: Vec::new(),
             }],
         })
@@ -67,9 +67,9 @@ impl Train for Churn {
     }
 }
 
-/// 1 when nothing is bought within the horizon from `as_of` on.
-fn label(history: &CustomerHistory, as_of: Timestamp, artifacts: &Artifacts) -> f32 {
-    let until = as_of.plus_days(artifacts.horizon_days);
+/// What the model learns: 1 when nothing is bought within the horizon from `as_of` on.
+pub fn churn_label(history: &CustomerHistory, as_of: Timestamp, horizon_days: f64) -> f32 {
+    let until = as_of.plus_days(horizon_days);
     if history.purchased_within(as_of, until) {
         0.0
     } else {

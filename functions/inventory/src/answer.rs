@@ -3,7 +3,7 @@
 use crate::planning::LeadTimeRule;
 use crate::policy::{Constraints, Costs, Plan, Shared, Target};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serving::batch::shape::{Column, Field, RowShape};
 use std::collections::BTreeMap;
 
@@ -77,6 +77,40 @@ impl Outcome {
             Self::Planned(planned) => planned.forecast.forecaster,
             Self::ForecastOnly { forecast, .. } => forecast.forecaster,
             Self::Unknown { .. } => "unknown",
+        }
+    }
+
+    /// The demand, where anything is known of it.
+    pub(crate) fn forecast(&self) -> Option<&ForecastAnswer> {
+        match self {
+            Self::Planned(planned) => Some(&planned.forecast),
+            Self::ForecastOnly { forecast, .. } => Some(forecast),
+            Self::Unknown { .. } => None,
+        }
+    }
+}
+
+/// What the log of predictions keeps of an answer: units of demand within an interval.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Told {
+    /// `model`, or the name of the fallback that answered.
+    pub forecaster: String,
+    /// Days from the one answered for on.
+    pub interval_days: f64,
+    /// Expected units.
+    pub mean: f64,
+    /// Units that demand stays within with the probability of the name.
+    pub quantiles: Quantiles,
+}
+
+impl ForecastAnswer {
+    pub(crate) fn told(&self) -> Told {
+        Told {
+            forecaster: self.forecaster.to_owned(),
+            interval_days: self.interval_days,
+            mean: self.mean,
+            quantiles: self.quantiles,
         }
     }
 }
@@ -165,7 +199,7 @@ pub struct Explained {
 }
 
 /// Quantiles of a demand in units.
-#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "InventoryQuantiles")]
 pub struct Quantiles {
     /// 10 %.

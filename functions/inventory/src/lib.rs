@@ -34,6 +34,7 @@ use serving::batch::shape::RowShape;
 use serving::error::Error;
 use serving::manifest::GoldenRow;
 use serving::ports::{Histories, HistoryStore};
+use serving::prediction_log::Kept;
 use serving::predictor::{Predictor, Schema, Scored, Served};
 use serving::route::Route;
 use serving::service::store_failed;
@@ -238,6 +239,27 @@ impl Predictor for Inventory {
     fn answered_by(response: &Response) -> Vec<&'static str> {
         let results = response.results.iter();
         results.map(|result| result.outcome.answered_by()).collect()
+    }
+
+    fn kept(request: &Request, response: &Response) -> Vec<Option<Kept>> {
+        let asked = request.skus.iter().zip(&response.results);
+        let kept = asked.map(|(sku, result)| {
+            let forecast = result
+                .outcome
+                .forecast()
+                .filter(|_| sku.history.is_none())?;
+            let location = sku.location.iter();
+            let asked = location.map(|location| ("location".to_owned(), location.as_str().into()));
+            Some(Kept {
+                entity_id: sku.sku_id.clone(),
+                asked: asked.collect(),
+                as_of: result.as_of.clone(),
+                complete_through: response.complete_through.clone(),
+                policy_version: response.policy_version.clone(),
+                answered: serde_json::to_value(forecast.told()).unwrap_or_default(),
+            })
+        });
+        kept.collect()
     }
 
     fn check_policy(policy: &PlanningPolicy, artifacts: &Artifacts) -> Result<(), String> {

@@ -5,7 +5,7 @@ use crate::candidates::Source;
 use crate::cover::OverstockCost;
 use crate::plan::Level;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Ranked items with their reasons.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -39,6 +39,24 @@ pub struct Response {
     pub overstock: Option<OverstockCost>,
     /// What is not among the items, and why.
     pub left_out: LeftOut,
+}
+
+/// What the log of predictions keeps of an answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Told {
+    /// Best first.
+    pub items: Vec<Shown>,
+}
+
+/// An item of a list that was shown.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shown {
+    /// The shop's id.
+    pub product_id: String,
+    /// At the exploration slot: how likely this item was to stand there.
+    pub propensity: Option<f64>,
 }
 
 /// Counts of what was left out.

@@ -26,7 +26,7 @@ pub use fit::{best, plain_cosine};
 pub use prepare::Question;
 pub use training::{Judged, LEAST_ITEMS};
 
-use crate::answer::Response;
+use crate::answer::{Response, Shown, Told};
 use crate::api::{AS_OF, Body, ITEMS, Request, SURFACE, Surface};
 use crate::artifacts::{Artifacts, TABLES};
 use crate::candidates::Task;
@@ -44,6 +44,7 @@ use serving::batch::shape::RowShape;
 use serving::error::Error;
 use serving::manifest::{GoldenRow, Hashed};
 use serving::ports::HistoryStore;
+use serving::prediction_log::Kept;
 use serving::predictor::{Predictor, Schema, Scored, Served};
 use serving::route::Route;
 use serving::service::store_failed;
@@ -279,6 +280,37 @@ impl Predictor for Recommendations {
 
     fn answered_by(response: &Response) -> Vec<&'static str> {
         vec![response.fallback.map_or("model", Level::name)]
+    }
+
+    fn kept(request: &Request, response: &Response) -> Vec<Option<Kept>> {
+        let named = request.customer_id.clone();
+        let kept = named
+            .filter(|_| request.history.is_none())
+            .map(|customer_id| {
+                let shown = response.items.iter();
+                let shown = shown.map(|item| Shown {
+                    product_id: item.product_id.clone(),
+                    propensity: item.propensity,
+                });
+                let asked = [
+                    ("surface", serde_json::to_value(request.surface)),
+                    ("cart", serde_json::to_value(&request.cart)),
+                ];
+                let asked = asked.into_iter();
+                let asked = asked.map(|(name, value)| (name.to_owned(), value.unwrap_or_default()));
+                Kept {
+                    entity_id: customer_id,
+                    asked: asked.collect(),
+                    as_of: response.as_of.clone(),
+                    complete_through: response.complete_through.clone(),
+                    policy_version: response.policy_version.clone(),
+                    answered: serde_json::to_value(Told {
+                        items: shown.collect(),
+                    })
+                    .unwrap_or_default(),
+                }
+            });
+        vec![kept]
     }
 
     fn check_policy(policy: &ShelfPolicy, _: &Artifacts) -> Result<(), String> {

@@ -15,9 +15,12 @@ mod invoke;
 mod load;
 mod merge;
 mod openapi;
+mod outcomes;
+mod prediction_log;
 mod progress;
 mod publish;
 mod releases;
+mod replay;
 mod shop_data;
 mod simulate;
 mod uploads;
@@ -92,6 +95,10 @@ enum Command {
     Reconcile(uploads::Reconcile),
     /// Send the uploads again that are not settled and that nobody works on.
     Redrive(uploads::Redrive),
+    /// Ask every logged prediction again, from the files as they are today, and compare columns and scores bit for bit.
+    Replay(replay::Replay),
+    /// Hold logged predictions against what happened: metrics of each model version, and what each offer changed.
+    Outcomes(outcomes::Outcomes),
     /// Say what answers cost on AWS: what a function wrote of itself, times a price list that can be edited.
     Cost(cost::Cost),
     /// Print the document of the HTTP API that infra/openapi.json must be.
@@ -147,6 +154,8 @@ pub fn run() -> ExitCode {
         Command::Status(command) => command.run(),
         Command::Reconcile(command) => command.run(),
         Command::Redrive(command) => command.run(),
+        Command::Replay(command) => command.run(),
+        Command::Outcomes(command) => command.run(),
         Command::Cost(command) => command.run(),
         Command::Openapi(command) => command.run(),
     };

@@ -27,6 +27,9 @@ pub trait Entity: History {
     /// The first and the last instant (exclusive) of what is known.
     fn known(loaded: &Histories) -> (Timestamp, Timestamp);
 
+    /// How a request names the entity of a record.
+    fn asked_as<'a>(loaded: &'a Histories, record_id: &'a str) -> &'a str;
+
     /// The instant at which this kind is looked at when a shop names `at`.
     fn cutoff(shop: &Shop, at: Timestamp) -> Timestamp;
 
@@ -48,6 +51,10 @@ impl Entity for CustomerHistory {
 
     fn known(loaded: &Histories) -> (Timestamp, Timestamp) {
         (loaded.first_order(), loaded.complete_through())
+    }
+
+    fn asked_as<'a>(_: &'a Histories, record_id: &'a str) -> &'a str {
+        record_id
     }
 
     fn cutoff(_: &Shop, at: Timestamp) -> Timestamp {
@@ -74,6 +81,10 @@ impl Entity for DemandHistory {
         loaded.known_days()
     }
 
+    fn asked_as<'a>(loaded: &'a Histories, record_id: &'a str) -> &'a str {
+        loaded.product_of(record_id)
+    }
+
     /// Demand is known by local days, which stand as their UTC midnights.
     fn cutoff(shop: &Shop, at: Timestamp) -> Timestamp {
         day_start(shop.time.local_day(at))
@@ -98,6 +109,10 @@ impl Entity for SkuHistory {
 
     fn known(loaded: &Histories) -> (Timestamp, Timestamp) {
         DemandHistory::known(loaded)
+    }
+
+    fn asked_as<'a>(loaded: &'a Histories, record_id: &'a str) -> &'a str {
+        DemandHistory::asked_as(loaded, record_id)
     }
 
     fn cutoff(shop: &Shop, at: Timestamp) -> Timestamp {

@@ -20,6 +20,9 @@
 //! | [`cli`] | the command line `storecast` |
 //! | [`uploads`] | what became of the files that were uploaded |
 //! | [`whole`] | every history of a kind as chunks, for runs over the whole base |
+//! | [`predictions`], [`replay`] | the log of predictions, and each of them computed again |
+//! | [`outcomes`] | predictions held against what happened, and what offers changed |
+//! | [`treated`] | who got an offer, so that training leaves it out |
 //! | [`simulation`] | what ordering rules would have done over weeks whose demand is known |
 //! | [`messy`] | a generated European shop with every flaw the loader knows |
 
@@ -39,11 +42,15 @@ pub mod matrix_file;
 pub mod messy;
 pub mod model_folder;
 pub mod orders;
+pub mod outcomes;
+pub mod predictions;
 pub mod remote;
+pub mod replay;
 pub mod shop;
 pub mod simulate;
 pub mod simulation;
 pub mod snapshots;
 pub mod store;
+pub mod treated;
 pub mod uploads;
 pub mod whole;

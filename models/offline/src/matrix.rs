@@ -9,6 +9,7 @@ use crate::ingest::LoadError;
 use crate::matrix_file::{MatrixError, MatrixWriter, RowHead};
 use crate::shop::Shop;
 use crate::snapshots::{SnapshotRow, Snapshots};
+use crate::treated::Treated;
 use features::history::History;
 use features::time::{LocalDay, Timestamp};
 use golden::GoldenPicker;
@@ -63,6 +64,8 @@ pub struct Written {
     pub rows: usize,
     /// Entities read.
     pub entities: u64,
+    /// Rows that were left out because an offer may have changed their label.
+    pub touched: usize,
     /// Snapshots of all parts.
     pub snapshots: usize,
     /// Feature columns.
@@ -165,6 +168,17 @@ pub fn write<P: Train<History: Entity>>(
     out: &Path,
     progress: &dyn Fn(),
 ) -> Result<Written, FeaturesError> {
+    write_without::<P>(shop, histories, out, &Treated::default(), progress)
+}
+
+/// The same without the rows whose label an offer may have changed.
+pub fn write_without<P: Train<History: Entity>>(
+    shop: &Shop,
+    histories: &Histories,
+    out: &Path,
+    treated: &Treated,
+    progress: &dyn Fn(),
+) -> Result<Written, FeaturesError> {
     if P::History::count(histories) == 0 {
         return Err(FeaturesError::Nothing {
             shop: shop.name.clone(),
@@ -180,6 +194,11 @@ pub fn write<P: Train<History: Entity>>(
         writer: MatrixWriter::create(&out.join("matrix.parquet"), P::EXTRAS, &names)?,
         parts: PartCounter::default(),
         picker: None,
+        untouched: Untouched {
+            treated,
+            horizon_days: f64::from(shop.training.horizon_days),
+            left_out: 0,
+        },
         progress,
     };
     let artifacts = if P::REFIT_PER_SNAPSHOT {
@@ -197,6 +216,7 @@ pub fn write<P: Train<History: Entity>>(
         writer,
         parts,
         picker,
+        untouched,
         ..
     } = pass;
     let written = writer.finish()?;
@@ -213,6 +233,7 @@ pub fn write<P: Train<History: Entity>>(
     Ok(Written {
         rows: written,
         entities: P::History::count(histories),
+        touched: untouched.left_out,
         snapshots: cutoffs.all().count(),
         columns: names.len(),
         seconds,
@@ -226,7 +247,25 @@ struct Pass<'a> {
     writer: MatrixWriter,
     parts: PartCounter,
     picker: Option<GoldenPicker>,
+    untouched: Untouched<'a>,
     progress: &'a dyn Fn(),
+}
+
+/// Whose labels say what would have happened without an offer.
+struct Untouched<'a> {
+    treated: &'a Treated,
+    horizon_days: f64,
+    left_out: usize,
+}
+
+impl Untouched<'_> {
+    fn leaves_out<P: Train>(&mut self, row: &SnapshotRow<'_, P>) -> bool {
+        let touched = self
+            .treated
+            .touches(row.entity_id, row.cutoff, self.horizon_days);
+        self.left_out += usize::from(touched);
+        touched
+    }
 }
 
 impl Pass<'_> {
@@ -241,6 +280,9 @@ impl Pass<'_> {
             let (entity_id, history) = entity?;
             let history = Arc::new(history);
             snapshots.of_entity(&entity_id, &history, |row| {
+                if self.untouched.leaves_out(&row) {
+                    return Ok(());
+                }
                 if let Some(picker) = &mut self.picker {
                     picker.offer(&row, &history);
                 }

@@ -1,5 +1,6 @@
 //! Settings from the environment, read once and checked together.
 
+use serving::prediction_log::{LEAST_SALT_BYTES, PredictionLog};
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -18,6 +19,14 @@ pub struct Settings {
     pub runtime_library: Option<PathBuf>,
     /// `STORECAST_LOG_LEVEL`, optional: `error`, `warn`, `info` (the default), `debug` or `trace`.
     pub log_level: LevelFilter,
+    /// `STORECAST_PREDICTION_LOG`, optional: the bucket that predictions are kept in, of the three settings below.
+    ///
+    /// `STORECAST_PREDICTION_LOG_SHARE`, optional: the share of the entities, 0 (the default, which keeps nothing) to 1.
+    ///
+    /// `STORECAST_PREDICTION_LOG_SALT`, optional: the key of the hashes that stand for ids; needed to keep any.
+    ///
+    /// `STORECAST_PREDICTION_LOG_IDS`, optional: `hashed` (the default) or `plain`.
+    pub prediction_log: Option<PredictionLog>,
 }
 
 /// Every setting that is missing or wrong.
@@ -86,17 +95,28 @@ impl Settings {
                 faults.push(fault);
                 LevelFilter::INFO
             });
+        let prediction_log = prediction_log(&lookup).unwrap_or_else(|fault| {
+            faults.push(fault);
+            None
+        });
         if faults.is_empty() {
             Ok(Self {
                 table,
                 model_bucket,
                 runtime_library,
                 log_level,
+                prediction_log,
             })
         } else {
             Err(SettingsError { faults })
         }
     }
+}
+
+/// The key of the hashes that stand for ids in the log of predictions, for commands that look into it; `None` where it is not
+/// set.
+pub fn prediction_log_salt() -> Option<String> {
+    variable("STORECAST_PREDICTION_LOG_SALT").filter(|salt| !salt.is_empty())
 }
 
 /// Whether S3 is somewhere else than AWS: such servers rarely answer to one host name per bucket.
@@ -143,6 +163,59 @@ fn log_level(text: Option<&str>) -> Result<LevelFilter, String> {
     }
 }
 
+/// `None` where nothing is kept.
+fn prediction_log(
+    lookup: &impl Fn(&str) -> Option<String>,
+) -> Result<Option<PredictionLog>, String> {
+    let given = |name: &str| lookup(name).unwrap_or_default();
+    let bucket = given("STORECAST_PREDICTION_LOG");
+    let share = given("STORECAST_PREDICTION_LOG_SHARE");
+    let salt = given("STORECAST_PREDICTION_LOG_SALT");
+    let ids = given("STORECAST_PREDICTION_LOG_IDS");
+    let known_share = match share.as_str() {
+        "" => Some(0.0),
+        text => text.parse::<f64>().ok(),
+    };
+    let known_share = known_share.filter(|share| (0.0..=1.0).contains(share));
+    let with_ids = match ids.as_str() {
+        "" | "hashed" => Some(false),
+        "plain" => Some(true),
+        _ => None,
+    };
+    let (Some(share), Some(with_ids)) = (known_share, with_ids) else {
+        let (name, value, rule) = if known_share.is_none() {
+            ("SHARE", share, "a number from 0 to 1")
+        } else {
+            ("IDS", ids, "hashed or plain")
+        };
+        let value = shortened(&value);
+        return Err(format!(
+            "STORECAST_PREDICTION_LOG_{name} is `{value}`, expected {rule}"
+        ));
+    };
+    if share == 0.0 {
+        return Ok(None);
+    }
+    if !is_bucket_name(&bucket) {
+        let bucket = shortened(&bucket);
+        return Err(format!(
+            "STORECAST_PREDICTION_LOG is `{bucket}`, {BUCKET_RULE}"
+        ));
+    }
+    if salt.len() < LEAST_SALT_BYTES {
+        return Err(format!(
+            "STORECAST_PREDICTION_LOG_SALT has {} bytes, at least {LEAST_SALT_BYTES} are needed to keep predictions",
+            salt.len()
+        ));
+    }
+    Ok(Some(PredictionLog {
+        bucket,
+        share,
+        salt,
+        with_ids,
+    }))
+}
+
 // Source: DynamoDB developer guide, naming rules.
 const TABLE_RULE: &str = "a table name has 3 to 255 letters, digits, `_`, `-` or `.`";
 
@@ -177,6 +250,7 @@ mod tests {
             "STORECAST_MODEL_BUCKET" => Some("My_Bucket".to_owned()),
             "STORECAST_ORT_LIBRARY" => Some("/no/such/library.so".to_owned()),
             "STORECAST_LOG_LEVEL" => Some("loud".to_owned()),
+            "STORECAST_PREDICTION_LOG_SHARE" => Some("5 %".to_owned()),
             _ => None,
         };
         let error = Settings::from_lookup(environment).unwrap_err();
@@ -185,7 +259,8 @@ mod tests {
             "read settings: STORECAST_TABLE is missing, it names the DynamoDB table; \
              STORECAST_MODEL_BUCKET is `My_Bucket`, a bucket name has 3 to 63 lower-case letters, digits, `-` or `.`; \
              STORECAST_ORT_LIBRARY is `/no/such/library.so`, no such file; \
-             STORECAST_LOG_LEVEL is `loud`, expected error, warn, info, debug or trace"
+             STORECAST_LOG_LEVEL is `loud`, expected error, warn, info, debug or trace; \
+             STORECAST_PREDICTION_LOG_SHARE is `5 %`, expected a number from 0 to 1"
         );
     }
 
@@ -199,8 +274,34 @@ mod tests {
         };
         let settings = Settings::from_lookup(environment).unwrap();
         assert_eq!(
-            (settings.runtime_library, settings.log_level),
-            (None, LevelFilter::INFO)
+            (
+                settings.runtime_library,
+                settings.log_level,
+                settings.prediction_log
+            ),
+            (None, LevelFilter::INFO, None)
         );
+    }
+
+    #[test]
+    fn predictions_are_kept_where_a_share_a_bucket_and_a_salt_are_given() {
+        let log = |share: &str, bucket: &str, salt: &str| {
+            super::prediction_log(&|name: &str| {
+                let value = match name {
+                    "STORECAST_PREDICTION_LOG" => bucket,
+                    "STORECAST_PREDICTION_LOG_SHARE" => share,
+                    "STORECAST_PREDICTION_LOG_SALT" => salt,
+                    _ => return None,
+                };
+                Some(value.to_owned())
+            })
+        };
+        assert_eq!(log("0", "", ""), Ok(None));
+        assert!(log("0.1", "", "0123456789abcdef").is_err());
+        assert!(log("0.1", "shop", "short").is_err());
+        assert!(log("1.1", "shop", "0123456789abcdef").is_err());
+        let kept = log("0.1", "shop", "0123456789abcdef").unwrap().unwrap();
+        assert!(!kept.with_ids);
+        assert_eq!((kept.share, kept.bucket), (0.1, "shop".to_owned()));
     }
 }

@@ -125,7 +125,9 @@ impl<P: Predictor> Function<P> {
         let store = DynamoStore::new(clients.dynamo, settings.table);
         let artifacts = S3Artifacts::new(clients.s3, settings.model_bucket, "");
         let library = settings.runtime_library;
-        let registry = Arc::new(Follower::new(store.clone(), artifacts.clone(), library));
+        let log = settings.prediction_log.map(Arc::new);
+        let follower = Follower::new(store.clone(), artifacts.clone(), library);
+        let registry = Arc::new(follower.keeping(log));
         let load = Box::pin(registry.look());
         // The pointers come from DynamoDB; meanwhile the connection to S3, with its handshakes, is opened.
         if let Either::Right(((), load)) = select(load, pin!(artifacts.warm_up())).await {
@@ -169,7 +171,9 @@ impl<P: Predictor> Function<P> {
         };
         let work = work.instrument(span.clone());
         let outcome = AssertUnwindSafe(work).catch_unwind().await;
-        let outcome = outcome.unwrap_or_else(|_| panicked(over_http, request_id));
+        let mut outcome = outcome.unwrap_or_else(|_| panicked(over_http, request_id));
+        let keep = self.keep(&service, &mut outcome.observed, request_id);
+        keep.instrument(span.clone()).await;
         let metrics = RequestMetrics {
             service: invocation.service,
             function: P::NAME,
@@ -184,6 +188,7 @@ impl<P: Predictor> Function<P> {
             trail: &Trail::of(&span),
             rows_scored: outcome.observed.rows,
             failed: outcome.failed,
+            log_failures: outcome.observed.log_failures,
             cold_start: !self.answered_before.swap(true, Ordering::Relaxed),
         };
         metrics.emit(invocation.traced);
@@ -241,10 +246,8 @@ async fn outcome<P: Predictor>(
 }
 
 fn over_http(mut response: HttpResponse) -> Outcome {
-    let (observed, failed) = (
-        std::mem::take(&mut response.observed),
-        response.status >= 500,
-    );
+    let observed = std::mem::take(&mut response.observed);
+    let failed = response.status >= 500;
     Outcome {
         answer: Ok(Answer::Gateway(response.into())),
         observed,
@@ -313,6 +316,7 @@ fn since_1970() -> Duration {
 
 mod follow;
 mod invocation;
+mod keep;
 mod records;
 #[cfg(test)]
 mod tests;

@@ -49,6 +49,8 @@ pub struct RequestMetrics<'a> {
     pub rows_scored: usize,
     /// Whether we, or a store, failed; what callers do wrong is no error of ours.
     pub failed: bool,
+    /// Times that predictions could not be kept.
+    pub log_failures: usize,
     /// Whether this is the first request of the environment.
     pub cold_start: bool,
 }
@@ -83,6 +85,7 @@ impl RequestMetrics<'_> {
             count("refusals", usize::from(self.trail.refused)),
             count("model_refusals", usize::from(self.model_version == "none")),
             count("cold_start", usize::from(self.cold_start)),
+            count("log_failures", self.log_failures),
         ];
         for (name, stage) in &self.trail.stages {
             metrics.push((
@@ -295,10 +298,11 @@ mod tests {
             trail: &trail,
             rows_scored: 3,
             failed: true,
+            log_failures: 1,
             cold_start: false,
         };
         let line = metrics.line();
-        assert_eq!(complete(&line).len(), 8 + 3, "{line}");
+        assert_eq!(complete(&line).len(), 9 + 3, "{line}");
         let found = [
             "latency_ms",
             "gather_ms",

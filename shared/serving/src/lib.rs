@@ -10,6 +10,7 @@
 //! | [`arms`] | a canary and a shadow beside the served model |
 //! | [`drift`] | how far the rows that are scored are from those of training |
 //! | [`canary`] | what is noted of a canary, and when that stops it |
+//! | [`prediction_log`] | what is kept of answers, to be looked at again |
 //! | [`status`] | `/v1/health` and `/v1/models` |
 //! | [`manifest`] | what a model says of itself |
 //! | [`registry`] | finding, verifying and loading the served model |
@@ -32,6 +33,7 @@ pub mod explanation;
 pub mod manifest;
 pub mod model;
 pub mod ports;
+pub mod prediction_log;
 pub mod predictor;
 pub mod problem;
 pub mod registry;

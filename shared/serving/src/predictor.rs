@@ -5,6 +5,7 @@ use crate::error::Error;
 use crate::manifest::{GoldenRow, Hashed, Manifest, Platt};
 use crate::model::{Contributions, ModelError, Scorer};
 use crate::ports::HistoryStore;
+use crate::prediction_log::Kept;
 use crate::route::Route;
 use features::feature_set::ColumnInfo;
 use features::history::History;
@@ -109,6 +110,12 @@ pub trait Predictor: Sized + Send + Sync + 'static {
     /// What answered each case of an answer, for metrics: `model`, or the name of what was used instead. Names are few, in
     /// snake case, and never what a caller wrote.
     fn answered_by(_response: &Self::Response) -> Vec<&'static str> {
+        Vec::new()
+    }
+
+    /// What is worth knowing later of the answer to each case, in order; `None` for one that cannot be looked at again: about
+    /// nobody, or by a history that came with the request. A predictor that says nothing is not logged.
+    fn kept(_request: &Self::Request, _response: &Self::Response) -> Vec<Option<Kept>> {
         Vec::new()
     }
 

@@ -19,7 +19,7 @@ use crate::manifest::{
     ARTIFACTS_FILE, GOLDEN_FILE, MANIFEST_FILE, MODEL_FILE, POLICY_FILE, sha256_hex,
 };
 use crate::ports::{ArtifactStore, PointerStore};
-use crate::predictor::{Predictor, Served};
+use crate::predictor::{Model, Predictor, Served};
 use bytes::Bytes;
 use futures_util::future::{try_join, try_join_all, try_join4};
 use serde::{Deserialize, Serialize};
@@ -186,6 +186,16 @@ pub async fn fetch_pinned<P: Predictor>(
     )
     .await?;
     Ok(PinnedFiles { files, policy })
+}
+
+/// Loads a published version of a model, whatever is served: all files side by side, then every check.
+pub async fn load_version<P: Predictor>(
+    artifacts: &impl ArtifactStore,
+    version: &str,
+    runtime_library: Option<&Path>,
+) -> Result<Model<P>, Refusal> {
+    let files = fetch_version::<P>(artifacts, version).await?;
+    verify_model(&files, runtime_library)
 }
 
 /// All files of a version, side by side.

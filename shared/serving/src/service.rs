@@ -2,6 +2,7 @@
 
 mod answer;
 mod routing;
+mod text;
 mod together;
 
 pub use together::{Brought, RowAnswers};
@@ -10,7 +11,8 @@ use crate::arms::{Arms, Shadowed};
 use crate::drift::{Drift, Seen};
 use crate::error::{CallerError, Error};
 use crate::ports::{HistoryStore, PointerStore, StoreError};
-use crate::predictor::{Predictor, Scored, Served};
+use crate::prediction_log::{LoggedPrediction, PredictionLog};
+use crate::predictor::{Predictor, Served};
 use crate::problem::{CONTENT_TYPE, Problem};
 use crate::registry::Refusal;
 use crate::status::{self, Asked};
@@ -49,7 +51,7 @@ pub struct HttpResponse {
     pub observed: Observed,
 }
 
-/// What one call did, for metrics; holds no id and no payload.
+/// What one call did: for metrics, which hold no id and no payload, and for the log of predictions.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Observed {
     /// Things asked about.
@@ -62,19 +64,27 @@ pub struct Observed {
     pub shadowed: Option<Shadowed>,
     /// How far the rows of files are from those that a version was trained on.
     pub drifts: Vec<(String, Drift)>,
+    /// What is to be kept of the answer.
+    pub logged: Vec<LoggedPrediction>,
+    /// Times that something could not be kept.
+    pub log_failures: usize,
 }
 
 /// A predictor in service: its stores and its verified model.
 pub struct Service<P: Predictor, S> {
     store: S,
     arms: Result<Arms<P>, Refusal>,
+    log: Option<Arc<PredictionLog>>,
 }
 
 impl<P: Predictor, S: HistoryStore> Service<P, S> {
     /// A refused model still answers: with 503, and the reason in the log.
     pub fn new(store: S, served: Result<Arc<Served<P>>, Refusal>) -> Self {
-        let arms = served.map(Arms::only);
-        Self { store, arms }
+        Self {
+            store,
+            arms: served.map(Arms::only),
+            log: None,
+        }
     }
 
     /// With what is tried beside the served model.
@@ -82,7 +92,19 @@ impl<P: Predictor, S: HistoryStore> Service<P, S> {
         Self {
             store,
             arms: Ok(arms),
+            log: None,
         }
+    }
+
+    /// The same, and what is answered is kept.
+    #[must_use]
+    pub fn keeping(self, log: Option<Arc<PredictionLog>>) -> Self {
+        Self { log, ..self }
+    }
+
+    /// What is kept of what is answered, and where.
+    pub fn log(&self) -> Option<&PredictionLog> {
+        self.log.as_deref()
     }
 
     /// What is served, if anything is.
@@ -266,23 +288,6 @@ fn score() -> Span {
 
 fn respond() -> Span {
     tracing::debug_span!(target: PATH, "respond")
-}
-
-/// The decision with its reasons, as JSON.
-fn answer_text<P: Predictor>(
-    request: &P::Request,
-    cases: &[P::Case],
-    scored: &[Scored],
-    served: &Served<P>,
-) -> Result<String, Error> {
-    let response = P::respond(request, cases, scored, served)?;
-    for answered_by in P::answered_by(&response) {
-        tracing::debug!(target: PATH, answered_by);
-    }
-    serde_json::to_string(&response).map_err(|error| Error::Internal {
-        what: "write the answer",
-        reason: error.to_string(),
-    })
 }
 
 fn score_failed(error: crate::model::ModelError) -> Error {

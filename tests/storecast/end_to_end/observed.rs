@@ -2,18 +2,21 @@
 
 use super::*;
 use crate::shop::{FAST, NEW};
+use offline::predictions::{Days, read};
+use serving::prediction_log::hashed;
 use std::collections::BTreeSet;
 use std::net::UdpSocket;
 use std::time::Duration;
 
 /// Metrics that every request has.
-const ALWAYS: [&str; 6] = [
+const ALWAYS: [&str; 7] = [
     "latency_ms",
     "rows_scored",
     "errors",
     "refusals",
     "model_refusals",
     "cold_start",
+    "log_failures",
 ];
 const STAGES: [&str; 3] = ["gather_ms", "score_ms", "respond_ms"];
 
@@ -150,4 +153,48 @@ async fn a_traced_request_sends_its_stages_to_the_daemon_and_nothing_of_the_call
             "{part}"
         );
     }
+}
+
+/// The settings of a function that keeps every prediction in a bucket.
+fn keeping(stack: &Stack, bucket: &str) -> Vec<(&'static str, String)> {
+    let mut settings = stack.settings();
+    settings.extend([
+        ("STORECAST_PREDICTION_LOG", bucket.to_owned()),
+        ("STORECAST_PREDICTION_LOG_SHARE", "1".to_owned()),
+        ("STORECAST_PREDICTION_LOG_SALT", SALT.to_owned()),
+    ]);
+    settings
+}
+
+const SALT: &str = "a secret of the small shop";
+
+#[tokio::test]
+async fn an_answer_is_kept_and_one_that_cannot_be_is_answered_all_the_same() {
+    let stack = Stack::start().await;
+    // The local S3 makes folders of buckets, and nothing can be put below a file.
+    std::fs::write(stack.files.path().join("no-bucket"), "").expect("a file");
+    let path = format!("/v1/customers/{PRIVATE_ID}/churn");
+    let event = http("GET", &path, &Value::Null);
+    for (bucket, failures) in [(stack::BUCKET, 0), ("no-bucket", 1)] {
+        let mut lambda = Lambda::start().await;
+        let process = Process::start(Churn::NAME, &lambda, &keeping(&stack, bucket));
+        assert_eq!(status(&lambda.invoke(&event).await).0, 200);
+        let log = process.log();
+        let [line] = metrics(&log)[..] else {
+            panic!("expected a line, found {log:?}")
+        };
+        assert_eq!(
+            (count(line, "log_failures"), count(line, "errors")),
+            (failures, 0)
+        );
+    }
+    let files = stack.put_uploads().await;
+    let every = Days::default();
+    let kept = read(&files, stack::BUCKET, Churn::NAME, &every);
+    let kept = kept.await.expect("S3").lines;
+    let [kept] = &kept[..] else {
+        panic!("expected a line, found {kept:?}")
+    };
+    assert_eq!(kept.entity, hashed(SALT, PRIVATE_ID));
+    assert!(kept.scored(Churn::schema().columns.len()).is_some());
 }

@@ -6,8 +6,11 @@ use crate::batch::kills::gzip;
 use crate::batch::storm::Random;
 use flate2::read::MultiGzDecoder;
 use offline::orders::{Looked, Proof, forgotten};
+use serving::prediction_log::hashed;
 use std::collections::BTreeMap;
 use std::io::Read;
+
+const SALT: &str = "a secret of the made-up shop";
 
 impl Rig {
     async fn put_at(&self, key: &str, text: &str) {
@@ -26,7 +29,7 @@ impl Rig {
             owner: "forget",
             work: &self.work.path().join("0"),
         };
-        merge.forget(customer_id).await
+        merge.forget(customer_id, Some(SALT)).await
     }
 }
 
@@ -60,6 +63,22 @@ async fn put_answers(rig: &Rig, who: &str) {
             "quarantine/churn/f.csv.report.json",
             format!("{{\"fault\": {{\"value\": \"{who}\"}}}}"),
         ),
+        (
+            "outcomes/churn/march.csv",
+            format!("customer_id,as_of,purchased\nK1,2024-03-01,0\n{who},2024-03-01,1\n"),
+        ),
+        (
+            "predictions/churn/2024-03-01/r.jsonl",
+            format!(
+                "{{\"entity\":\"{}\"}}\n{{\"entity\":\"{}\"}}\n",
+                hashed(SALT, "K1"),
+                hashed(SALT, who)
+            ),
+        ),
+        (
+            "predictions/recommendations/2024-03-01/r.jsonl",
+            format!("{{\"entity\":\"K1\"}}\n{{\"entity\":\"{who}\"}}\n"),
+        ),
     ];
     for (key, text) in files {
         rig.put_at(key, &text).await;
@@ -83,6 +102,9 @@ fn only_the_customer_is_gone(rig: &Rig, proof: &Proof, who: &str) {
     assert_eq!(first["scored/churn/"], (2, 0));
     assert_eq!(first["scored/recommendations/"], (1, 0));
     assert_eq!(first["quarantine/churn/"], (0, 1));
+    assert_eq!(first["outcomes/churn/"], (1, 0));
+    assert_eq!(first["predictions/churn/"], (1, 0));
+    assert_eq!(first["predictions/recommendations/"], (1, 0));
     assert_eq!((first["ledgers"], first["histories"]), ((0, 1), (1, 0)));
     assert!(proof.holds(), "{:?}", proof.again);
     let again = proof.again.as_deref().expect("a second look");
@@ -99,7 +121,10 @@ fn only_the_customer_is_gone(rig: &Rig, proof: &Proof, who: &str) {
     );
     assert_eq!(text("uploads/churn/c.csv"), None, "no rows to take out");
     assert!(text("uploads/churn/d.csv").is_some(), "another customer");
+    let kept = format!("{{\"entity\":\"{}\"}}\n", hashed(SALT, "K1"));
+    assert_eq!(text("predictions/churn/2024-03-01/r.jsonl"), Some(kept));
     rig.no_file_holds(&format!(";{who};"));
+    rig.no_file_holds(&hashed(SALT, who));
 }
 
 impl Rig {
@@ -226,4 +251,27 @@ async fn a_shop_file_that_does_not_fit_removes_nothing() {
         "{refused:?}"
     );
     assert!(rig.text("uploads/orders/all.csv").is_some());
+}
+
+#[tokio::test]
+async fn hashes_that_nobody_can_tell_are_no_proof() {
+    let made_up = MadeUp::new(3, 3);
+    let rig = Rig::new(&made_up.shop, &no_faults());
+    let line = format!("{{\"entity\":\"{}\"}}\n", hashed(SALT, "K1"));
+    rig.put_at("predictions/churn/2024-03-01/r.jsonl", &line)
+        .await;
+    for file in made_up.clean() {
+        rig.put(&file.name, &file.bytes).await;
+    }
+    let merge = Merge {
+        shop: &rig.shop,
+        bucket: BUCKET,
+        files: &rig.files,
+        store: &rig.store,
+        clock: &SetClock::starting(&rig.now_ms),
+        owner: "forget",
+        work: &rig.work.path().join("0"),
+    };
+    let proof = to_end(merge.forget("K2", None)).expect("no fault");
+    assert!(!proof.holds(), "{proof:?}");
 }

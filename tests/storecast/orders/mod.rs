@@ -17,7 +17,7 @@ use offline::store::write_all;
 use serving::batch::ports::{FilePlace, FileStore};
 use serving::batch::{FileArchive, MemoryFiles};
 use serving::ports::{HistoryStore, MemoryStore};
-use shop::Delivered;
+pub(crate) use shop::Delivered;
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::path::Path;
@@ -154,7 +154,7 @@ impl Rig {
 }
 
 /// What a load of these files alone makes of them.
-fn load(shop: &Shop, files: &[Delivered], folder: &Path) -> Histories {
+pub(crate) fn load(shop: &Shop, files: &[Delivered], folder: &Path) -> Histories {
     let data = folder.join("data");
     std::fs::create_dir_all(&data).expect("a folder");
     for file in files {

@@ -11,9 +11,9 @@ use std::path::Path;
 
 /// A file with its name below the data root.
 #[derive(Debug, Clone)]
-pub(super) struct Delivered {
-    pub(super) name: String,
-    pub(super) bytes: Vec<u8>,
+pub(crate) struct Delivered {
+    pub(crate) name: String,
+    pub(crate) bytes: Vec<u8>,
 }
 
 fn file(

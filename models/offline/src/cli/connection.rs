@@ -28,6 +28,10 @@ impl Connection {
         })
     }
 
+    pub(super) fn artifacts(&self) -> &S3Artifacts {
+        &self.artifacts
+    }
+
     pub(super) fn registry<'a>(
         &'a self,
         runtime_library: Option<&'a Path>,

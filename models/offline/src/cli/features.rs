@@ -4,9 +4,11 @@ use super::progress::counter;
 use super::shop_data::ShopData;
 use super::{Failure, Which};
 use crate::entity::Entity;
+use crate::treated::Treated;
 use crate::{for_predictor, matrix};
+use churn::Churn;
 use clap::Args;
-use serving::predictor::Train;
+use serving::predictor::{Predictor, Train};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -26,6 +28,9 @@ pub(super) struct Features {
     /// Folder to write to
     #[arg(long, value_name = "FOLDER")]
     out: PathBuf,
+    /// CSV file (`customer_id`, `at`) of who got an offer when: rows of churn whose label an offer may have changed are left out
+    #[arg(long, value_name = "FILE")]
+    treated: Option<PathBuf>,
 }
 
 impl Features {
@@ -37,7 +42,9 @@ impl Features {
 fn features<P: Train<History: Entity>>(command: &Features) -> Result<ExitCode, Failure> {
     let (shop, histories) = command.data.load()?;
     let bar = counter("features", P::History::count(&histories));
-    let written = matrix::write::<P>(&shop, &histories, &command.out, &|| bar.inc(1))?;
+    let treated = treated::<P>(command)?;
+    let written =
+        matrix::write_without::<P>(&shop, &histories, &command.out, &treated, &|| bar.inc(1))?;
     bar.finish_and_clear();
     eprintln!(
         "features: {} rows of {} {}s at {} snapshots, {} columns, in {:.2} s ({:.0} order lines a second)",
@@ -49,8 +56,27 @@ fn features<P: Train<History: Entity>>(command: &Features) -> Result<ExitCode, F
         written.seconds,
         written.lines_per_second
     );
+    if command.treated.is_some() {
+        eprintln!(
+            "features: {} rows left out, because an offer may have changed their label",
+            written.touched
+        );
+    }
     for warning in written.warnings {
         eprintln!("note: {warning}");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Nobody where no file is named. Offers change whether customers leave, so what other functions learn from stays.
+fn treated<P: Predictor>(command: &Features) -> Result<Treated, Failure> {
+    let Some(path) = &command.treated else {
+        return Ok(Treated::default());
+    };
+    if P::NAME != Churn::NAME {
+        return Err(format!("--treated is for {} only", Churn::NAME).into());
+    }
+    let read = std::fs::read(path).map_err(|error| error.to_string());
+    let read = read.and_then(|text| Treated::read(&text));
+    Ok(read.map_err(|reason| format!("read {}: {reason}", path.display()))?)
 }

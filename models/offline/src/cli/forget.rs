@@ -3,6 +3,7 @@
 use super::Failure;
 use super::connection::block_on;
 use super::merge::{BUSY, ShopBucket};
+use super::prediction_log::salt;
 use crate::orders::Looked;
 use clap::Args;
 use std::process::ExitCode;
@@ -34,7 +35,11 @@ impl Forget {
         }
         let proof = block_on(async {
             let connected = self.shop.connect().await?;
-            Ok(connected.merge().forget(customer_id).await?)
+            let salt = salt();
+            Ok(connected
+                .merge()
+                .forget(customer_id, salt.as_deref())
+                .await?)
         })?;
         print!("found and removed:\n{}", listed(&proof.first));
         let Some(again) = &proof.again else {

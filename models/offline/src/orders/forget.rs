@@ -69,12 +69,12 @@ where
 {
     /// Removes a customer from everything, for good, and looks again.
     ///
-    /// May be repeated; whatever failed before is done then.
-    pub async fn forget(&self, customer_id: &str) -> Result<Proof, MergeError> {
+    /// `salt` is the key of the hashes in the log of predictions. May be repeated; whatever failed before is done then.
+    pub async fn forget(&self, customer_id: &str, salt: Option<&str>) -> Result<Proof, MergeError> {
         // Before anything is removed: by a shop file that does not fit, every file would be one that nothing can be taken out of.
         self.patterns_are_relative()?;
         tombstones::bury(self.store, customer_id).await?;
-        let first = self.look(customer_id, true).await?;
+        let first = self.look(customer_id, salt, true).await?;
         if self.run().await? == Outcome::Busy {
             let again = None;
             return Ok(Proof { first, again });
@@ -82,18 +82,23 @@ where
         // A table that no merge keeps, or of which no order is left, still holds the record.
         let ids = [customer_id];
         self.store.remove_histories(churn::CUSTOMER, &ids).await?;
-        let again = Some(self.look(customer_id, false).await?);
+        let again = Some(self.look(customer_id, salt, false).await?);
         Ok(Proof { first, again })
     }
 
     /// Looks at every place, and takes the customer out when told to; what the table holds is left to the merge.
-    async fn look(&self, customer_id: &str, removes: bool) -> Result<Vec<Looked>, MergeError> {
+    async fn look(
+        &self,
+        customer_id: &str,
+        salt: Option<&str>,
+        removes: bool,
+    ) -> Result<Vec<Looked>, MergeError> {
         let mut looked = Vec::new();
         let folder = self.work.join("forget");
         let place = || format!("create {}", folder.display());
         std::fs::create_dir_all(&folder).map_err(LoadError::io(place()))?;
         for place in PLACES {
-            let reader = Reader::new(self.shop, place, customer_id, &folder);
+            let reader = Reader::new(self.shop, place, customer_id, salt, &folder);
             looked.push(self.look_at(&reader, removes).await?);
         }
         looked.push(self.ledgers_of(customer_id).await?);

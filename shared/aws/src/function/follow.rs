@@ -16,6 +16,7 @@ use crate::s3::S3Artifacts;
 use futures_util::future::{join, try_join3};
 use serving::arms::{Arms, CanaryArm};
 use serving::ports::StoreError;
+use serving::prediction_log::PredictionLog;
 use serving::predictor::{Predictor, Served};
 use serving::registry::{
     ModelRelease, ModelVersion, Pins, Refusal, Releases, fetch_pinned, read_releases,
@@ -42,6 +43,7 @@ pub(super) struct Follower<P: Predictor> {
     store: DynamoStore,
     artifacts: S3Artifacts,
     runtime_library: Option<PathBuf>,
+    log: Option<Arc<PredictionLog>>,
     state: Mutex<State<P>>,
 }
 
@@ -80,8 +82,19 @@ impl<P: Predictor> Follower<P> {
             store,
             artifacts,
             runtime_library,
+            log: None,
             state,
         }
+    }
+
+    /// The same, and what is answered is kept.
+    pub(super) fn keeping(self, log: Option<Arc<PredictionLog>>) -> Self {
+        Self { log, ..self }
+    }
+
+    /// What is kept of what is answered, and where.
+    pub(super) fn log(&self) -> Option<Arc<PredictionLog>> {
+        self.log.clone()
     }
 
     fn state(&self) -> MutexGuard<'_, State<P>> {
@@ -242,7 +255,8 @@ impl<P: Predictor> Follower<P> {
     }
 
     fn take_up(&self, releases: Releases, arms: Arms<P>) {
-        let service = Arc::new(Service::with_arms(self.store.clone(), arms));
+        let service = Service::with_arms(self.store.clone(), arms);
+        let service = Arc::new(service.keeping(self.log.clone()));
         let beside = |version: Option<&str>| version.unwrap_or("none").to_owned();
         let model = &releases.model;
         let canary = model.canary.as_ref().map(|c| &c.model.pointer.version[..]);

@@ -118,6 +118,7 @@ impl<P: Predictor> Function<P> {
                     observed.cases += told.observed.cases;
                     observed.rows += told.observed.rows;
                     observed.drifts.extend(told.observed.drifts);
+                    observed.log_failures += told.observed.log_failures;
                     told.failures == 0
                 }
                 Err(reason) => {
@@ -179,6 +180,7 @@ impl Told {
                 self.observed.cases += observed.cases;
                 self.observed.rows += observed.rows;
                 self.observed.drifts.extend(observed.drifts);
+                self.observed.log_failures += observed.log_failures;
             }
             Err(error) => {
                 let reason = error.to_string();
@@ -245,7 +247,10 @@ impl<P: Predictor> Services for Function<P> {
     async fn pinned(&self, pins: &Pins) -> Result<Option<Pinned<Self>>, Error> {
         // On the heap: as large as a cold start.
         match Box::pin(self.registry.load(pins)).await {
-            Ok(served) => Ok(Some(Arc::new(Service::new(self.store.clone(), Ok(served))))),
+            Ok(served) => {
+                let service = Service::new(self.store.clone(), Ok(served));
+                Ok(Some(Arc::new(service.keeping(self.registry.log()))))
+            }
             Err(Refusal::Store(error)) => Err(serving::service::store_failed(error)),
             Err(refusal) => {
                 tracing::warn!(%refusal, "the model that a file was begun with is refused");

@@ -1,16 +1,19 @@
 //! One request, answered by one version.
 
-use super::{Observed, Service, answer_text, gather, respond, score, score_failed};
+use super::text::AnswerWriter;
+use super::{Observed, Service, gather, respond, score, score_failed};
 use crate::arms::Answering;
 use crate::error::Error;
 use crate::ports::HistoryStore;
-use crate::predictor::{Predictor, Scored, Served};
+use crate::prediction_log::LoggedPrediction;
+use crate::predictor::{Predictor, Scored};
 use features::time::Timestamp;
 use tracing::Instrument;
 
 /// An answer, and what it was made of.
 struct Answered<P: Predictor> {
     body: String,
+    logged: Vec<LoggedPrediction>,
     cases: Vec<P::Case>,
     scored: Vec<Scored>,
 }
@@ -30,7 +33,12 @@ impl<P: Predictor, S: HistoryStore> Service<P, S> {
             trial,
         } = arms.answering(request);
         observed.by_canary = by_canary;
-        let answered = self.answer_by(served, request, now).await;
+        let writer = AnswerWriter {
+            served,
+            by_canary,
+            log: self.log(),
+        };
+        let answered = self.answer_by(&writer, request, now).await;
         if let Some(trial) = trial {
             match &answered {
                 Ok(answered) => trial.answered(served.model.comparable(&answered.scored)),
@@ -41,9 +49,11 @@ impl<P: Predictor, S: HistoryStore> Service<P, S> {
         }
         let Answered {
             body,
+            logged,
             cases,
             scored,
         } = answered?;
+        observed.logged = logged;
         observed.cases = cases.len();
         observed.rows = scored.iter().map(|s| s.raw.len()).sum();
         // Last, so that the answer is made whatever comes of it.
@@ -53,19 +63,21 @@ impl<P: Predictor, S: HistoryStore> Service<P, S> {
 
     async fn answer_by(
         &self,
-        served: &Served<P>,
+        writer: &AnswerWriter<'_, P>,
         request: &P::Request,
         now: Timestamp,
     ) -> Result<Answered<P>, Error> {
         let gathered = P::gather(&self.store, request, now).instrument(gather());
         let mut cases = gathered.await?;
+        let served = writer.served;
         let scored = score().in_scope(|| served.model.score(&cases));
         let scored = scored.map_err(score_failed)?;
         let second = P::gather_scored(&self.store, request, &mut cases, &scored, served);
         second.instrument(gather()).await?;
-        let body = respond().in_scope(|| answer_text(request, &cases, &scored, served))?;
+        let (body, logged) = respond().in_scope(|| writer.text(request, &cases, &scored))?;
         Ok(Answered {
             body,
+            logged,
             cases,
             scored,
         })

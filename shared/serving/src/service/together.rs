@@ -4,10 +4,12 @@
 //! what only the scores can name) beside each other over a
 //! store that only notes what is asked; when none of them can go on, everything asked is read at once, every id once.
 
-use super::{Service, answer_text, gather, respond, score, score_failed, store_failed};
+use super::text::AnswerWriter;
+use super::{Service, gather, respond, score, score_failed, store_failed};
 use crate::drift::Seen;
 use crate::error::Error;
 use crate::ports::{Histories, HistoryStore, StoreError};
+use crate::prediction_log::LoggedPrediction;
 use crate::predictor::{Predictor, Scored, Served};
 use bytes::Bytes;
 use features::time::Timestamp;
@@ -30,6 +32,8 @@ pub struct RowAnswers {
     pub history_bytes: usize,
     /// Those rows in the bins of training, where the model has some.
     pub seen: Seen,
+    /// What is to be kept of them.
+    pub logged: Vec<LoggedPrediction>,
 }
 
 /// Histories that come with the requests and not from the store, as it would have given them.
@@ -74,10 +78,18 @@ impl<P: Predictor, S: HistoryStore> Service<P, S> {
         let scored = scored.map_err(score_failed)?;
         let second = second_phase(&together, requests, &own, &mut cases, &scored, served);
         let mut stocked = together.run(second).instrument(gather()).await?.into_iter();
+        let writer = AnswerWriter {
+            served,
+            by_canary: false,
+            log: self.log(),
+        };
+        let mut logged = Vec::new();
         let answer = |(request, own): (&P::Request, Result<Range<usize>, Error>)| {
             let own = own?;
             stocked.next().unwrap_or(Ok(()))?;
-            answer_text(request, &cases[own.clone()], &scored[own], served)
+            let (text, lines) = writer.text(request, &cases[own.clone()], &scored[own])?;
+            logged.extend(lines);
+            Ok(text)
         };
         let answers = respond().in_scope(|| requests.iter().zip(own).map(answer).collect());
         let mut seen = Seen::default();
@@ -91,6 +103,7 @@ impl<P: Predictor, S: HistoryStore> Service<P, S> {
             seen,
             rows: scored.iter().map(|scored| scored.raw.len()).sum(),
             history_bytes: together.desk().bytes,
+            logged,
         })
     }
 }

@@ -8,12 +8,15 @@ use serving::batch::limits::Limits;
 use serving::batch::name::Packing;
 use serving::batch::pack::{Form, Packer, Unwritten};
 use serving::batch::unpack::Unpacker;
+use serving::prediction_log::hashed;
 use std::path::Path;
 
 /// A file that unpacks to more is not looked into.
 const MOST_BYTES: u64 = 2 << 30;
 /// A row of a file to score may be longer than one of orders.
 const MOST_ROW_BYTES: usize = 8 << 20;
+/// Digits of a hash in the log of predictions.
+const HASH_DIGITS: usize = 64;
 /// Fewer characters of a value that was cut short tell nobody from others.
 const LEAST_OF_A_CUT_VALUE: usize = 20;
 
@@ -33,6 +36,8 @@ pub(super) struct Reader<'a> {
     shop: &'a Shop,
     pub(super) place: &'a Place,
     customer_id: &'a str,
+    /// The key of the hashes in the log of predictions.
+    salt: Option<&'a str>,
     /// Where files lie while they are read.
     folder: &'a Path,
 }
@@ -42,12 +47,14 @@ impl<'a> Reader<'a> {
         shop: &'a Shop,
         place: &'a Place,
         customer_id: &'a str,
+        salt: Option<&'a str>,
         folder: &'a Path,
     ) -> Self {
         Self {
             shop,
             place,
             customer_id,
+            salt,
             folder,
         }
     }
@@ -67,7 +74,8 @@ impl<'a> Reader<'a> {
             Kind::Others => Look::Nobody,
             Kind::Opaque => self.opaque(&text),
             Kind::Json => self.json(&text),
-            Kind::JsonLines => self.json_lines(&text),
+            Kind::JsonLines => self.json_lines(&text, |value| self.is_named(value)),
+            Kind::Predictions => self.predictions(&text),
             Kind::Orders => {
                 let column = &self.shop.orders.columns.customer_id;
                 self.rows(&self.shop.orders.layout, &[column], name, &text)?
@@ -90,6 +98,7 @@ impl<'a> Reader<'a> {
         let ends = |ending: &str| name.to_ascii_lowercase().ends_with(ending);
         match self.place.holds {
             Holds::Unfinished => Kind::Unfinished,
+            Holds::Predictions => Kind::Predictions,
             Holds::Orders => match &tables_of(self.shop, full_name)[..] {
                 [] => Kind::Opaque,
                 tables if tables.contains(&"orders") => Kind::Orders,
@@ -136,11 +145,11 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn json_lines(&self, text: &[u8]) -> Look {
+    fn json_lines(&self, text: &[u8], is_theirs: impl Fn(&Value) -> bool) -> Look {
         let (mut rows, mut rest) = (0, Vec::with_capacity(text.len()));
         for line in text.split_inclusive(|&byte| byte == b'\n') {
             let goes = match serde_json::from_slice::<Value>(line) {
-                Ok(value) => self.is_named(&value),
+                Ok(value) => is_theirs(&value),
                 Err(_) => holds_word(line, self.customer_id),
             };
             if goes {
@@ -150,6 +159,25 @@ impl<'a> Reader<'a> {
             }
         }
         Look::Rows(rows, rest)
+    }
+
+    /// Lines of the customer, by id or by hash; without the salt, nobody can say whose a hash is.
+    fn predictions(&self, text: &[u8]) -> Look {
+        let hash = self.salt.map(|salt| hashed(salt, self.customer_id));
+        let entity = |value: &Value| value["entity"].as_str().map(str::to_owned);
+        let values = text.split(|&byte| byte == b'\n');
+        let mut entities = values.filter_map(|line| entity(&serde_json::from_slice(line).ok()?));
+        let is_hash = |entity: String| {
+            entity.len() == HASH_DIGITS && entity.bytes().all(|digit| digit.is_ascii_hexdigit())
+        };
+        if hash.is_none() && entities.any(is_hash) {
+            let reason = "it holds hashes, and STORECAST_PREDICTION_LOG_SALT does not say of whom";
+            return Look::Unclear(reason.to_owned());
+        }
+        self.json_lines(text, |value| {
+            let found = entity(value);
+            found.as_deref() == Some(self.customer_id) || (found.is_some() && found == hash)
+        })
     }
 
     /// Whether a `customer_id` anywhere in it is the customer's.
@@ -221,6 +249,7 @@ enum Kind {
     Rejects,
     Json,
     JsonLines,
+    Predictions,
     /// Rows that name no customer.
     Others,
     /// Packed, whosever it is.

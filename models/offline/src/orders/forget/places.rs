@@ -20,6 +20,8 @@ pub(super) enum Holds {
     Answers,
     /// Reports and rejects of the shop's files.
     Verdicts,
+    /// Lines of the log of predictions, in which a hash may stand for the customer.
+    Predictions,
     /// What is kept of files that are being scored: packed answers, so nobody can say whose. Without it they begin anew. And
     /// chunks of the whole base, which are written anew.
     Unfinished,
@@ -34,12 +36,15 @@ pub(super) const PLACES: &[Place] = &[
     place("scored/churn/", Holds::Answers),
     place("quarantine/churn/", Holds::Answers),
     place("unfinished/churn/", Holds::Unfinished),
+    place("outcomes/churn/", Holds::Answers),
+    place("predictions/churn/", Holds::Predictions),
     place("uploads/recommendations/", Holds::Answers),
     place("scored/recommendations/", Holds::Answers),
     place("quarantine/recommendations/", Holds::Answers),
     place("unfinished/recommendations/", Holds::Unfinished),
     place("whole/churn/", Holds::Unfinished),
     place("whole/recommendations/", Holds::Unfinished),
+    place("predictions/recommendations/", Holds::Predictions),
 ];
 
 const MERGED_ORDERS: &str = "merged/orders/";

@@ -70,6 +70,7 @@ where
         };
         Ok(Work {
             job,
+            files: self.files,
             clock: self.clock,
             limits: self.limits,
             text,

@@ -14,6 +14,7 @@ use crate::batch::unpack::Unpacker;
 use crate::batch::upload::Growing;
 use crate::drift::Seen;
 use crate::error::{CallerError, Error};
+use crate::prediction_log::{LoggedPrediction, as_file};
 use crate::predictor::Predictor;
 use crate::service::Observed;
 use serde_json::Value;
@@ -48,6 +49,7 @@ pub(super) enum Worked {
 /// A file under way.
 pub(super) struct Work<'a, F, M: Services, K> {
     pub(super) job: &'a Job<'a, M>,
+    pub(super) files: &'a F,
     pub(super) clock: &'a K,
     pub(super) limits: Limits,
     /// Makes rows of bytes; a table brings its own.
@@ -267,6 +269,8 @@ impl<F: FileStore, M: Services, K: Clock> Work<'_, F, M, K> {
             self.tally.observed.cases += requests.len();
             self.tally.observed.rows += answered.rows;
             self.tally.seen.merge(answered.seen);
+            let first = asked.first().map_or(0, |(number, _)| *number);
+            self.keep(&answered.logged, first).await;
             answers = answered.answers.into_iter();
         }
         let (mut scored, mut rejects) = (Vec::new(), Vec::new());
@@ -290,6 +294,25 @@ impl<F: FileStore, M: Services, K: Clock> Work<'_, F, M, K> {
         let took_ms = self.clock.now_ms() - begun_ms;
         self.slowest_chunk_ms = self.slowest_chunk_ms.max(took_ms);
         Ok(())
+    }
+
+    /// Puts the lines of a chunk into the log of predictions, by the number of its first row, so that a repetition writes
+    /// over itself. What cannot be kept costs no answer.
+    async fn keep(&mut self, logged: &[LoggedPrediction], first: u64) {
+        let Some(log) = self.job.service.log().filter(|_| !logged.is_empty()) else {
+            return;
+        };
+        let name = format!("{}-{first}", self.job.place.token());
+        let place = log.place(M::Predictor::NAME, self.job.as_of(), &name);
+        let put = async {
+            let file = as_file(logged).map_err(|error| error.to_string())?;
+            let put = self.files.put_file(&place, file.into()).await;
+            put.map_err(|error| error.to_string())
+        };
+        if let Err(reason) = put.await {
+            tracing::warn!(reason, "predictions not logged");
+            self.tally.observed.log_failures += 1;
+        }
     }
 
     fn write(
