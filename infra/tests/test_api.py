@@ -107,7 +107,7 @@ def test_an_open_door_is_found(change, complaint):
 
 
 def test_tokens_without_an_issuer_are_refused_before_anything_is_made():
-    (rule,) = stack.source()["Rules"].values()
+    rule = stack.source()["Rules"]["TokensNeedAnIssuer"]
     assert rule["RuleCondition"] == {"Fn::Equals": [{"Ref": "Authorizer"}, "jwt"]}
     asserted = json.dumps(rule["Assertions"])
     assert "JwtIssuer" in asserted and "JwtAudience" in asserted

@@ -109,6 +109,8 @@ impl World {
             key,
             limits: Limits {
                 member_bytes: 500,
+                // What is tried here is harsher than any store: a file may be lost each time.
+                restarts: u32::MAX,
                 ..small_limits()
             },
         }

@@ -6,6 +6,7 @@ mod ending;
 mod reconcile;
 mod score;
 mod source;
+mod splitter;
 mod whole;
 mod work;
 

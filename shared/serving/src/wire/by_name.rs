@@ -3,7 +3,7 @@
 //! What serde derives for a struct also takes a list of the fields' values in order, which no document of the API says, and
 //! which would change its meaning when a field is added. No setting of serde turns that off, so every level of a body is
 //! read through this layer: it asks for a map wherever a struct is expected, and else passes everything on. A choice without
-//! content is a name: serde_json also takes `{"name": null}`.
+//! content is a name, where `serde_json` also takes `{"name": null}`.
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{

@@ -1,7 +1,8 @@
 //! Reading a file from its first row, or from where it was left, while what was read is worked on.
 
 use super::source::Source;
-use super::work::{Splitter, Tally, Work, Worked, first_chunk_rows};
+use super::splitter::Splitter;
+use super::work::{Tally, Work, Worked, first_chunk_rows};
 use super::{Batch, Clock, Job, Services, Stop};
 use crate::batch::limits::FileFault;
 use crate::batch::name::{Format, Packing};

@@ -1,16 +1,15 @@
 //! Asking and writing, a chunk of rows at a time.
 
 use super::source::Fetched;
+use super::splitter::Splitter;
 use super::{Clock, DEADLINE_MARGIN_MS, Job, Services, Stop};
 use crate::batch::claim::Counts;
 use crate::batch::limits::{FileFault, Limits, cut_short};
-use crate::batch::name::{Format, Packing, UploadName};
 use crate::batch::output::{write_answer, write_reject};
 use crate::batch::ports::FileStore;
 use crate::batch::progress::{Progress, Reasons};
-use crate::batch::rows::{Bookmark, Reject, Row, Rows};
+use crate::batch::rows::{Bookmark, Reject, Row};
 use crate::batch::shape::RowShape;
-use crate::batch::unpack::Unpacker;
 use crate::batch::upload::Growing;
 use crate::drift::Seen;
 use crate::error::{CallerError, Error};
@@ -65,72 +64,6 @@ pub(super) struct Work<'a, F, M: Services, K> {
     pub(super) scored: Growing<'a, F>,
     pub(super) rejects: Growing<'a, F>,
     pub(super) tally: Tally,
-}
-
-/// Unpacks bytes and splits them into rows.
-pub(super) struct Splitter {
-    unpacker: Unpacker,
-    /// Unpacked bytes that earlier invocations are done with.
-    skip: u64,
-    rows: Rows,
-}
-
-impl Splitter {
-    /// For a file from its beginning; none for a table.
-    pub(super) fn new(
-        name: &UploadName,
-        shape: &'static RowShape,
-        limits: &Limits,
-    ) -> Result<Option<Self>, FileFault> {
-        let Format::Text(text) = name.format else {
-            return Ok(None);
-        };
-        Ok(Some(Self {
-            unpacker: Unpacker::new(name.packing, *limits)?,
-            skip: 0,
-            rows: Rows::new(text, shape, limits),
-        }))
-    }
-
-    /// For a file from a place on; a fault when it cannot be found again.
-    pub(super) fn resume(
-        name: &UploadName,
-        shape: &'static RowShape,
-        limits: &Limits,
-        from: &Bookmark,
-    ) -> Result<Option<Self>, FileFault> {
-        let Format::Text(text) = name.format else {
-            return Ok(None);
-        };
-        let is_plain = name.packing == Packing::Plain;
-        Ok(Some(Self {
-            unpacker: Unpacker::new(name.packing, *limits)?,
-            skip: if is_plain { 0 } else { from.offset },
-            rows: Rows::resume(text, shape, limits, from)?,
-        }))
-    }
-
-    /// Takes some of the bytes, and says how many.
-    fn step(&mut self, bytes: &[u8], waiting: &mut Vec<Row>) -> Result<usize, FileFault> {
-        let mut text = Vec::new();
-        let taken = self.unpacker.step(bytes, &mut text)?;
-        self.push(&text, waiting)?;
-        Ok(taken)
-    }
-
-    fn finish(&mut self, waiting: &mut Vec<Row>) -> Result<(), FileFault> {
-        let mut text = Vec::new();
-        self.unpacker.finish(&mut text)?;
-        self.push(&text, waiting)?;
-        self.rows.finish(waiting)
-    }
-
-    /// Splits unpacked bytes into rows, but for those that are done.
-    fn push(&mut self, text: &[u8], waiting: &mut Vec<Row>) -> Result<(), FileFault> {
-        let skipped = self.skip.min(text.len() as u64);
-        self.skip -= skipped;
-        self.rows.push(&text[skipped as usize..], waiting)
-    }
 }
 
 impl<F: FileStore, M: Services, K: Clock> Work<'_, F, M, K> {
@@ -194,7 +127,7 @@ impl<F: FileStore, M: Services, K: Clock> Work<'_, F, M, K> {
         let progress = Progress {
             columns: names.map(|column| column.name.into()).collect(),
             place: Bookmark {
-                header: self.text.map(|text| text.rows.header()).unwrap_or_default(),
+                header: self.text.map(|text| text.header()).unwrap_or_default(),
                 ..self.place
             },
             counts: self.tally.counts,
