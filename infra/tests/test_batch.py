@@ -135,11 +135,12 @@ def test_outputs_are_not_uploads():
 
 
 def test_what_files_left_unfinished_goes_after_a_week():
-    parts, left, whole = real()["tokens"].resources["DataBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
+    parts, predictions, left, whole = real()["tokens"].resources["DataBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
     assert parts["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 7} and parts["Status"] == "Enabled"
     assert (left["Prefix"], left["ExpirationInDays"], left["Status"]) == (folder("UNFINISHED"), 7, "Enabled")
     assert left["NoncurrentVersionExpiration"] == {"NoncurrentDays": 1}
     assert {**left, "Id": "whole-base", "Prefix": folder("WHOLE")} == whole, "histories go as soon"
+    assert (predictions["Prefix"], predictions["ExpirationInDays"], predictions["Status"]) == ("predictions/", 400, "Enabled")
 
 
 def test_claims_outlive_messages():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import hmac
 import io
 import json
 import shutil
@@ -57,12 +58,17 @@ on_hand = "on_hand"
 HOLDERS = {"publisher": "PublisherPolicy", "loader": "LoaderPolicy", "merger": "MergerPolicy", "forgetter": "ForgetterPolicy"}
 
 
+# A product of the committed model for recommendations.
+KNOWN = "1082185"
+
+
 def orders(customers: dict[str, str]) -> str:
-    """Twenty weeks of orders, one a week of each customer's product."""
+    """Twenty weeks of orders, one a week of each customer's product; anna also buys what the committed models know."""
     rows = ["order_id,customer_id,placed_at,product_id,quantity,amount"]
     for week in range(20):
         day = f"2026-{1 + week // 4:02}-{1 + 7 * (week % 4):02}"
         rows += [f"{week}-{customer},{customer},{day},{product},2,10.00" for customer, product in customers.items()]
+        rows += [f"{week}-anna,anna,{day},{KNOWN},1,2.00" for _ in range("anna" in customers)]
     return "\n".join(rows) + "\n"
 
 
@@ -143,6 +149,13 @@ class World:
         self.put("stock.csv", b"product_id,date,on_hand\ntea,2026-05-22,5\ncup,2026-05-22,9\n")
         shop = self.work / "shop.toml"
         shop.write_text(SHOP.format(bucket=self.outputs["DataBucketName"]), encoding="utf-8")
+
+    def tell_outcomes(self) -> None:
+        """What became of two customers, and lines of both in the log of predictions, one by id and one by hash."""
+        self.put("outcomes/churn/june.csv", b"customer_id,as_of,purchased\nanna,2026-05-01,1\nbert,2026-05-01,0\n")
+        salt = stack.TOKENS["PredictionLogSalt"].encode()
+        names = ["anna", hmac.new(salt, b"bert", "sha256").hexdigest()]
+        self.put("predictions/churn/2026-05-01/by hand.jsonl", "".join(f'{{"entity": "{name}"}}\n' for name in names).encode())
 
     def merge(self, customers: dict[str, str]) -> None:
         """The same shop, its files below uploads/orders/, and one of them that nobody can read."""
