@@ -127,7 +127,7 @@ impl<F: FileStore, M: Services, K: Clock> Work<'_, F, M, K> {
         let progress = Progress {
             columns: names.map(|column| column.name.into()).collect(),
             place: Bookmark {
-                header: self.text.map(|text| text.header()).unwrap_or_default(),
+                header: self.text.map(Splitter::header).unwrap_or_default(),
                 ..self.place
             },
             counts: self.tally.counts,
