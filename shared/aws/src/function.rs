@@ -6,7 +6,7 @@ use crate::config::{self, Settings};
 use crate::dispatch::{Event, GatewayResponse};
 use crate::dynamo::DynamoStore;
 use crate::s3::S3Artifacts;
-use crate::telemetry::{self, DriftMetrics, REQUEST, RequestMetrics, ShadowMetrics, Times, Trail};
+use crate::telemetry::{self, Origin, REQUEST, RequestMetrics, Times, Trail};
 use crate::uploaded_files::UploadedFiles;
 use features::time::Timestamp;
 use follow::Follower;
@@ -192,25 +192,18 @@ impl<P: Predictor> Function<P> {
             cold_start: !self.answered_before.swap(true, Ordering::Relaxed),
         };
         metrics.emit(invocation.traced);
+        let about = |model_version| Origin {
+            service: invocation.service,
+            function: P::NAME,
+            model_version,
+            request_id,
+        };
         for (model_version, drift) in &outcome.observed.drifts {
-            let drift = DriftMetrics {
-                service: invocation.service,
-                function: P::NAME,
-                model_version,
-                request_id,
-                drift,
-            };
-            drift.emit(since_1970().as_millis() as u64);
+            about(model_version.as_str()).emit_drift(drift, since_1970().as_millis() as u64);
         }
-        if let Some(shadowed) = outcome.observed.shadowed {
-            let shadow = ShadowMetrics {
-                service: invocation.service,
-                function: P::NAME,
-                model_version: service.shadow_version(),
-                request_id,
-                shadowed,
-            };
-            shadow.emit(since_1970().as_millis() as u64);
+        if let Some(shadowed) = &outcome.observed.shadowed {
+            let shadow = about(service.shadow_version());
+            shadow.emit_shadow(shadowed, since_1970().as_millis() as u64);
         }
         outcome.answer
     }

@@ -134,103 +134,94 @@ impl RequestMetrics<'_> {
     }
 }
 
-/// How far the shadow was from the version that answered one request.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ShadowMetrics<'a> {
+/// What a line beside that of the request is about.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Origin<'a> {
     /// The function's name on AWS.
     pub service: &'a str,
     /// The predictor's name.
     pub function: &'a str,
-    /// Version of the shadow.
+    /// Version that the line is about.
     pub model_version: &'a str,
     /// Lambda's id of the invocation; a property, not a dimension.
     pub request_id: &'a str,
-    /// What was compared.
-    pub shadowed: Shadowed,
 }
 
-impl ShadowMetrics<'_> {
-    /// Writes the line, stamped with `epoch_ms`.
-    pub fn emit(&self, epoch_ms: u64) {
-        write_line(&self.line(epoch_ms));
+impl Origin<'_> {
+    /// Writes how far the shadow was from the version that answered one request, stamped with `epoch_ms`.
+    pub fn emit_shadow(&self, shadowed: &Shadowed, epoch_ms: u64) {
+        write_line(&self.shadow(shadowed, epoch_ms));
     }
 
-    fn line(&self, epoch_ms: u64) -> Value {
-        json!({
+    /// Writes how far the rows of a file are from those of training, stamped with `epoch_ms`.
+    pub fn emit_drift(&self, drift: &Drift, epoch_ms: u64) {
+        write_line(&self.drift(drift, epoch_ms));
+    }
+
+    fn shadow(&self, shadowed: &Shadowed, epoch_ms: u64) -> Value {
+        let metrics = [
+            ("shadow_rows", "Count", json!(shadowed.rows)),
+            (
+                "shadow_mean_difference",
+                "None",
+                json!(shadowed.mean_difference),
+            ),
+            (
+                "shadow_largest_difference",
+                "None",
+                json!(shadowed.largest_difference),
+            ),
+            (
+                "shadow_beyond_tolerance",
+                "Count",
+                json!(shadowed.beyond_tolerance),
+            ),
+            ("shadow_unmatched", "Count", json!(shadowed.unmatched)),
+            ("shadow_failures", "Count", json!(u8::from(shadowed.failed))),
+        ];
+        self.line(&["service", "model_version"], metrics, epoch_ms)
+    }
+
+    /// Single columns are properties and no metrics: each metric is billed.
+    fn drift(&self, drift: &Drift, epoch_ms: u64) -> Value {
+        let metrics = [
+            ("score_drift", "None", json!(drift.raw_score)),
+            ("largest_feature_drift", "None", json!(drift.largest())),
+            ("drifted_features", "Count", json!(drift.drifted())),
+        ];
+        let mut line = self.line(&["service"], metrics, epoch_ms);
+        line["rows_compared"] = json!(drift.rows);
+        line["feature_drift"] = json!(drift.columns);
+        line
+    }
+
+    fn line<const N: usize>(
+        &self,
+        dimensions: &[&str],
+        metrics: [(&str, &str, Value); N],
+        epoch_ms: u64,
+    ) -> Value {
+        let declared = metrics
+            .iter()
+            .map(|(name, unit, _)| json!({ "Name": name, "Unit": unit }));
+        let mut line = json!({
             "_aws": {
                 "Timestamp": epoch_ms,
                 "CloudWatchMetrics": [{
                     "Namespace": NAMESPACE,
-                    "Dimensions": [["service", "model_version"]],
-                    "Metrics": [
-                        {"Name": "shadow_rows", "Unit": "Count"},
-                        {"Name": "shadow_mean_difference", "Unit": "None"},
-                        {"Name": "shadow_largest_difference", "Unit": "None"},
-                        {"Name": "shadow_beyond_tolerance", "Unit": "Count"},
-                        {"Name": "shadow_unmatched", "Unit": "Count"},
-                        {"Name": "shadow_failures", "Unit": "Count"},
-                    ],
+                    "Dimensions": [dimensions],
+                    "Metrics": declared.collect::<Vec<_>>(),
                 }],
             },
             "service": self.service,
             "function": self.function,
             "model_version": self.model_version,
             "request_id": self.request_id,
-            "shadow_rows": self.shadowed.rows,
-            "shadow_mean_difference": self.shadowed.mean_difference,
-            "shadow_largest_difference": self.shadowed.largest_difference,
-            "shadow_beyond_tolerance": self.shadowed.beyond_tolerance,
-            "shadow_unmatched": self.shadowed.unmatched,
-            "shadow_failures": u8::from(self.shadowed.failed),
-        })
-    }
-}
-
-/// How far the rows of a file are from those of training. Single columns are properties and no metrics: each metric is billed.
-#[derive(Debug, Clone, PartialEq)]
-pub struct DriftMetrics<'a> {
-    /// The function's name on AWS.
-    pub service: &'a str,
-    /// The predictor's name.
-    pub function: &'a str,
-    /// Version that scored the file.
-    pub model_version: &'a str,
-    /// Lambda's id of the invocation; a property, not a dimension.
-    pub request_id: &'a str,
-    /// What was compared.
-    pub drift: &'a Drift,
-}
-
-impl DriftMetrics<'_> {
-    /// Writes the line, stamped with `epoch_ms`.
-    pub fn emit(&self, epoch_ms: u64) {
-        write_line(&self.line(epoch_ms));
-    }
-
-    fn line(&self, epoch_ms: u64) -> Value {
-        json!({
-            "_aws": {
-                "Timestamp": epoch_ms,
-                "CloudWatchMetrics": [{
-                    "Namespace": NAMESPACE,
-                    "Dimensions": [["service"]],
-                    "Metrics": [
-                        {"Name": "score_drift", "Unit": "None"},
-                        {"Name": "largest_feature_drift", "Unit": "None"},
-                        {"Name": "drifted_features", "Unit": "Count"},
-                    ],
-                }],
-            },
-            "service": self.service,
-            "function": self.function,
-            "model_version": self.model_version,
-            "request_id": self.request_id,
-            "score_drift": self.drift.raw_score,
-            "largest_feature_drift": self.drift.largest(),
-            "drifted_features": self.drift.drifted(),
-            "rows_compared": self.drift.rows,
-            "feature_drift": self.drift.columns,
-        })
+        });
+        for (name, _, value) in metrics {
+            line[name] = value;
+        }
+        line
     }
 }
 
@@ -315,37 +306,25 @@ mod tests {
     }
 
     #[test]
-    fn a_line_on_a_shadow_holds_every_metric_it_declares() {
-        let shadow = ShadowMetrics {
+    fn lines_beside_that_of_a_request_hold_every_metric_they_declare() {
+        let origin = Origin {
             service: "shop-churn",
             function: "churn",
             model_version: "2026-01-02",
             request_id: "r-1",
-            shadowed: Shadowed::default(),
         };
-        assert_eq!(complete(&shadow.line(1_700_000_000_123)).len(), 6);
-    }
-
-    #[test]
-    fn a_line_on_drift_holds_every_metric_it_declares() {
+        let line = origin.shadow(&Shadowed::default(), 1_700_000_000_123);
+        assert_eq!(complete(&line).len(), 6);
         let drift = Drift {
             rows: 1000,
             raw_score: 0.25,
             columns: [("a".to_owned(), 0.5), ("b".to_owned(), 0.0)].into(),
         };
-        let metrics = DriftMetrics {
-            service: "shop-churn",
-            function: "churn",
-            model_version: "2026-01-02",
-            request_id: "r-1",
-            drift: &drift,
-        };
-        let line = metrics.line(1_700_000_000_123);
+        let line = origin.drift(&drift, 1_700_000_000_123);
         assert_eq!(complete(&line).len(), 3);
-        assert_eq!(
-            (&line["drifted_features"], &line["largest_feature_drift"]),
-            (&json!(1), &json!(0.5))
-        );
+        let found = ["drifted_features", "largest_feature_drift", "rows_compared"];
+        let expected = [json!(1), json!(0.5), json!(1000)];
+        assert_eq!(found.map(|name| line[name].clone()), expected);
     }
 
     /// The declared metrics, all of which are there, as are all dimensions.
