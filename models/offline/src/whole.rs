@@ -52,7 +52,7 @@ pub enum ChunkError {
     },
 }
 
-/// Writes the histories of a function's kind as chunks, then their list, then the manifest that runs begin with.
+/// Writes the histories of a function's kind as chunks, then their list. Runs begin with them once they are [`publish`]ed.
 ///
 /// `progress` is told how many rows are written. Equal histories and sizes give equal chunks under equal names.
 pub async fn write_chunks(
@@ -89,6 +89,20 @@ pub async fn write_chunks(
         return Err(ChunkError::Nothing { kind: shape.kind });
     }
     chunks.finish(known).await
+}
+
+/// Writes the manifest: runs that begin from now on are over these chunks.
+pub async fn publish(
+    files: &impl FileStore,
+    bucket: &str,
+    function: &str,
+    base: &Base,
+) -> Result<(), ChunkError> {
+    let place = FilePlace {
+        bucket: bucket.to_owned(),
+        key: Base::key(function),
+    };
+    Ok(files.put_file(&place, json(base)?.into()).await?)
 }
 
 /// Up to when a kind is known, and its records.
@@ -205,12 +219,8 @@ impl<F: FileStore> Chunks<'_, F> {
             rows: self.done.iter().map(|chunk| chunk.rows).sum(),
             complete_through_seconds: known.0,
         };
-        for (key, text) in [
-            (base.chunks.clone(), json(&self.done)?),
-            (Base::key(self.function), json(&base)?),
-        ] {
-            self.files.put_file(&self.place(key), text.into()).await?;
-        }
+        let list = self.place(base.chunks.clone());
+        self.files.put_file(&list, json(&self.done)?.into()).await?;
         Ok(base)
     }
 

@@ -7,7 +7,7 @@ use super::*;
 use churn::Churn;
 use features::time::Timestamp;
 use inventory::Inventory;
-use offline::whole::{ChunkSize, write_chunks};
+use offline::whole::{ChunkSize, publish, write_chunks};
 use recommendations::Recommendations;
 use serde_json::Value;
 use serving::batch::run::RunReport;
@@ -49,7 +49,9 @@ async fn chunked<P: Predictor>(files: &MemoryFiles, rows: usize) {
         bytes: 1 << 20,
     };
     let source = (known, Box::new(records.into_iter()) as _);
-    write_chunks(files, BUCKET, P::NAME, shape, source, size, &|_| {})
+    let written = write_chunks(files, BUCKET, P::NAME, shape, source, size, &|_| {});
+    let base = written.await.expect("memory");
+    publish(files, BUCKET, P::NAME, &base)
         .await
         .expect("memory");
 }

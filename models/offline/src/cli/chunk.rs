@@ -5,14 +5,16 @@ use super::merge::BUSY;
 use super::progress::counter;
 use super::shop_data::ShopData;
 use super::{Failure, Which};
+use crate::entity::Entity;
 use crate::for_predictor;
 use crate::orders::{Turn, forgotten};
-use crate::whole::{ChunkSize, of_kind, write_chunks};
+use crate::whole::{ChunkSize, of_kind, publish, write_chunks};
 use aws::clients::Clients;
 use aws::config::Settings;
 use aws::dynamo::DynamoStore;
 use aws::uploaded_files::UploadedFiles;
 use clap::Args;
+use features::demand::DemandHistory;
 use features::time::Timestamp;
 use serving::batch::shape::RowShape;
 use serving::batch::whole::Base;
@@ -59,8 +61,11 @@ impl ChunkBase {
         let turn = runtime.block_on(Turn::take(&store, &owner, &clock))?;
         let mut turn = turn.ok_or(BUSY)?;
         let written = self.write(&runtime, &store, &files, shape);
-        runtime.block_on(turn.release())?;
+        let released = runtime.block_on(turn.release());
         let base = written?;
+        // Only a turn that was never lost proves that nobody in them was forgotten meanwhile.
+        released?;
+        runtime.block_on(publish(&files, &self.bucket, &self.which.function, &base))?;
         eprintln!(
             "{}: {} rows in {} chunks, known up to {}; {}",
             self.which.function,
@@ -82,7 +87,11 @@ impl ChunkBase {
         let forgotten = runtime.block_on(forgotten(store))?;
         let (_, histories) = self.data.load_without(&forgotten)?;
         let counts = histories.counts();
-        let most = counts.customers.max(counts.demand.skus);
+        let most = if shape.kind == DemandHistory::KIND {
+            counts.demand.skus
+        } else {
+            counts.customers
+        };
         let bar = counter("writing chunks", most);
         let size = ChunkSize {
             rows: self.rows,

@@ -76,7 +76,8 @@ impl Stores {
         let prefix = format!("uploads/{function}/");
         let mut fates = Vec::new();
         for Listed { place, .. } in self.files.list_files(bucket, &prefix).await? {
-            if name_of(&place.key, function).is_some() {
+            // What is not to be scored there is told as well.
+            if !place.key.ends_with('/') {
                 let fate = self.fate(function, &place).await?;
                 fates.push((place, fate));
             }

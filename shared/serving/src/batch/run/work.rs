@@ -235,7 +235,7 @@ impl<F: FileStore, M: Services, K: Clock> Work<'_, F, M, K> {
         let Some(log) = self.job.service.log().filter(|_| !logged.is_empty()) else {
             return;
         };
-        let name = format!("{}-{first}", self.job.place.token());
+        let name = format!("{}-{first}", self.job.claimed.token());
         let place = log.place(M::Predictor::NAME, self.job.as_of(), &name);
         let put = async {
             let file = as_file(logged).map_err(|error| error.to_string())?;
