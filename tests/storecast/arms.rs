@@ -7,7 +7,7 @@ use inventory::Inventory;
 use recommendations::Recommendations;
 use serde_json::json;
 use serving::arms::{Arms, CanaryArm};
-use serving::canary::{ArmSample, Trials};
+use serving::canary::{ArmSample, Sample, Trials};
 use serving::manifest::Platt;
 use serving::model::{Contributions, ModelError, Scorer};
 use serving::ports::MemoryStore;
@@ -205,6 +205,7 @@ async fn what_panics_in_a_canary_is_noted_of_the_canary() {
             Err(_) => panicked += 1,
         }
     }
+    trials.learn(0, &Sample::default(), Sample::default());
     let noted = trials.pending(0).expect("something");
     let of = |arm: &ArmSample| (arm.answers(), arm.failures());
     assert_eq!(of(&noted.canary), (0, panicked));

@@ -215,7 +215,7 @@ async fn outcome<P: Predictor>(
     payload: &str,
     request_id: &str,
 ) -> Outcome {
-    let now = Timestamp(i64::try_from(since_1970().as_secs()).unwrap_or(i64::MAX));
+    let now = now();
     match event {
         Event::Http(request) => over_http(service.handle_gateway(request, request_id, now).await),
         Event::Undecodable(error) => {
@@ -305,6 +305,10 @@ fn since_1970() -> Duration {
     SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default()
+}
+
+fn now() -> Timestamp {
+    Timestamp(i64::try_from(since_1970().as_secs()).unwrap_or(i64::MAX))
 }
 
 mod follow;

@@ -101,7 +101,7 @@ pub struct Place {
     pub share: f64,
     /// The same, and independent of the share.
     pub draw: f64,
-    /// Tells ids apart that stand in one sample of some thousands; no more than that can be learned from it.
+    /// Tells ids apart that stand in one sample of some thousands. Who has the salt can tell whose it may be.
     pub mark: u32,
 }
 

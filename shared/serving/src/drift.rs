@@ -176,7 +176,7 @@ pub fn stability_index(expected: &[u64], seen: &[u64]) -> f64 {
     let term = |(expected, seen): (&u64, &u64)| {
         let p = (*expected as f64 + 0.5) / expected_total;
         let q = (*seen as f64 + 0.5) / seen_total;
-        (q - p) * (q / p).ln()
+        (q - p) * libm::log(q / p)
     };
     expected.iter().zip(seen).map(term).sum()
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use serving::manifest::MODEL_FILE;
 use serving::ports::{ArtifactStore, MemoryStore, PointerChange, PointerStore, StoreError};
 use serving::predictor::Predictor;
-use serving::registry::release::{End, ModelRelease, Role};
+use serving::registry::release::{Canary, End, ModelRelease, Role};
 use serving::registry::{
     ChangeError, Refusal, Registry, Use, load_served, model_key, policy_pointer, read_releases,
 };
@@ -91,6 +91,15 @@ async fn a_published_version_is_served_once_it_is_promoted_and_rolled_back_from(
     };
     let release = registry.promote::<Churn>(&committed, canary).await.unwrap();
     assert_eq!(release.canary.map(|c| c.percent), Some(5));
+    for stop_shift in [Some(0.6), None] {
+        let more = Use::Canary {
+            percent: 20,
+            stop_shift,
+        };
+        let release = registry.promote::<Churn>(&committed, more).await.unwrap();
+        let canary = release.canary.unwrap();
+        assert_eq!((canary.percent, canary.stop_shift), (20, Some(0.6)));
+    }
     assert_eq!(
         served(&store).await.0,
         "first",
@@ -109,6 +118,8 @@ async fn a_published_version_is_served_once_it_is_promoted_and_rolled_back_from(
     let expected = [
         (committed.as_str(), Role::Served, &End::RolledBack),
         ("first", Role::Served, &End::Restored),
+        (&committed, Role::Canary, &End::Ended),
+        (&committed, Role::Canary, &End::Ended),
         (&committed, Role::Canary, &End::Ended),
     ];
     assert_eq!(told, expected);
@@ -250,6 +261,48 @@ async fn model_and_policy_that_were_not_checked_together_are_never_served_togeth
         assert_eq!(found[moved], after[moved], "what somebody else did stays");
         assert_eq!(found[1 - moved], before[1 - moved], "nothing else happens");
     }
+}
+
+#[tokio::test]
+async fn of_many_who_stop_a_canary_one_does_and_only_that_one_is_stopped() {
+    let store = MemoryStore::default();
+    let registry = registry_of(&store);
+    let first = renamed::<Churn>("first");
+    registry
+        .release::<Churn>(first, policy_file())
+        .await
+        .unwrap();
+    registry.publish::<Churn>(model_files()).await.unwrap();
+    let canary = Use::Canary {
+        percent: 5,
+        stop_shift: None,
+    };
+    let version = Forged::new().version;
+    let release = registry.promote::<Churn>(&version, canary).await.unwrap();
+    let canary = release.canary.unwrap();
+    let other = Canary {
+        percent: 6,
+        ..canary.clone()
+    };
+    let stop = async |registry: &Registry<'_, MemoryStore, MemoryStore>, canary: &Canary| {
+        let stopped = registry.stop_canary::<Churn>(canary, "it failed".to_owned());
+        stopped.await.unwrap()
+    };
+    assert!(!stop(&registry, &other).await, "another canary goes on");
+    let contested = Contested(&store);
+    let late = Registry {
+        artifacts: &store,
+        pointers: &contested,
+        runtime_library: None,
+        now: registry.now,
+    };
+    let told = late.stop_canary::<Churn>(&canary, "it failed".to_owned());
+    assert!(!told.await.unwrap(), "somebody else was quicker");
+    assert!(stop(&registry, &canary).await && !stop(&registry, &canary).await);
+    let found = registry.model::<Churn>().await.unwrap().record.unwrap();
+    assert_eq!((&found.canary, found.history.len()), (&None, 1));
+    let stopped = found.stopped().unwrap();
+    assert_eq!(stopped.reason.as_deref(), Some("it failed"));
 }
 
 #[tokio::test]

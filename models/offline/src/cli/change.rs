@@ -24,7 +24,8 @@ pub(super) struct Promote {
     /// Let it answer about this share of the entities only, in percent
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(1..=99), conflicts_with = "shadow")]
     canary: Option<u8>,
-    /// Stop the canary when its scores are shifted by more than this population stability index [default: 0.25]
+    /// Stop the canary when its scores are shifted by more than this population stability index [default: 0.25, or what it was
+    /// promoted with when only its share changes]
     #[arg(long, value_name = "INDEX", value_parser = index, requires = "canary")]
     stop_shift: Option<f64>,
     /// Let it score beside the served version, and never answer

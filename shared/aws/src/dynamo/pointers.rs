@@ -74,11 +74,12 @@ impl DynamoStore {
             Some(PutItemError::ConditionalCheckFailedException(failed)) => {
                 Ok(is_by(failed.item(), writer))
             }
+            Some(PutItemError::TransactionConflictException(_)) => Ok(false),
             _ => Err(store_error("put", &self.place, &error)),
         }
     }
 
-    /// All or none. Whoever meets another's transaction has lost as well.
+    /// All or none. Whoever meets another's transaction, here or with a single put, has lost as well.
     async fn transact(
         &self,
         changes: &[PointerChange<'_>],

@@ -269,6 +269,16 @@ impl<P: Predictor> Follower<P> {
             "model taken up"
         );
         let mut state = self.state();
+        let before = state.releases.as_ref();
+        let had_canary = before.is_some_and(|before| before.model.canary.is_some());
+        if let Some(stopped) = model.stopped().filter(|_| had_canary) {
+            let reason = stopped.reason.as_deref().unwrap_or_default();
+            tracing::error!(
+                model_version = stopped.target.version,
+                reason,
+                "canary stopped"
+            );
+        }
         state.service = service;
         state.releases = Some(releases);
         state.refused = None;

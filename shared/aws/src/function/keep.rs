@@ -1,8 +1,7 @@
 //! The log of predictions: one object for each answer that something is kept of.
 
-use super::{Function, since_1970};
+use super::{Function, now};
 use crate::dynamo::DynamoStore;
-use features::time::Timestamp;
 use serving::batch::FileStore;
 use serving::prediction_log::as_file;
 use serving::predictor::Predictor;
@@ -25,8 +24,7 @@ impl<P: Predictor> Function<P> {
         let Some(log) = service.log().filter(|_| !lines.is_empty()) else {
             return;
         };
-        let now = i64::try_from(since_1970().as_secs()).unwrap_or(i64::MAX);
-        let place = log.place(P::NAME, Timestamp(now), request_id);
+        let place = log.place(P::NAME, now(), request_id);
         let put = async {
             let file = as_file(&lines).map_err(|error| error.to_string())?;
             let put = tokio::time::timeout(WAIT, self.files.put_file(&place, file.into()));

@@ -9,6 +9,7 @@
 //! Shafer (2023), Game-theoretic statistics and safe anytime-valid inference, Statistical Science 38(4).
 
 use super::sample::{CELLS, Sample};
+use crate::drift;
 use libm::{lgamma, log};
 use std::f64::consts::LN_2;
 use std::fmt;
@@ -18,17 +19,12 @@ use std::fmt;
 pub const ALPHA: f64 = 1.0 / 4_000.0;
 
 /// The shift that stops a canary where its promotion says nothing else, as a population stability index.
-///
-/// Source: Siddiqi (2006), Credit Risk Scorecards: above .25 a population has changed.
-pub const USUAL_SHIFT: f64 = 0.25;
+pub const USUAL_SHIFT: f64 = drift::DRIFTED;
 
 /// Entities of each arm below which scores are not compared: the index of two equal populations in ten cells is about
 /// `9 (1 / n + 1 / m)`, .18 for a hundred each.
 /// Source: Yurdakul (2018), Statistical properties of population stability index.
 pub const LEAST_ENTITIES: u64 = 100;
-
-/// Failures below which a canary is not stopped, however few the served version has.
-const LEAST_FAILURES: u64 = 5;
 
 /// How sure the coin of unknown fairness is of being fair: a beta distribution with this twice. Scores differ by a part of the
 /// entities and in many cells, failures in one and mostly in one arm.
@@ -87,8 +83,7 @@ pub fn judge(sample: &Sample, shift: f64) -> Option<Stop> {
         sample.canary.failures() as u64,
         sample.served.failures() as u64,
     );
-    let is_worse = canary >= LEAST_FAILURES && canary > served;
-    if is_worse && is_no_chance(log_evidence(&[(canary, served)], PRIOR_OF_FAILURES)) {
+    if canary > served && is_no_chance(log_evidence(&[(canary, served)], PRIOR_OF_FAILURES)) {
         return Some(Stop::Errors { canary, served });
     }
     let (of_canary, of_served) = (sample.canary.by_cell(), sample.served.by_cell());
@@ -124,21 +119,10 @@ fn log_evidence(cells: &[(u64, u64)], prior: f64) -> f64 {
     cells.iter().map(of_cell).sum()
 }
 
-/// Population stability index of (canary, served) by cell, `sum (p - q) ln (p / q)`; half an entity is added to each joined cell, so
-/// that none is empty.
+/// Population stability index of (canary, served) by joined cell.
 fn stability_index(cells: &[(u64, u64)]) -> f64 {
-    let joined = joined(cells);
-    let smooth = |count: u64| count as f64 + 0.5;
-    let (canary, served) = totals(&joined);
-    let half = joined.len() as f64 / 2.0;
-    let of_cell = |(c, s): &(u64, u64)| {
-        let (p, q) = (
-            smooth(*c) / (canary as f64 + half),
-            smooth(*s) / (served as f64 + half),
-        );
-        (p - q) * log(p / q)
-    };
-    joined.iter().map(of_cell).sum()
+    let (canary, served): (Vec<_>, Vec<_>) = joined(cells).into_iter().unzip();
+    drift::stability_index(&served, &canary)
 }
 
 /// Neighbours, joined until each cell holds its least share, both arms weighing the same.

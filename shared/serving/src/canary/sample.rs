@@ -4,7 +4,7 @@ use crate::ports::Sets;
 use std::collections::BTreeSet;
 
 /// Entities of an arm whose scores are kept, and as many for whom it failed: 1 000 tell whether a tenth of the customers moved,
-/// and with both arms are 30 kB of an item at most, in some calls too many a little more.
+/// and with both arms are 30 kB of an item; environments that answer at once each add a few more before they see that it is enough.
 pub(super) const SAMPLE_LIMIT: usize = 1_000;
 
 /// Cells of scores: 32, each half a log-odds (of a logarithm, for demand) wide, from -8 on, the outer ones open; the last cell holds
@@ -83,6 +83,17 @@ impl ArmSample {
         counts
     }
 
+    fn drop_what_is_enough(&mut self, found: &Self, enough: usize) {
+        for (set, found) in [
+            (&mut self.answered, &found.answered),
+            (&mut self.failed, &found.failed),
+        ] {
+            if found.len() >= enough {
+                set.clear();
+            }
+        }
+    }
+
     fn without(&mut self, other: &Self) {
         self.answered
             .retain(|entry| !other.answered.contains(entry));
@@ -109,6 +120,12 @@ impl Sample {
     pub fn subtract(&mut self, other: &Self) {
         self.served.without(&other.served);
         self.canary.without(&other.canary);
+    }
+
+    /// Drops what is noted of kinds that `found` has enough entries of.
+    pub(super) fn drop_what_is_enough(&mut self, found: &Self, enough: usize) {
+        self.served.drop_what_is_enough(&found.served, enough);
+        self.canary.drop_what_is_enough(&found.canary, enough);
     }
 
     /// For a store; sets with nothing in them are left out.

@@ -9,13 +9,21 @@ fn place(id: &str) -> Place {
     Place::of("salt", id)
 }
 
+/// Trials that have seen that nothing is noted of the first day yet.
+fn trials() -> Trials {
+    let trials = Trials::default();
+    assert_eq!(trials.pending(0), Some(Sample::default()), "it asks first");
+    trials.learn(0, &Sample::default(), Sample::default());
+    trials
+}
+
 fn noted(trials: &Trials) -> Sample {
     trials.pending(0).unwrap_or_default()
 }
 
 #[test]
 fn an_entity_counts_once_whatever_it_asks_and_a_panic_is_a_failure() {
-    let trials = Trials::default();
+    let trials = trials();
     let begin = || {
         trials
             .begin(&place("a"), 50, true)
@@ -38,18 +46,19 @@ fn an_entity_counts_once_whatever_it_asks_and_a_panic_is_a_failure() {
     let sample = noted(&trials);
     assert_eq!((sample.canary.answers(), sample.canary.failures()), (1, 1));
     assert_eq!(sample.canary.by_cell()[cell_of(Some(1.0)) as usize], 1);
-    trials.learn(&sample, sample.clone());
+    trials.learn(0, &sample, sample.clone());
     begin().answered(Some(-3.0));
     drop(begin());
     assert_eq!(trials.pending(0), None, "it is known already");
-    assert_eq!(trials.pending(1), None, "a new day");
+    assert_eq!(trials.pending(1), Some(Sample::default()), "a new day");
+    trials.learn(1, &Sample::default(), Sample::default());
     begin().answered(Some(-3.0));
     assert_eq!(trials.pending(1).map(|s| s.canary.answers()), Some(1));
 }
 
 #[test]
 fn what_was_noted_while_a_sample_was_sent_is_kept() {
-    let trials = Trials::default();
+    let trials = trials();
     let begin = |id: &str| {
         trials
             .begin(&place(id), 50, false)
@@ -58,10 +67,37 @@ fn what_was_noted_while_a_sample_was_sent_is_kept() {
     begin("a").answered(None);
     let sent = noted(&trials);
     begin("b").answered(None);
-    trials.learn(&sent, sent.clone());
+    trials.learn(0, &sent, sent.clone());
     let left = noted(&trials);
     assert_eq!(left.served.answers(), 1);
     assert!(left.served.has_answered(place("b").mark));
+}
+
+#[test]
+fn however_many_environments_begin_a_sample_stays_small() {
+    let mut stored = Sample::default();
+    for environment in 0..600 {
+        let trials = Trials::default();
+        for look in 0..3 {
+            if let Some(pending) = trials.pending(0) {
+                stored.add(&pending);
+                trials.learn(0, &pending, stored.clone());
+            }
+            for request in 0..200 {
+                let place = place(&format!("{environment}/{look}/{request}"));
+                for by_canary in [true, false] {
+                    let trial = || trials.begin(&place, 50, by_canary);
+                    trial().expect("both arms are small").answered(None);
+                    drop(trial());
+                }
+            }
+        }
+    }
+    for arm in [&stored.canary, &stored.served] {
+        for entries in [arm.answers(), arm.failures()] {
+            assert!((1_000..=1_050).contains(&entries), "{entries}");
+        }
+    }
 }
 
 proptest! {

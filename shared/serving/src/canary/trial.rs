@@ -5,9 +5,9 @@ use super::sample::{ArmSample, SAMPLE_LIMIT, Sample, cell_of};
 use crate::arms::Place;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Entries of a kind that an environment keeps until it may send them; more environments than one would otherwise add much more
-/// than [`SAMPLE_LIMIT`] before they see each other's.
-const PENDING_LIMIT: usize = 100;
+/// Entries of a kind that an environment keeps until it may send them: environments that answer at once would otherwise add much
+/// more than [`SAMPLE_LIMIT`] before they see each other's.
+const PENDING_LIMIT: usize = 50;
 
 /// What one environment noted of a canary, and what it knows that all have noted.
 #[derive(Debug, Default)]
@@ -19,8 +19,8 @@ pub struct Trials {
 struct State {
     /// What the store had, when it was last asked.
     known: Sample,
-    /// Which day that was of.
-    day: i64,
+    /// Which day that was of; none before it answered.
+    day: Option<i64>,
     /// What it does not have yet.
     pending: Sample,
 }
@@ -65,21 +65,24 @@ impl Trials {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What the store does not have yet, if anything, when it is asked about this day.
+    /// What the store is to be given and asked about this day, if it is to be asked: at first nothing, so that of many environments
+    /// that begin each sees first whether enough is noted.
     pub fn pending(&self, day: i64) -> Option<Sample> {
         let mut state = self.state();
-        if state.day != day {
+        if state.day != Some(day) {
             state.known = Sample::default();
-            state.day = day;
+            return Some(Sample::default());
         }
         (!state.pending.is_empty()).then(|| state.pending.clone())
     }
 
-    /// The store has `sent`, and holds `found` now.
-    pub fn learn(&self, sent: &Sample, found: Sample) {
+    /// The store has `sent`, and holds `found` of this day now. What it has enough of is not sent any more.
+    pub fn learn(&self, day: i64, sent: &Sample, found: Sample) {
         let mut state = self.state();
         state.pending.subtract(sent);
+        state.pending.drop_what_is_enough(&found, SAMPLE_LIMIT);
         state.known = found;
+        state.day = Some(day);
     }
 
     /// Whether what is known of all environments stops the canary.
@@ -122,7 +125,7 @@ impl Trial<'_> {
         self.trials.note_answer(self.arm, self.mark, cell_of(score));
     }
 
-    /// The caller asked for what cannot be answered: that is no version's doing.
+    /// The caller asked for what cannot be answered, or a store failed: that is no version's doing.
     pub fn refused(mut self) {
         self.is_told = true;
     }

@@ -151,15 +151,16 @@ impl<A: ArtifactStore, S: PointerStore> Registry<'_, A, S> {
                     stop_shift,
                 },
                 Some(before),
-            ) => before.with_canary(Canary {
-                salt: before
-                    .salt_of(&version)
-                    .map_or_else(|| salt(&version, now_seconds), str::to_owned),
-                model: version,
-                percent,
-                since_seconds: now_seconds,
-                stop_shift,
-            }),
+            ) => {
+                let same = before.canary_of(&version);
+                before.with_canary(Canary {
+                    salt: same.map_or_else(|| salt(&version, now_seconds), |c| c.salt.clone()),
+                    stop_shift: stop_shift.or_else(|| same.and_then(|c| c.stop_shift)),
+                    model: version,
+                    percent,
+                    since_seconds: now_seconds,
+                })
+            }
             (Use::Shadow, Some(before)) => before.with_shadow(Shadow {
                 model: version,
                 since_seconds: now_seconds,

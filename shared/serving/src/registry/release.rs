@@ -208,11 +208,10 @@ impl ModelRelease {
         after
     }
 
-    /// The salt of the canary, if it is this version: with another share it keeps whom it had.
-    pub fn salt_of(&self, version: &ModelVersion) -> Option<&str> {
+    /// The canary, if it is this version: with another share it keeps whom it had, and what stops it.
+    pub fn canary_of(&self, version: &ModelVersion) -> Option<&Canary> {
         let canary = self.canary.as_ref();
-        let same = canary.filter(|canary| canary.model.pointer == version.pointer);
-        same.map(|canary| canary.salt.as_str())
+        canary.filter(|canary| canary.model.pointer == version.pointer)
     }
 
     /// `canary` answers about its share; an earlier canary ends.

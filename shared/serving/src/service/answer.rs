@@ -42,7 +42,8 @@ impl<P: Predictor, S: HistoryStore> Service<P, S> {
         if let Some(trial) = trial {
             match &answered {
                 Ok(answered) => trial.answered(served.model.comparable(&answered.scored)),
-                Err(Error::Caller(_)) => trial.refused(),
+                // A store that fails does so for both.
+                Err(Error::Caller(_) | Error::Retry { .. }) => trial.refused(),
                 // Dropped, it is a failure.
                 Err(_) => drop(trial),
             }

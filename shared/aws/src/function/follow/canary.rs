@@ -1,7 +1,7 @@
 //! What this environment noted of the canary is added to what all have noted, and that stops the canary or not.
 
 use super::Follower;
-use crate::function::since_1970;
+use crate::function::now;
 use features::time::Timestamp;
 use serving::canary::{Sample, Stop, Trials};
 use serving::ports::{SetStore, StoreError};
@@ -24,17 +24,13 @@ impl<P: Predictor> Follower<P> {
         let Some((canary, trials)) = self.on_trial() else {
             return false;
         };
-        let now_seconds = i64::try_from(since_1970().as_secs()).unwrap_or(i64::MAX);
-        let watched = self.watch(&canary, &trials, now_seconds);
-        tokio::time::timeout(LIMIT, watched).await.unwrap_or(false)
-    }
-
-    async fn watch(&self, canary: &Canary, trials: &Trials, now_seconds: i64) -> bool {
-        if let Err(error) = self.exchange(canary, trials, now_seconds).await {
+        let now = now();
+        let exchanged = tokio::time::timeout(LIMIT, self.exchange(&canary, &trials, now)).await;
+        if let Ok(Err(error)) = exchanged {
             tracing::warn!(%error, "what was noted of the canary could not be added yet");
         }
         match trials.judged(canary.stop_shift()) {
-            Some(stop) => self.stop(canary, stop, now_seconds).await,
+            Some(stop) => self.stop(&canary, stop, now).await,
             None => false,
         }
     }
@@ -44,36 +40,33 @@ impl<P: Predictor> Follower<P> {
         &self,
         canary: &Canary,
         trials: &Trials,
-        now_seconds: i64,
+        now: Timestamp,
     ) -> Result<(), StoreError> {
-        let day = canary.day_of(now_seconds);
+        let day = canary.day_of(now.0);
         let Some(pending) = trials.pending(day) else {
             return Ok(());
         };
         let pointer = model_pointer(P::NAME, &P::schema().fingerprint);
         let owner = canary.sample_of(&pointer, day);
-        let kept_until = Timestamp(now_seconds.saturating_add(KEPT.as_secs().cast_signed()));
+        let kept_until = Timestamp(now.0.saturating_add(KEPT.as_secs().cast_signed()));
         let sets = pending.to_sets();
         let found = self.store.add_members(&owner, &sets, kept_until).await?;
-        trials.learn(&pending, Sample::of_sets(found));
+        trials.learn(day, &pending, Sample::of_sets(found));
         Ok(())
     }
 
-    async fn stop(&self, canary: &Canary, stop: Stop, now_seconds: i64) -> bool {
+    /// Who takes up what goes on tells of it: the pointer may be written and the answer lost.
+    async fn stop(&self, canary: &Canary, stop: Stop, now: Timestamp) -> bool {
         let registry = Registry {
             artifacts: &self.artifacts,
             pointers: &self.store,
             runtime_library: None,
-            now: Timestamp(now_seconds),
+            now,
         };
         let (reason, version) = (stop.to_string(), &canary.model.pointer.version);
         match registry.stop_canary::<P>(canary, reason.clone()).await {
-            Ok(true) => {
-                tracing::error!(model_version = version, reason, "canary stopped");
-                true
-            }
-            // Another environment did it, or somebody ended it.
-            Ok(false) => true,
+            // Or another environment did it, or somebody ended it.
+            Ok(_) => true,
             Err(error) => {
                 tracing::error!(
                     model_version = version,

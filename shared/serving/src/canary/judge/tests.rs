@@ -43,7 +43,7 @@ impl Shop {
                 let trials = &environments[request / REQUESTS_PER_LOOK % ENVIRONMENTS];
                 if let Some(pending) = trials.pending(0) {
                     stored.add(&pending);
-                    trials.learn(&pending, stored.clone());
+                    trials.learn(0, &pending, stored.clone());
                 }
                 if let Some(stop) = trials.judged(USUAL_SHIFT) {
                     return Some((request, stop));
@@ -82,7 +82,7 @@ impl Shop {
 }
 
 impl Sample {
-    fn add(&mut self, other: &Self) {
+    pub(in crate::canary) fn add(&mut self, other: &Self) {
         let mut sets = self.to_sets();
         for (name, members) in other.to_sets() {
             sets.entry(name).or_default().extend(members);
@@ -154,6 +154,18 @@ fn nothing_noted_and_a_missing_arm_stop_nothing() {
         None,
         "only the served one fails"
     );
+}
+
+#[test]
+fn seventeen_failures_to_none_are_no_chance() {
+    let judged = |canary: u32| {
+        let mut sample = Sample::default();
+        (0..canary).for_each(|mark| sample.canary.fail(mark));
+        judge(&sample, USUAL_SHIFT)
+    };
+    assert_eq!(judged(16), None);
+    let (canary, served) = (17, 0);
+    assert_eq!(judged(17), Some(Stop::Errors { canary, served }));
 }
 
 proptest! {
