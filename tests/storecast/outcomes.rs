@@ -160,6 +160,11 @@ fn windows_that_overlap_count_once_and_open_ones_wait() {
     let counted: Vec<_> = found.joined.iter().map(|one| &one.as_of[..10]).collect();
     assert_eq!(counted, ["2025-08-01", "2025-08-29"]);
     assert_eq!((found.repeated, found.open), (2, 1));
+    let of_offers = offers(&found.joined, &policy);
+    let people = of_offers
+        .iter()
+        .map(|one| one.treated.people + one.control.people);
+    assert_eq!(people.sum::<u64>(), 1, "in the first window alone");
     assert!(
         found.joined.iter().all(|one| !one.left),
         "K1 comes every three days"

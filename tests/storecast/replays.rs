@@ -200,6 +200,8 @@ async fn what_every_function_answered_comes_out_the_same() {
         json!({ "customer_id": "K1", "as_of": AS_OF }),
         json!({ "customer_id": "K2", "surface": "cart", "cart": ["1082185"], "as_of": AS_OF }),
         json!({ "cart": ["1082185"] }),
+        // Forgotten, or never there: what the store does not know is not kept.
+        json!({ "customer_id": "nobody", "cart": ["1082185"] }),
     ];
     let recommended = logged::<Recommendations>(&histories, log(1.0, true), &asked).await;
     assert_eq!(
@@ -280,6 +282,7 @@ async fn what_cannot_be_replayed_is_counted() {
     assert_eq!(counts, (9, 1, 1, 1));
     let foreign = replayed::<Churn>(&lines[3..], &histories, Some("another secret of it")).await;
     assert_eq!((foreign.same, foreign.entity_unknown), (0, 9));
+    assert!(!foreign.holds(), "nothing was compared");
 }
 
 #[tokio::test]

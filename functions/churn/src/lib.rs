@@ -237,7 +237,7 @@ impl Predictor for Churn {
         results.map(|result| result.outcome.answered_by()).collect()
     }
 
-    fn kept(request: &Request, response: &Response) -> Vec<Option<Kept>> {
+    fn kept(request: &Request, _: &[Case], response: &Response) -> Vec<Option<Kept>> {
         kept::kept(request, response)
     }
 

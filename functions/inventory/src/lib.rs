@@ -241,7 +241,7 @@ impl Predictor for Inventory {
         results.map(|result| result.outcome.answered_by()).collect()
     }
 
-    fn kept(request: &Request, response: &Response) -> Vec<Option<Kept>> {
+    fn kept(request: &Request, _: &[Case], response: &Response) -> Vec<Option<Kept>> {
         let asked = request.skus.iter().zip(&response.results);
         let kept = asked.map(|(sku, result)| {
             let forecast = result

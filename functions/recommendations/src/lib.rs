@@ -282,8 +282,9 @@ impl Predictor for Recommendations {
         vec![response.fallback.map_or("model", Level::name)]
     }
 
-    fn kept(request: &Request, response: &Response) -> Vec<Option<Kept>> {
-        let named = request.customer_id.clone();
+    fn kept(request: &Request, cases: &[Case], response: &Response) -> Vec<Option<Kept>> {
+        let is_known = cases.iter().any(|case| case.history.is_some());
+        let named = request.customer_id.clone().filter(|_| is_known);
         let kept = named
             .filter(|_| request.history.is_none())
             .map(|customer_id| {

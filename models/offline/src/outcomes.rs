@@ -196,17 +196,21 @@ impl OfferOutcome {
     }
 }
 
-/// Compares, for each offer, whom it was chosen for with whom it would have been chosen for. Left out are decisions that a
-/// budget took part in: there, who got something differs from who did not.
+/// Compares, for each offer, whom it was chosen for with whom it would have been chosen for. A customer counts once, in the first
+/// window that an offer was meant for: later ones depend on whether it worked. Left out are decisions that a budget took
+/// part in: there, who got something differs from who did not.
 pub fn offers(joined: &[Joined], policy: &ChurnPolicy) -> Vec<OfferOutcome> {
+    let mut seen = BTreeSet::new();
+    let meant = joined.iter().filter(|one| one.told.best != DO_NOTHING);
+    let first: Vec<_> = meant.filter(|one| seen.insert(&one.customer)).collect();
     let ids = policy.offers.iter().map(|offer| offer.id.as_str());
-    ids.map(|id| offer(joined, id)).collect()
+    ids.map(|id| offer(&first, id)).collect()
 }
 
-fn offer(joined: &[Joined], id: &str) -> OfferOutcome {
+fn offer(first: &[&Joined], id: &str) -> OfferOutcome {
     let (mut treated, mut control) = (Group::default(), Group::default());
     let mut days: Option<[&str; 2]> = None;
-    let meant = joined
+    let meant = first
         .iter()
         .filter(|one| !one.told.is_budgeted && one.told.best == id);
     for one in meant {

@@ -109,9 +109,9 @@ pub struct Replayed {
 }
 
 impl Replayed {
-    /// Whether nothing differs and nothing is broken.
+    /// Whether something was compared, nothing differs and nothing is broken.
     pub fn holds(&self) -> bool {
-        self.different.is_empty() && self.broken == 0
+        self.same > 0 && self.different.is_empty() && self.broken == 0
     }
 
     fn count(&mut self, at: usize, verdict: Verdict) {

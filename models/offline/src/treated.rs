@@ -1,6 +1,6 @@
 //! Customers who got an offer: what they did then says what the offer did, and not what they would have done.
 
-use features::time::{SECONDS_PER_DAY, Timestamp};
+use features::time::Timestamp;
 use serde::Deserialize;
 use serving::batch::limits::Limits;
 use serving::batch::name::Text;
@@ -55,13 +55,11 @@ impl Treated {
         Ok(treated)
     }
 
-    /// Whether a customer got an offer while a label was observed: on the day of the snapshot or later, and before its window
-    /// was over.
+    /// Whether an offer may have changed a label: it acts for one horizon, and some of that lies in the label's window.
     pub fn touches(&self, customer_id: &str, cutoff: Timestamp, horizon_days: f64) -> bool {
         let until = cutoff.plus_days(horizon_days);
         let mut got = self.0.get(customer_id).into_iter().flatten();
-        // A day stands for its first second, which may lie before the snapshot's.
-        got.any(|at| at.0 > cutoff.0 - SECONDS_PER_DAY && *at < until)
+        got.any(|at| at.plus_days(horizon_days) > cutoff && *at < until)
     }
 }
 
@@ -81,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_window_is_touched_from_the_day_of_the_snapshot_to_its_end() {
+    fn a_window_is_touched_by_every_offer_that_acts_in_it() {
         let text = b"customer_id,at\nK1,2025-03-01\nK1,2025-05-01T08:00:00Z\nK2,2025-03-01\n";
         let treated = Treated::read(text).unwrap();
         let touches = |id: &str, cutoff: &str| {
@@ -94,9 +92,10 @@ mod tests {
             !touches("K1", "2025-02-01T00:00:00Z"),
             "its window ended before"
         );
+        assert!(touches("K1", "2025-03-28T00:00:00Z"), "it still acts");
         assert!(
-            !touches("K1", "2025-03-03T00:00:00Z"),
-            "the offer came before"
+            !touches("K1", "2025-04-01T00:00:00Z"),
+            "the first is over, the second comes later"
         );
         assert!(touches("K1", "2025-04-20T00:00:00Z"));
         assert!(!touches("K3", "2025-03-01T00:00:00Z"));

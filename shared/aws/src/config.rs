@@ -119,6 +119,16 @@ pub fn prediction_log_salt() -> Option<String> {
     variable("STORECAST_PREDICTION_LOG_SALT").filter(|salt| !salt.is_empty())
 }
 
+/// Whether lines of the log hold ids as they are, for the same commands.
+pub fn prediction_log_holds_ids() -> bool {
+    variable("STORECAST_PREDICTION_LOG_IDS").as_deref() == Some("plain")
+}
+
+/// The bucket of the log, for the same commands; `None` where it is not set.
+pub fn prediction_log_bucket() -> Option<String> {
+    variable("STORECAST_PREDICTION_LOG").filter(|bucket| !bucket.is_empty())
+}
+
 /// Whether S3 is somewhere else than AWS: such servers rarely answer to one host name per bucket.
 pub(crate) fn s3_endpoint_is_overridden() -> bool {
     ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"]

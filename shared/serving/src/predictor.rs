@@ -114,8 +114,12 @@ pub trait Predictor: Sized + Send + Sync + 'static {
     }
 
     /// What is worth knowing later of the answer to each case, in order; `None` for one that cannot be looked at again: about
-    /// nobody, or by a history that came with the request. A predictor that says nothing is not logged.
-    fn kept(_request: &Self::Request, _response: &Self::Response) -> Vec<Option<Kept>> {
+    /// nobody whom the store knows, or by a history that came with the request. A predictor that says nothing is not logged.
+    fn kept(
+        _request: &Self::Request,
+        _cases: &[Self::Case],
+        _response: &Self::Response,
+    ) -> Vec<Option<Kept>> {
         Vec::new()
     }
 

@@ -3,8 +3,8 @@
 use super::Failure;
 use super::connection::block_on;
 use super::merge::{BUSY, ShopBucket};
-use super::prediction_log::salt;
 use crate::orders::Looked;
+use aws::config;
 use clap::Args;
 use std::process::ExitCode;
 
@@ -12,8 +12,9 @@ use std::process::ExitCode;
 #[command(after_help = "\
 Sets a tombstone, takes the customer's rows out of the shop's files, of uploads to score, of answers, rejects and reports, and
 of older versions of them where the bucket keeps any, merges what is left, and looks again. Ends with 1 when anything is
-found then: repeat it. A file that cannot be cut into rows goes as a whole where the id stands in it. The table and endpoints
-come from the environment, as for `load`. Not looked at: other copies of the files, backups of the table, logs (they hold no
+found then: repeat it. A file that cannot be cut into rows goes as a whole where the id stands in it. Outcomes and kept
+predictions go too; hashes among these need STORECAST_PREDICTION_LOG_SALT, once with each salt that there was. The table and
+endpoints come from the environment, as for `load`. Not looked at: other copies of the files, backups of the table, logs (they hold no
 ids), and what models learned.")]
 pub(super) struct Forget {
     /// The customer's id, as order files have it
@@ -33,9 +34,17 @@ impl Forget {
         if customer_id.is_empty() {
             return Err("the id of the customer is empty".into());
         }
+        let bucket = &self.shop.bucket;
+        if let Some(other) = config::prediction_log_bucket().filter(|log| log != bucket) {
+            return Err(format!(
+                "predictions are kept in the bucket {other}, and only {bucket} would be looked at"
+            )
+            .into());
+        }
         let proof = block_on(async {
             let connected = self.shop.connect().await?;
-            let salt = salt();
+            // Of hashes that were ever written, whatever is written now.
+            let salt = config::prediction_log_salt();
             Ok(connected
                 .merge()
                 .forget(customer_id, salt.as_deref())

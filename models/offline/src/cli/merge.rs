@@ -36,7 +36,7 @@ pub(super) struct ShopBucket {
     shop: PathBuf,
     /// The bucket of uploads
     #[arg(long)]
-    bucket: String,
+    pub(super) bucket: String,
     /// Folder for fetched files and histories; the next run starts from it
     #[arg(long, value_name = "FOLDER")]
     work: Option<PathBuf>,

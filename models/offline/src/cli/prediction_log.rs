@@ -23,9 +23,9 @@ pub(super) struct PredictionLog {
     to: Option<String>,
 }
 
-/// The salt of the hashes; without it, lines hold ids as they are.
+/// The salt of the hashes in lines that are written now; none where they hold ids as they are.
 pub(super) fn salt() -> Option<String> {
-    config::prediction_log_salt()
+    config::prediction_log_salt().filter(|_| !config::prediction_log_holds_ids())
 }
 
 impl PredictionLog {

@@ -69,6 +69,14 @@ pub enum TooLittle {
         /// Its leavers.
         left: u64,
     },
+    /// Nobody of a group stayed, so nothing tells how sure the shares are.
+    #[error("all {people} customers {group} left")]
+    NobodyStayed {
+        /// Which group.
+        group: &'static str,
+        /// Its people.
+        people: u64,
+    },
     /// What was seen excludes every uplift from 0 to 1.
     #[error("the offer seems to make customers leave; look at it before it is used")]
     Harmful,
@@ -103,6 +111,9 @@ pub fn measure(treated: Group, control: Group) -> Result<Measured, TooLittle> {
                 people,
                 left,
             });
+        }
+        if left == people {
+            return Err(TooLittle::NobodyStayed { group, people });
         }
     }
     let (ratio, spread) = risk_ratio(treated, control);
@@ -253,6 +264,11 @@ mod tests {
         let group = |people, left| Group { people, left };
         let none = measure(group(500, 50), group(0, 0)).unwrap_err();
         assert!(none.to_string().contains("control_group.share"), "{none}");
+        let all_left = measure(group(100, 100), group(100, 100)).unwrap_err();
+        assert_eq!(
+            all_left.to_string(),
+            "all 100 customers with the offer left"
+        );
         let few = measure(group(500, 50), group(99, 20)).unwrap_err();
         assert_eq!(
             few.to_string(),

@@ -29,9 +29,11 @@ impl<P: Predictor> AnswerWriter<'_, P> {
             reason: error.to_string(),
         })?;
         let kept = |log| {
-            let kept = P::kept(request, &response);
+            let kept = P::kept(request, cases, &response);
             prediction_log::lines(log, kept, scored, self.served, self.by_canary)
         };
-        Ok((text, self.log.map(kept).unwrap_or_default()))
+        // Not even looked at for whom nothing is kept.
+        let takes = |log: &&PredictionLog| P::sole_entity(request).is_none_or(|id| log.takes(id));
+        Ok((text, self.log.filter(takes).map(kept).unwrap_or_default()))
     }
 }

@@ -229,13 +229,14 @@ impl<F: FileStore, M: Services, K: Clock> Work<'_, F, M, K> {
         Ok(())
     }
 
-    /// Puts the lines of a chunk into the log of predictions, by the number of its first row, so that a repetition writes
-    /// over itself. What cannot be kept costs no answer.
+    /// Puts the lines of a chunk into the log of predictions, by the instant of its claim and the number of its first row, so that a
+    /// repetition writes over itself as long as its chunks are cut alike. What cannot be kept costs no answer.
     async fn keep(&mut self, logged: &[LoggedPrediction], first: u64) {
         let Some(log) = self.job.service.log().filter(|_| !logged.is_empty()) else {
             return;
         };
-        let name = format!("{}-{first}", self.job.claimed.token());
+        let (place, as_of) = (self.job.claimed.token(), self.job.claim.as_of_seconds);
+        let name = format!("{place}-{as_of}-{first}");
         let place = log.place(M::Predictor::NAME, self.job.as_of(), &name);
         let put = async {
             let file = as_file(logged).map_err(|error| error.to_string())?;
