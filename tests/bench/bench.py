@@ -1,6 +1,6 @@
 """Measures the functions beside what people use today: `make bench`, or `make bench BENCH_ONLY=cold`.
 
-Every row compares us with a peer, in one run, in turns; churn's peers are held to our numbers, as closely as each chapter says. Prints a table and writes
+Every row compares us with a peer, in one run, in turns; peers are held to our numbers, as closely as each chapter says. Prints a table and writes
 target/bench/results.jsonl; `report.py` makes Markdown of that.
 """
 
@@ -15,13 +15,14 @@ from typing import Callable
 from ledger import Row, table
 from rows_calls import cold_starts, same_answers, warm_requests
 from rows_files import batch_files
+from rows_inventory import inventory_calls
 from rows_offline import offline_features
 from rows_scoring import package_sizes, tree_scoring
 from rows_shelves import shelves
 from rows_stages import cold_stages
 from stack import ROOT, WORK, Stack
 
-CHAPTERS: dict[str, Callable] = {"cold": cold_starts, "stages": cold_stages, "warm": warm_requests, "sizes": package_sizes, "scoring": tree_scoring, "files": batch_files, "offline": offline_features, "shelves": shelves}
+CHAPTERS: dict[str, Callable] = {"cold": cold_starts, "stages": cold_stages, "warm": warm_requests, "sizes": package_sizes, "scoring": tree_scoring, "files": batch_files, "offline": offline_features, "inventory": inventory_calls, "shelves": shelves}
 STARTED = time.monotonic()
 
 

@@ -80,11 +80,15 @@ class Stack:
     def customers(self) -> list[str]:
         """Who has bought within four horizons, in a stable order that mixes small and large histories."""
         self.histories: dict[str, list] = {}
+        # As stored: whoever asks for products decodes those few.
+        self.skus: dict[str, bytes] = {}
         for page in self.dynamo.get_paginator("scan").paginate(TableName=TABLE):
             for item in page["Items"]:
-                kind, _, customer_id = item["pk"]["S"].partition("#")
+                kind, _, entity_id = item["pk"]["S"].partition("#")
                 if kind == "customer":
-                    self.histories[customer_id] = decode(item["record"]["B"])
+                    self.histories[entity_id] = decode(item["record"]["B"])
+                elif kind == "sku":
+                    self.skus[entity_id] = item["record"]["B"]
         as_of = datetime.fromisoformat(AS_OF).timestamp()
         horizon = json.loads((ROOT / "models/churn/artifacts.json").read_text())["horizon_days"] * DAY
 
@@ -105,6 +109,7 @@ class Stack:
             "calibration": manifest.get("calibration"),
             "artifacts": json.loads((folder / "artifacts.json").read_text()),
             "groups": groups_of(function),
+            "policy": json.loads((folder / "policy.json").read_text()),
         }
         files = {"model.onnx": (folder / "model.onnx").read_bytes(), "model.txt": text.encode(), "parameters.json": json.dumps(parameters).encode()}
         for name, content in files.items():
@@ -126,11 +131,12 @@ class Stack:
         settings = {**self.settings, "FLOOR_OBJECT": model, "FLOOR_ITEM": f"customer#{self.ids[0]}"}
         return [self.programs / "examples" / "empty_function"], settings
 
-    def peer(self, module: str, reasons: bool = False) -> tuple[list, dict[str, str]]:
+    def peer(self, module: str, reasons: bool = False, function: str = "churn") -> tuple[list, dict[str, str]]:
         """A handler on AWS's runtime client for Python; its bytecode is compiled before anything is timed."""
         python = ROOT / ".tools" / "bench" / "bin" / "python"
         region = {"AWS_DEFAULT_REGION": self.settings["AWS_REGION"]}
-        settings = {**self.settings, **region, **ONE_THREAD, "PEER_MODEL": "peers/churn", "PEER_REASONS": str(int(reasons)), "PYTHONPATH": str(PEERS)}
+        peer = {"PEER_MODEL": f"peers/{function}", "PEER_REASONS": str(int(reasons)), "PYTHONPATH": str(PEERS)}
+        settings = {**self.settings, **region, **ONE_THREAD, **peer}
         return [python, "-m", "awslambdaric", f"{module}.handler"], settings
 
     def inline(self, customer: str) -> dict:
@@ -141,7 +147,7 @@ class Stack:
 def groups_of(function: str) -> list[str]:
     """The business reason of each column, in order, as the code declares it."""
     declared = (ROOT / "functions" / function / "src" / "features.rs").read_text()
-    return re.findall(r'^    \w+: "(\w+)" =>', declared, re.MULTILINE)
+    return re.findall(r'^    \w+: "([^"]+)" =>', declared, re.MULTILINE)
 
 
 def inline_order(order: list) -> dict:
