@@ -21,7 +21,7 @@ use serving::predictor::{Predictor, Served, Train, TrainingSettings};
 use serving::registry::{verify_model, with_policy};
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
 type Failure = Box<dyn std::error::Error>;
@@ -53,7 +53,7 @@ fn main() -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     for size in sizes {
         let into = into.map(|into| into.join(size));
-        measure(Path::new(folder), size.parse()?, into, &mut out)?;
+        measure(Path::new(folder), size.parse()?, into.as_deref(), &mut out)?;
     }
     Ok(())
 }
@@ -106,7 +106,7 @@ fn customer(random: &mut Random, items: u64, orders: i64) -> CustomerHistory {
 fn measure(
     folder: &Path,
     items: u64,
-    into: Option<PathBuf>,
+    into: Option<&Path>,
     out: &mut impl Write,
 ) -> Result<(), Failure> {
     let now = Timestamp((FIRST_DAY + DAYS) * SECONDS_PER_DAY);
@@ -132,7 +132,7 @@ fn measure(
     let bytes: usize = tables.iter().map(Bytes::len).sum();
     let text = serde_json::to_vec(&fitted)?;
     drop(fitted);
-    if let Some(into) = &into {
+    if let Some(into) = into {
         std::fs::create_dir_all(into)?;
         std::fs::write(into.join("artifacts.json"), &text)?;
         for (name, table) in TABLES.iter().zip(&tables) {
@@ -161,7 +161,7 @@ fn measure(
     served.model.artifacts = artifacts;
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let answers = runtime.block_on(stages(&served, histories(), items, now, out))?;
-    if let Some(into) = &into {
+    if let Some(into) = into {
         std::fs::write(into.join("answers.jsonl"), answers)?;
     }
     Ok(())

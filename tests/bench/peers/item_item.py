@@ -7,7 +7,7 @@ need anyway.
 
 Made fast: one thread; the session, and the columns that depend on the item alone, are kept; ids are numbers from the first step on; ties
 are broken by one number that is counted beforehand; everything of a customer and of the candidates is on arrays. `implicit` is asked for
-its best 80 only: for all scores it sorts them, which takes four times as long as adding them up by numpy (tried). Prints one line of
+its best 80 only: for all scores it sorts them, which takes three times as long as adding them up by numpy (tried). Prints one line of
 JSON, the milliseconds of each answer from the text of the request to that of the answer, and leaves the answers in
 FITTED_FOLDER/peer.jsonl.
 """
