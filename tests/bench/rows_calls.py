@@ -155,7 +155,7 @@ def timed_by_id(stack: Stack, functions: dict[str, Function], groups: list[tuple
     spent: dict[str, list[float]] = {name: [] for name in functions}
     for number in range(rounds):
         if number % 50 == 0:
-            progress(f"warm requests {what}, {number} of {rounds}")
+            progress(f"warm requests, {what}, {number} of {rounds}")
         for name, function in functions.items():
             spent[name].append(function.invoke(events[number % len(events)]).seconds * 1e3)
     if stack.questions_kept() != kept:

@@ -1,6 +1,6 @@
 """Training columns from raw order lines, beside DuckDB, Polars and pandas; and how time and memory grow with the lines.
 
-`BENCH_LINES=100000000` also makes about so many lines, and runs ours on them: gigabytes of disk, and minutes.
+`BENCH_LINES=100000000` also makes about so many lines on disk, and runs ours on them, alone: minutes.
 """
 
 from __future__ import annotations

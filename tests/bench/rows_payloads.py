@@ -35,7 +35,7 @@ def payloads(stack: Stack, progress: Callable[[str], None]) -> Iterator[Row]:
         with ExitStack() as started:
             processes = {name: [started.enter_context(Function(*c)) for _ in range(count)] for name, c in contestants.items()}
             for number in range(SIDE_ROUNDS + 1):
-                progress(f"{count} processes side by side, round {number} of {SIDE_ROUNDS}")
+                progress(f"processes side by side, {count}: round {number} of {SIDE_ROUNDS}")
                 for name, functions in processes.items():
                     rate = calls_per_second(stack, functions)
                     # The first round warms up.
