@@ -73,6 +73,8 @@ def golden_of(graph: Path) -> list[dict]:
     booster = lightgbm.Booster(model_str=Ensemble.read(graph).lightgbm_text("binary sigmoid:1"))
     rows = json.loads((COMMITTED / "golden.json").read_text())["rows"]
     values = np.array([[float32(value) for value in row["features"]] for row in rows], np.float64)
+    # "All numbers go left" is 1e300 there, and its contributions take infinity as more than that, its scores do not.
+    values = np.nan_to_num(values, nan=np.nan, posinf=1e300, neginf=-1e300)
     raw = booster.predict(values, raw_score=True, num_threads=1)
     explained = booster.predict(values, pred_contrib=True, num_threads=1)
     return [row | {"raw": score, "contributions": of[:-1], "base": of[-1]} for row, score, of in zip(rows, raw.tolist(), explained.tolist())]
