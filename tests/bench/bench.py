@@ -16,13 +16,18 @@ from ledger import Row, table
 from rows_calls import cold_starts, same_answers, warm_requests
 from rows_files import batch_files
 from rows_inventory import inventory_calls
+from rows_models import cold_by_model
 from rows_offline import offline_features
+from rows_payloads import payloads
 from rows_scoring import package_sizes, tree_scoring
 from rows_shelves import shelves
 from rows_stages import cold_stages
 from stack import ROOT, WORK, Stack
 
-CHAPTERS: dict[str, Callable] = {"cold": cold_starts, "stages": cold_stages, "warm": warm_requests, "sizes": package_sizes, "scoring": tree_scoring, "files": batch_files, "offline": offline_features, "inventory": inventory_calls, "shelves": shelves}
+CHAPTERS: dict[str, Callable] = {
+    "cold": cold_starts, "models": cold_by_model, "stages": cold_stages, "warm": warm_requests, "payloads": payloads, "sizes": package_sizes,
+    "scoring": tree_scoring, "files": batch_files, "offline": offline_features, "inventory": inventory_calls, "shelves": shelves,
+}
 STARTED = time.monotonic()
 
 

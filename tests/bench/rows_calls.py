@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack, contextmanager
 from typing import Callable, Iterator
 
 from lambda_api import Function, http_event
@@ -17,7 +18,10 @@ STORED_EVERY = 5
 # The runtime clients and allocators reach their steady state before anything is timed.
 WARM_UP = 40
 PEER_A, PEER_B = "onnx_handler", "fastapi_app"
-SHORT = {PEER_A: "Python, ONNX Runtime", PEER_B: "FastAPI, pandas, LightGBM"}
+FLOOR = "floor"
+SHORT = {PEER_A: "Python, ONNX Runtime", PEER_B: "FastAPI, pandas, LightGBM", FLOOR: "an empty function, same event"}
+# Of whom the peers have the orders.
+CUSTOMERS = 200
 
 
 def ask(*customers: dict) -> bytes:
@@ -57,7 +61,7 @@ def cold(command: list, settings: dict[str, str], event: bytes) -> tuple[float, 
 
 def cold_starts(stack: Stack, progress: Callable[[str], None]) -> Iterator[Row]:
     """Every contestant in turn, run by run, so that a slow minute of the machine is everybody's."""
-    contestants = {"churn": stack.ours("churn"), "floor": stack.floor(), PEER_A: stack.peer(PEER_A), PEER_B: stack.peer(PEER_B)}
+    contestants = {"churn": stack.ours("churn"), FLOOR: stack.floor(), PEER_A: stack.peer(PEER_A), PEER_B: stack.peer(PEER_B)}
     for contestant in contestants.values():
         cold(*contestant, by_id(stack.ids[0]))
     first: dict[str, list[float]] = {name: [] for name in contestants}
@@ -65,45 +69,95 @@ def cold_starts(stack: Stack, progress: Callable[[str], None]) -> Iterator[Row]:
         progress(f"cold starts, round {number + 1} of {COLD_ROUNDS}")
         for name, contestant in contestants.items():
             # What is quick is started three times, so that its median is worth as much.
-            for _ in range(3 if name in ("churn", "floor") else 1):
+            for _ in range(3 if name in ("churn", FLOOR) else 1):
                 first[name].append(cold(*contestant, by_id(stack.ids[number]))[1])
     yield compared(f"cold start to the first answer: {SHORT[PEER_A]}", first["churn"], first[PEER_A], "ms", 25)
     yield compared(f"cold start to the first answer: {SHORT[PEER_B]}", first["churn"], first[PEER_B], "ms", 50)
-    yield compared("cold start to the first answer: an empty function with one S3 and one DynamoDB read", first["churn"], first["floor"], "ms", 1 / 1.3)
+    yield compared("cold start to the first answer: an empty function with one S3 and one DynamoDB read", first["churn"], first[FLOOR], "ms", 1 / 1.3)
 
 
 def warm_requests(stack: Stack, progress: Callable[[str], None]) -> Iterator[Row]:
-    """One customer a request, with the orders in the request: no store is read. Ours always gives reasons and a decision."""
+    """One customer a request: with the orders in it, so that no store is read, by id from DynamoDB, and by id from a store that takes no
+    time. Ours always gives reasons and a decision."""
     for reasons in (False, True):
         yield from warm_kind(stack, progress, reasons)
+        yield from warm_replayed(stack, progress, reasons)
+
+
+def contestants_of(stack: Stack, reasons: bool) -> dict[str, tuple]:
+    return {"churn": stack.ours("churn"), PEER_A: stack.peer(PEER_A, reasons), PEER_B: stack.peer(PEER_B, reasons)}
+
+
+@contextmanager
+def running(contestants: dict[str, tuple]) -> Iterator[dict[str, Function]]:
+    """All of them side by side, until the `with` ends."""
+    with ExitStack() as started:
+        yield {name: started.enter_context(Function(*contestant)) for name, contestant in contestants.items()}
 
 
 def warm_kind(stack: Stack, progress: Callable[[str], None], reasons: bool) -> Iterator[Row]:
-    contestants = {"churn": stack.ours("churn"), PEER_A: stack.peer(PEER_A, reasons), PEER_B: stack.peer(PEER_B, reasons)}
-    running = {name: Function(*contestant) for name, contestant in contestants.items()}
+    contestants = contestants_of(stack, reasons)
+    if not reasons:
+        contestants[FLOOR] = stack.floor(reads_item=False)
     spent: dict[str, list[float]] = {name: [] for name in contestants}
-    stored: dict[str, list[float]] = {name: [] for name in contestants}
-    try:
+    stored: dict[str, list[float]] = {name: [] for name in contestants if name != FLOOR}
+    with running(contestants) as functions:
         for number in range(WARM_UP + WARM_ROUNDS):
             if number % 50 == 0:
                 progress(f"warm requests {'with' if reasons else 'without'} reasons, {number} of {WARM_UP + WARM_ROUNDS}")
-            customer = stack.ids[number % 200]
+            customer = stack.ids[number % CUSTOMERS]
             event, id_event = ask(stack.inline(customer)), by_id(customer)
-            for name, function in running.items():
+            for name, function in functions.items():
                 seconds = function.invoke(event).seconds
                 if number >= WARM_UP:
                     spent[name].append(seconds * 1e3)
-                if number % STORED_EVERY == 0:
+                if number % STORED_EVERY == 0 and name in stored:
                     seconds = function.invoke(id_event).seconds
                     if number >= WARM_UP:
                         stored[name].append(seconds * 1e3)
-        peaks = {name: [function.peak_bytes() / 1e6] for name, function in running.items()}
-    finally:
-        for function in running.values():
-            function.__exit__()
+        peaks = {name: [function.peak_bytes() / 1e6] for name, function in functions.items()}
     kind = "with reasons" if reasons else "without reasons"
-    for peer, goal in ((PEER_A, 10 if reasons else 5), (PEER_B, 10 if reasons else 20)):
+    for peer, goal in goals(reasons):
         yield compared(f"warm, no store, {kind}, p50: {SHORT[peer]}", spent["churn"], spent[peer], "ms", goal)
         yield compared(f"warm, no store, {kind}, p99: {SHORT[peer]}", spent["churn"], spent[peer], "ms", None, at=0.99)
         yield compared(f"warm, orders from DynamoDB, {kind}, p50: {SHORT[peer]}", stored["churn"], stored[peer], "ms", None)
         yield compared(f"peak memory, {kind}: {SHORT[peer]}", peaks["churn"], peaks[peer], "MB", 5 if peer == PEER_A and not reasons else None)
+    if FLOOR in spent:
+        note = "the limit: it reads nothing of the event, and answers a few bytes"
+        yield compared(f"warm, no store: {SHORT[FLOOR]}", spent["churn"], spent[FLOOR], "ms", None, note=note)
+
+
+def goals(reasons: bool) -> tuple:
+    return (PEER_A, 10 if reasons else 5), (PEER_B, 10 if reasons else 20)
+
+
+def warm_replayed(stack: Stack, progress: Callable[[str], None], reasons: bool) -> Iterator[Row]:
+    """By id, from a store that answers at once, ours and the peers' alike: features from raw histories as they are stored."""
+    contestants = {name: stack.replayed(contestant) for name, contestant in contestants_of(stack, reasons).items()}
+    kind = "with reasons" if reasons else "without reasons"
+    with running(contestants) as functions:
+        spent = timed_by_id(stack, functions, [(customer,) for customer in stack.ids[:CUSTOMERS]], WARM_ROUNDS, progress, f"by id, {kind}")
+    for peer, goal in goals(reasons):
+        what = f"warm, orders by id, the store's time taken out, {kind}"
+        yield compared(f"{what}, p50: {SHORT[peer]}", spent["churn"], spent[peer], "ms", goal)
+        yield compared(f"{what}, p99: {SHORT[peer]}", spent["churn"], spent[peer], "ms", None, at=0.99)
+
+
+def timed_by_id(stack: Stack, functions: dict[str, Function], groups: list[tuple], rounds: int, progress: Callable[[str], None],
+                what: str) -> dict[str, list[float]]:
+    """Milliseconds of requests for one group of customers after the other, in turns. Every group is asked for once before, which also warms
+    up; raises where a request that was timed reached the store all the same."""
+    events = [ask(*({"customer_id": customer} for customer in group)) for group in groups]
+    for event in events:
+        for function in functions.values():
+            function.invoke(event).json()
+    kept = stack.questions_kept()
+    spent: dict[str, list[float]] = {name: [] for name in functions}
+    for number in range(rounds):
+        if number % 50 == 0:
+            progress(f"warm requests, {what}, {number} of {rounds}")
+        for name, function in functions.items():
+            spent[name].append(function.invoke(events[number % len(events)]).seconds * 1e3)
+    if stack.questions_kept() != kept:
+        raise AssertionError(f"{stack.questions_kept() - kept} reads went to the store while requests were timed")
+    return spent

