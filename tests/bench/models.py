@@ -26,7 +26,7 @@ from golden import float32  # noqa: E402
 COMMITTED = ROOT / "models" / "churn"
 ROWS, LEAVES = 4_000, 127
 # Trees that make files of .2, 2 and 20 MB.
-SIZES = {".2 MB": 55, "2 MB": 550, "20 MB": 5_500}
+SIZES = {".2 MB": 55, "2 MB": 550, "20 MB": 6_800}
 
 
 def drawn(manifest: dict) -> tuple[np.ndarray, np.ndarray]:
@@ -48,11 +48,11 @@ def drawn(manifest: dict) -> tuple[np.ndarray, np.ndarray]:
 
 
 def sized_models() -> dict[str, Path]:
-    """A folder per size, by name; made once and kept."""
-    folders = {name: WORK / "models" / f"churn-{trees}-trees" for name, trees in SIZES.items()}
+    """A folder per size, by name; made once and kept as long as the committed model stays."""
+    manifest = json.loads((COMMITTED / "manifest.json").read_text())
+    folders = {name: WORK / "models" / manifest["version"] / f"{trees}-trees" for name, trees in SIZES.items()}
     if all((folder / "manifest.json").exists() for folder in folders.values()):
         return folders
-    manifest = json.loads((COMMITTED / "manifest.json").read_text())
     values, label = drawn(manifest)
     parameters = {
         "objective": "binary", "num_leaves": LEAVES, "learning_rate": 0.01, "min_data_in_leaf": 5, "max_bin": 63, "feature_fraction": 0.3,
@@ -83,7 +83,8 @@ def golden_of(graph: Path) -> list[dict]:
 def runtime_model() -> Path:
     """The committed trees with one node more: no longer one tree ensemble and nothing else, so the function scores them by ONNX Runtime,
     as the peer does anyway."""
-    folder = WORK / "models" / "churn-runtime"
+    manifest = json.loads((COMMITTED / "manifest.json").read_text())
+    folder = WORK / "models" / manifest["version"] / "runtime"
     folder.mkdir(parents=True, exist_ok=True)
     model = onnx.load(COMMITTED / "model.onnx")
     (trees,) = model.graph.node
@@ -92,7 +93,7 @@ def runtime_model() -> Path:
     model.graph.node.append(onnx.helper.make_node("Identity", ["trees"], [output]))
     onnx.checker.check_model(model, full_check=True)
     (folder / "model.onnx").write_bytes(model.SerializeToString(deterministic=True))
-    complete(folder, json.loads((COMMITTED / "manifest.json").read_text()), json.loads((COMMITTED / "golden.json").read_text())["rows"])
+    complete(folder, manifest, json.loads((COMMITTED / "golden.json").read_text())["rows"])
     return folder
 
 
