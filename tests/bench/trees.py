@@ -67,9 +67,9 @@ class Ensemble:
 
         visit(root, False)
         positions = [node["position"] for node in nodes]
-        values = np.asarray(a["leaf_weights"], np.float64)[leaves]
+        values = np.asarray(a["leaf_weights"])[leaves].astype(np.float64)
         counts = [self.leaf_counts[leaf] for leaf in leaves]
-        thresholds = np.asarray(a["nodes_splits"], np.float64)[positions]
+        thresholds = np.asarray(a["nodes_splits"])[positions].astype(np.float64)
         # "All numbers go left" is infinity in ONNX and 1e300 in LightGBM.
         thresholds = np.where(np.isinf(thresholds), 1e300, thresholds)
         kinds = [MISSING_IS_NAN + DEFAULT_LEFT * int(a["nodes_missing_value_tracks_true"][p]) for p in positions]
