@@ -206,7 +206,7 @@ class Environments:
         table = self.world.outputs["TableName"]
         for item in self.world.dynamo.scan(TableName=table)["Items"]:
             claim = json.loads(item.get("claim", {}).get("S", "{}"))
-            if claim.get("version") == chunk["etag"] and claim["state"].get("state") == "in_progress" and claim["state"]["lease_until_ms"] > 1:
+            if claim.get("version") == chunk["sha256"] and claim["state"].get("state") == "in_progress" and claim["state"]["lease_until_ms"] > 1:
                 claim["state"]["lease_until_ms"] = 1
                 self.world.dynamo.put_item(TableName=table, Item={**item, "claim": {"S": json.dumps(claim, separators=(",", ":"))}})
 

@@ -1,6 +1,7 @@
 //! The whole base in chunks: scored as an upload of its ids would be, without the table, once, by one model, and proved.
 
 mod killed;
+mod written_again;
 
 use super::tables;
 use super::*;
@@ -12,6 +13,7 @@ use recommendations::Recommendations;
 use serde_json::Value;
 use serving::batch::run::RunReport;
 use serving::batch::whole::{Chunk, HISTORY, Run};
+use serving::manifest::sha256_hex;
 
 const CUSTOMERS: [&str; 10] = [
     shop::STEADY,
@@ -289,7 +291,7 @@ async fn what_does_not_balance_is_named() {
         ),
         (
             REPORT,
-            |c| c["input"]["etag"] = "e".into(),
+            |c| c["input"]["sha256"] = "e".into(),
             "the report is of another content",
         ),
         (
@@ -336,14 +338,12 @@ async fn a_chunk_that_changed_or_is_gone_or_damaged_is_no_chunk_of_the_run() {
         Outcome::Superseded
     );
     // A table without histories, such as an upload, is none.
-    let arrival = base
-        .rig
-        .upload(&chunks[2].key, upload_of::<Churn>(&["1"]))
-        .await;
+    let table = upload_of::<Churn>(&["1"]);
     let chunk = Chunk {
-        etag: arrival.etag.expect("an etag"),
+        sha256: sha256_hex(&table),
         ..chunks[2].clone()
     };
+    base.rig.upload(&chunk.key, table).await;
     let Outcome::Quarantined(fault) = base.score(&run, &chunk).await.expect("known") else {
         panic!("it was scored")
     };

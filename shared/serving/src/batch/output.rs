@@ -186,18 +186,22 @@ pub struct Input<'a> {
     bucket: &'a str,
     key: &'a str,
     etag: &'a str,
+    /// Of a chunk of the whole base, whose content it names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sha256: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     version_id: Option<&'a str>,
     bytes: u64,
 }
 
 impl<'a> Input<'a> {
-    /// Of a file.
-    pub fn of(place: &'a FilePlace, head: &'a FileHead) -> Self {
+    /// Of a file; `sha256` where that is known.
+    pub fn of(place: &'a FilePlace, head: &'a FileHead, sha256: Option<&'a str>) -> Self {
         Self {
             bucket: &place.bucket,
             key: &place.key,
             etag: &head.version.etag,
+            sha256,
             version_id: head.version.version_id.as_deref(),
             bytes: head.size,
         }

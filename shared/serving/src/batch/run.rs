@@ -127,6 +127,8 @@ struct Asked<'a> {
     place: &'a FilePlace,
     name: &'a UploadName,
     head: &'a FileHead,
+    /// What claims call its content.
+    content: &'a str,
     sequencer: &'a str,
     /// Why its name says that it cannot be scored.
     misnamed: Option<FileFault>,
@@ -228,6 +230,7 @@ where
             place: &place,
             name: &name,
             head: &head,
+            content: head.version.name(),
             sequencer: &arrival.sequencer,
             misnamed,
             run: None,
@@ -296,6 +299,9 @@ where
     /// Scores the file from where it was left. One that loses what was left again and again ends: each time costs a whole
     /// file, and each continuation is a message of its own, so no queue would ever put it aside.
     async fn continue_or_begin(&self, job: &mut Job<'_, M>) -> Result<Worked, Stop> {
+        if !self.is_of_its_run(job).await? {
+            return Err(Stop::Changed);
+        }
         let progress = self.progress(job).await?;
         if progress.is_none() && job.claim.left().is_some() {
             job.restarts += 1;

@@ -61,7 +61,8 @@ where
     }
 
     fn report<'j>(&self, job: &'j Job<'_, M>) -> Report<'j> {
-        let input = Input::of(job.place, job.head);
+        let sha256 = job.run.map(|_| &*job.claim.version);
+        let input = Input::of(job.place, job.head, sha256);
         let fingerprint = job.service.fingerprint();
         let mut report = Report::of(&job.claim, M::Predictor::NAME, fingerprint, input);
         report.continued = job.claim.left().map_or(0, |left| left.times);

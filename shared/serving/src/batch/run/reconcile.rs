@@ -92,7 +92,7 @@ struct ChunkReport {
 #[derive(Debug, Deserialize)]
 struct Input {
     key: String,
-    etag: String,
+    sha256: String,
 }
 
 impl<F, C, M, K> Batch<'_, F, C, M, K>
@@ -197,7 +197,7 @@ fn fault_of(run: &Run, chunk: &Chunk, report: &ChunkReport) -> Option<String> {
         .find(|(of_run, of_chunk)| of_run != of_chunk);
     if report.outcome != SCORED {
         Some(format!("it is {}", cut_short(&report.outcome)))
-    } else if (&report.input.key, &report.input.etag) != (&chunk.key, &chunk.etag) {
+    } else if (&report.input.key, &report.input.sha256) != (&chunk.key, &chunk.sha256) {
         Some("the report is of another content".to_owned())
     } else if rows != chunk.rows || scored.checked_add(rejected) != Some(rows) {
         let found = format!("{rows} rows, {scored} scored, {rejected} rejected");

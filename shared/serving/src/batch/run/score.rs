@@ -2,6 +2,7 @@
 
 use super::source::Source;
 use super::splitter::Splitter;
+use super::whole::written_meanwhile;
 use super::work::{Tally, Work, Worked, first_chunk_rows};
 use super::{Batch, Clock, Job, Services, Stop};
 use crate::batch::limits::FileFault;
@@ -40,6 +41,9 @@ where
         match done {
             Ok(true) => Ok(Worked::Whole(work.tally)),
             Ok(false) => Ok(work.leave()),
+            Err(Stop::Changed) if job.run.is_some() => {
+                Err(work.give_up(written_meanwhile(job.place)).await)
+            }
             Err(stop) => Err(work.give_up(stop).await),
         }
     }
