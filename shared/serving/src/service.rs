@@ -5,7 +5,7 @@ mod routing;
 mod text;
 mod together;
 
-pub use together::{Brought, RowAnswers};
+pub use together::{Brought, RowAnswers, Shared};
 
 use crate::arms::{Arms, Shadowed};
 use crate::drift::{Drift, Seen};

@@ -20,7 +20,7 @@ use crate::error::Error;
 use crate::ports::{HistoryStore, StoreError};
 use crate::predictor::Predictor;
 use crate::registry::Pins;
-use crate::service::{Brought, Observed, Service, store_failed};
+use crate::service::{Brought, Observed, Service, Shared, store_failed};
 use bytes::Bytes;
 pub use continuing::{put_marker, read_whole};
 use features::time::Timestamp;
@@ -323,12 +323,17 @@ impl<M: Services> Job<'_, M> {
         Timestamp(self.claim.as_of_seconds)
     }
 
-    /// Histories of a chunk's rows, which stand for what the store has of the kind.
-    fn brought(&self, records: Vec<(String, Bytes)>) -> Option<Brought> {
+    /// Histories of a chunk's rows, which stand for what the store has of the kind; `shared` is what was read for rows before.
+    fn brought<'s>(
+        &self,
+        records: Vec<(String, Bytes)>,
+        shared: &'s mut Shared,
+    ) -> Option<Brought<'s>> {
         self.run.map(|run| Brought {
             kind: self.shape.kind,
             records,
             complete_through: Timestamp(run.base.complete_through_seconds),
+            shared,
         })
     }
 }

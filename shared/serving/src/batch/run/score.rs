@@ -12,7 +12,8 @@ use crate::batch::pack::Form;
 use crate::batch::ports::{ClaimStore, FileStore};
 use crate::batch::progress::Progress;
 use crate::batch::upload::Growing;
-use crate::service::Observed;
+use crate::predictor::Predictor;
+use crate::service::{Observed, Shared};
 use futures_util::future::join;
 
 impl<F, C, M, K> Batch<'_, F, C, M, K>
@@ -79,6 +80,7 @@ where
             clock: self.clock,
             limits: self.limits,
             text,
+            shared: Shared::of(M::Predictor::SHARED_KINDS),
             waiting: Vec::new(),
             chunk_rows: first_chunk_rows(&self.limits),
             slowest_chunk_ms: 0,
