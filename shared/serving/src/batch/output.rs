@@ -166,6 +166,9 @@ pub struct Report<'a> {
     /// How far its rows are from those of training, where the model knows and there are enough.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drift: Option<&'a Drift>,
+    /// Of a chunk of the whole base: its rows in the bins of training, which the report of the run adds up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seen: Option<Box<RawValue>>,
     /// Keys of the outputs, in the bucket of the upload.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outputs: Option<Outputs>,
@@ -242,6 +245,7 @@ impl<'a> Report<'a> {
             duration_ms: 0,
             gb_seconds: None,
             drift: None,
+            seen: None,
             outputs: None,
         }
     }
