@@ -6,10 +6,10 @@
 
 use crate::drift::Distribution;
 use bytes::Bytes;
+use features::feature_set::hex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 /// Manifest layout this code reads.
 pub const FORMAT: u32 = 1;
@@ -285,13 +285,4 @@ impl Sha256Hex {
     pub fn finish(self) -> String {
         hex(&self.0.finalize())
     }
-}
-
-/// Bytes in lower-case hex.
-pub fn hex(bytes: &[u8]) -> String {
-    let digits = String::with_capacity(2 * bytes.len());
-    bytes.iter().fold(digits, |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
 }
