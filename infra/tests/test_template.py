@@ -30,6 +30,7 @@ NOT_MADE_BY_MOTO = {
     "AWS::Logs::QueryDefinition",
     "AWS::S3::BucketPolicy",
     "AWS::Scheduler::Schedule",
+    "AWS::Scheduler::ScheduleGroup",
     "AWS::SQS::QueuePolicy",
 }
 RETAINED = {"AWS::DynamoDB::Table", "AWS::S3::Bucket"}

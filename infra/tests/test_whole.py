@@ -45,6 +45,8 @@ def weaknesses(made: Stack) -> list[str]:
     score, steps = machine["States"]["Score"], tasks(machine)
     if [c["Next"] for c in score.get("Catch", []) if c["ErrorEquals"] == ["States.ALL"]] != ["Reconcile"] or score["Next"] != "Reconcile":
         found.append("a run can end without reconciliation")
+    if not 3600 <= machine.get("TimeoutSeconds", 0) < 86_400:
+        found.append("a run can last into the next night")
     if not 1 <= score.get("MaxConcurrency", 0) <= 1000:
         found.append("children take any number of environments")
     for name, task in steps.items():
@@ -92,6 +94,7 @@ def rewritten(change: Any) -> Any:
     [
         ('"ErrorEquals": ["States.ALL"], "ResultPath"', '"ErrorEquals": ["States.Timeout"], "ResultPath"', "a run can end without reconciliation"),
         ('"MaxConcurrency": ${MaxConcurrency},', "", "children take any number of environments"),
+        ('"TimeoutSeconds": 79200,', "", "a run can last into the next night"),
         ('"TimeoutSeconds": 910', '"TimeoutSeconds": 99999', "ScoreChunk waits for an answer that cannot come"),
         ('"MaxAttempts": 14', '"MaxAttempts": 5', "a killed child's lease is not waited out"),
         ('"MaxAttempts": 200', '"MaxAttempts": 3', "a large chunk is given up"),
@@ -112,6 +115,27 @@ def test_every_night_begins_every_function_once():
         named = {t["Parameters"]["FunctionName.$"] for t in tasks(definition(made)).values()}
         assert named == {f"States.Format('{stack.STACK_NAME}-{{}}-batch', $.function)"}
         assert functions == {f"{stack.STACK_NAME}-{f}-batch" for f in stack.functions()}
+
+
+def silent_ends(made: Stack) -> set[tuple[str, str, str]]:
+    """How a run can end, or not begin, without its last state saying so, and what no alarm watches of it."""
+    counted = {
+        ("ExecutionsFailed", "StateMachineArn", "<WholeBase>"),
+        ("ExecutionsAborted", "StateMachineArn", "<WholeBase>"),
+        ("ExecutionsTimedOut", "StateMachineArn", "<WholeBase>"),
+        ("InvocationDroppedCount", "ScheduleGroup", "<NightlyGroup>"),
+    }
+    alarms = made.of_type("AWS::CloudWatch::Alarm").values()
+    watched = {(a["MetricName"], d["Name"], d["Value"]) for a in alarms for d in a.get("Dimensions", [])}
+    groups = {s.get("GroupName") for s in made.of_type("AWS::Scheduler::Schedule").values()}
+    return (counted - watched) | {("schedules", "GroupName", str(g)) for g in groups - {"<NightlyGroup>"}}
+
+
+def test_a_run_that_does_not_begin_or_is_ended_is_told():
+    for made in real().values():
+        assert silent_ends(made) == set()
+    without = mutated(lambda r: (r["NightlyChurn"]["Properties"].pop("GroupName"), r.pop("WholeBaseAborted")))
+    assert silent_ends(without) == {("schedules", "GroupName", "None"), ("ExecutionsAborted", "StateMachineArn", "<WholeBase>")}
 
 
 def grants(made: Stack, role: str) -> dict[str, tuple[set[str], set[str]]]:
@@ -206,7 +230,7 @@ class Environments:
         table = self.world.outputs["TableName"]
         for item in self.world.dynamo.scan(TableName=table)["Items"]:
             claim = json.loads(item.get("claim", {}).get("S", "{}"))
-            if claim.get("version") == chunk["etag"] and claim["state"].get("state") == "in_progress" and claim["state"]["lease_until_ms"] > 1:
+            if claim.get("version") == chunk["sha256"] and claim["state"].get("state") == "in_progress" and claim["state"]["lease_until_ms"] > 1:
                 claim["state"]["lease_until_ms"] = 1
                 self.world.dynamo.put_item(TableName=table, Item={**item, "claim": {"S": json.dumps(claim, separators=(",", ":"))}})
 

@@ -132,6 +132,7 @@ impl Predictor for Inventory {
     type Artifacts = Artifacts;
     type Policy = PlanningPolicy;
     type Memory = ();
+    const SHARED_KINDS: &'static [&'static str] = &[CATEGORY];
 
     fn routes() -> &'static [Route<Request>] {
         &[

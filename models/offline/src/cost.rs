@@ -15,6 +15,26 @@ const READ_UNIT_BYTES: f64 = 4096.0;
 const GB: f64 = 1_073_741_824.0;
 const MILLION: f64 = 1e6;
 
+/// Bytes of a write unit. Source: DynamoDB developer guide, read consistency and capacity.
+const WRITE_UNIT_BYTES: f64 = 1024.0;
+/// What an environment adds to the sample of a canary takes as many write units as the item has kilobytes, and it has 30 when it is full:
+/// see `serving::canary`. So this is the most that a look costs; one that has nothing to add costs nothing.
+const SAMPLE_BYTES: f64 = 30_000.0;
+/// Looks of an environment that is asked all the time, in an hour: one every 10 s.
+const LOOKS_PER_HOUR: f64 = 360.0;
+
+/// Bytes of histories, and rows, that a chunk of the whole base has at most, as `storecast chunk` writes it.
+const CHUNK_BYTES: f64 = 64.0 * 1024.0 * 1024.0;
+const CHUNK_ROWS: f64 = 20_000.0;
+/// Bytes that are read at once, and of histories in a row group.
+const PIECE_BYTES: f64 = 2.0 * 1024.0 * 1024.0;
+/// Bytes of a chunk for each byte of its histories, packed: the default shop's customers.
+const PACKED: f64 = 0.53;
+/// States that a run enters, and each of its chunks: see the state machine in `infra/template.yaml`. Of a chunk, that it begins, its task
+/// and its end are counted, which is the most that it can be.
+const STATES_OF_RUN: f64 = 3.0;
+const STATES_OF_CHUNK: f64 = 3.0;
+
 /// How a function is deployed and asked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Deployment {
@@ -34,6 +54,8 @@ pub struct Deployment {
     pub traced_share: f64,
     /// Rows of a nightly file; each is read from the store.
     pub nightly_rows: f64,
+    /// Environments of the function that answer at once.
+    pub environments: f64,
 }
 
 /// One line of a bill.
@@ -122,6 +144,58 @@ pub fn per_nightly_run(
     ]))
 }
 
+/// A run over the whole base, for each million of its entities, with its chunks written before; no chunk is tried twice.
+pub fn per_million_of_the_whole_base(
+    measured: &Measured,
+    deployed: &Deployment,
+    prices: &Prices,
+) -> Option<Bill> {
+    let second = seconds(deployed.batch_memory_mb, deployed, prices);
+    let bytes = MILLION * deployed.history_bytes;
+    let chunks = (bytes / CHUNK_BYTES).max(MILLION / CHUNK_ROWS).ceil();
+    // Written: the chunk, answers, rejects, report, and what the map notes of it. Read: two ranges of every row group, all of the chunk
+    // once before to hash it, its footer twice; looked at: the chunk, its report and both outputs.
+    let puts = 5.0 * chunks;
+    let gets =
+        2.0 * (bytes / PIECE_BYTES).ceil() + (PACKED * bytes / PIECE_BYTES).ceil() + 7.0 * chunks;
+    let dynamodb = &prices.dynamodb;
+    Some(Bill::of([
+        (
+            "Lambda, time",
+            second * MILLION / measured.whole_rows_per_second?,
+        ),
+        (
+            "Lambda, requests",
+            (chunks + 2.0) * prices.lambda.per_million_requests / MILLION,
+        ),
+        (
+            "Step Functions",
+            (STATES_OF_RUN + STATES_OF_CHUNK * chunks) * prices.states.per_thousand_transitions
+                / 1000.0,
+        ),
+        (
+            "S3",
+            (puts * prices.s3.per_thousand_puts + gets * prices.s3.per_thousand_gets) / 1000.0,
+        ),
+        (
+            "DynamoDB, claims",
+            chunks * (dynamodb.per_million_read_units + 2.0 * dynamodb.per_million_write_units)
+                / MILLION,
+        ),
+    ]))
+}
+
+/// What a canary adds in an hour in which all environments have something new to note at every look, at most. Its requests cost what those
+/// of the served version do.
+pub fn per_hour_of_a_canary(deployed: &Deployment, prices: &Prices) -> Bill {
+    let looks = LOOKS_PER_HOUR * deployed.environments;
+    let units = (SAMPLE_BYTES / WRITE_UNIT_BYTES).ceil();
+    Bill::of([(
+        "DynamoDB, looks",
+        looks * units * prices.dynamodb.per_million_write_units / MILLION,
+    )])
+}
+
 /// What is paid for a month in which nobody asks: metrics that were written once in every hour, and alarms.
 pub fn per_month(metrics: usize, alarms: usize, prices: &Prices) -> Bill {
     let each = &prices.cloudwatch;
@@ -172,6 +246,7 @@ mod tests {
             start_ms: 50.0,
             log_bytes: GB / 1e6,
             rows_per_second: Some(100.0),
+            whole_rows_per_second: Some(200.0),
             requests: 1,
             metrics: 3,
         }
@@ -187,6 +262,7 @@ mod tests {
             cold_share: 0.1,
             traced_share: 0.05,
             nightly_rows: 1e6,
+            environments: 5.0,
         }
     }
 
@@ -236,5 +312,46 @@ mod tests {
         };
         assert_eq!(per_nightly_run(&unknown, &deployed(), &prices()), None);
         assert!((per_month(3, 2, &prices()).total() - 10.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_run_over_the_whole_base_costs_its_chunks_and_a_canary_its_looks() {
+        let run = |history_bytes: f64| {
+            let deployed = Deployment {
+                history_bytes,
+                ..deployed()
+            };
+            per_million_of_the_whole_base(&measured(), &deployed, &prices()).expect("rows")
+        };
+        let bill = run(67.0 * 1024.0 * 1024.0 / 1000.0);
+        // 67 000 MiB are 1 046 chunks of 64 MiB and a smaller one, 33 500 row groups, and 17 755 pieces once packed.
+        let chunks = 1_047.0;
+        for (what, expected) in [
+            ("Lambda, time", 5_000.0 * 2.0),
+            ("Lambda, requests", (chunks + 2.0) * 2.0 / 1e6),
+            ("Step Functions", (3.0 + 3.0 * chunks) * 2.0 / 1e3),
+            (
+                "S3",
+                (5.0 * chunks + 67_000.0 + 17_755.0 + 7.0 * chunks) * 2.0 / 1e3,
+            ),
+            ("DynamoDB, claims", chunks * (2.0 + 4.0) / 1e6),
+        ] {
+            assert!(
+                (cost(&bill, what) - expected).abs() < 1e-9,
+                "{what}: {}",
+                cost(&bill, what)
+            );
+        }
+        // Of small histories 20 000 rows make a chunk.
+        assert!((cost(&run(10.0), "DynamoDB, claims") - 50.0 * 6.0 / 1e6).abs() < 1e-12);
+        let unknown = Measured {
+            whole_rows_per_second: None,
+            ..measured()
+        };
+        let without = per_million_of_the_whole_base(&unknown, &deployed(), &prices());
+        assert_eq!(without, None);
+        // 30 units a look, 360 looks of five environments.
+        let canary = per_hour_of_a_canary(&deployed(), &prices());
+        assert!((canary.total() - 360.0 * 5.0 * 30.0 * 2.0 / 1e6).abs() < 1e-12);
     }
 }

@@ -1,7 +1,6 @@
 //! The log of predictions, read again.
 
 use serving::batch::FileArchive;
-use serving::batch::ports::Piece;
 use serving::ports::StoreError;
 use serving::prediction_log::{LoggedPrediction, prefix_of};
 
@@ -44,12 +43,11 @@ pub async fn read(
     for file in files.list_files(bucket, &prefix).await? {
         let day = file.place.key.get(prefix.len()..).unwrap_or_default();
         let day = day.split('/').next().unwrap_or_default();
-        if file.head.size == 0 || !days.hold(day) {
+        if !days.hold(day) {
             continue;
         }
-        let read = files.read_file(&file.place, &file.head.version, 0..file.head.size);
         // One that went away since it was listed was forgotten.
-        if let Piece::Bytes(bytes) = read.await? {
+        if let Some(bytes) = files.read_all(&file.place, &file.head).await? {
             found.add(function, &bytes);
         }
     }

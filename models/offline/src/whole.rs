@@ -184,24 +184,13 @@ struct Chunks<'a, F> {
 impl<F: FileStore> Chunks<'_, F> {
     async fn put(&mut self, table: Table<'_>) -> Result<(), ChunkError> {
         let (rows, file) = table.finish()?;
-        let (bytes, key) = (
-            file.len() as u64,
-            Chunk::key(self.function, &sha256_hex(&file)),
-        );
-        let place = self.place(key);
+        let (bytes, sha256) = (file.len() as u64, sha256_hex(&file));
+        let place = self.place(Chunk::key(self.function, &sha256));
         self.files.put_file(&place, Bytes::from(file)).await?;
-        let head = self.files.head_file(&place, None).await?;
-        let head = head.ok_or_else(|| {
-            StoreError::unavailable(
-                "find",
-                format!("file {}", place.token()),
-                "it is gone again",
-            )
-        })?;
         self.done.push(Chunk {
             number: self.done.len() as u32,
             key: place.key,
-            etag: head.version.etag,
+            sha256,
             rows,
             bytes,
         });

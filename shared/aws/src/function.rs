@@ -172,6 +172,9 @@ impl<P: Predictor> Function<P> {
         let work = work.instrument(span.clone());
         let outcome = AssertUnwindSafe(work).catch_unwind().await;
         let mut outcome = outcome.unwrap_or_else(|_| panicked(over_http, request_id));
+        let trail = Trail::of(&span);
+        // What panics, or fails without HTTP around it, brings no observation of its own.
+        outcome.observed.by_canary |= trail.by_canary;
         let keep = self.keep(&service, &mut outcome.observed, request_id);
         keep.instrument(span.clone()).await;
         let metrics = RequestMetrics {
@@ -185,7 +188,7 @@ impl<P: Predictor> Function<P> {
                 began_since_1970,
                 took: began.elapsed(),
             },
-            trail: &Trail::of(&span),
+            trail: &trail,
             rows_scored: outcome.observed.rows,
             failed: outcome.failed,
             log_failures: outcome.observed.log_failures,

@@ -272,6 +272,7 @@ mod tests {
         let trail = Trail {
             stages: [("gather", stage)].into(),
             answered_by: [("trending".to_owned(), 2)].into(),
+            by_canary: false,
             refused: false,
         };
         let times = Times {

@@ -62,13 +62,17 @@ impl<V> FeatureSet<V> {
             hash.update([0]);
             hash.update(info.name);
         }
-        hash.finalize()
-            .iter()
-            .fold(String::with_capacity(64), |mut hex, byte| {
-                let _ = write!(hex, "{byte:02x}");
-                hex
-            })
+        hex(&hash.finalize())
     }
+}
+
+/// Bytes in lower-case hexadecimal digits, as hashes are written everywhere.
+pub fn hex(bytes: &[u8]) -> String {
+    let digits = String::with_capacity(2 * bytes.len());
+    bytes.iter().fold(digits, |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }
 
 /// Declares a [`FeatureSet`]: each column's name, group, documentation and formula in one place.

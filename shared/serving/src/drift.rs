@@ -137,7 +137,7 @@ impl Seen {
 }
 
 /// How far rows are from those of training: population stability indices.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Drift {
     /// Rows that were counted.
     pub rows: u64,

@@ -6,10 +6,10 @@
 
 use crate::drift::Distribution;
 use bytes::Bytes;
+use features::feature_set::hex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 /// Manifest layout this code reads.
 pub const FORMAT: u32 = 1;
@@ -266,10 +266,23 @@ impl Hashed {
 
 /// SHA-256 in lower-case hex.
 pub fn sha256_hex(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .fold(String::with_capacity(64), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+    let mut hash = Sha256Hex::default();
+    hash.update(bytes);
+    hash.finish()
+}
+
+/// The same of bytes that come one piece after the other.
+#[derive(Debug, Clone, Default)]
+pub struct Sha256Hex(Sha256);
+
+impl Sha256Hex {
+    /// Adds a piece.
+    pub fn update(&mut self, piece: &[u8]) {
+        self.0.update(piece);
+    }
+
+    /// The hash of all pieces.
+    pub fn finish(self) -> String {
+        hex(&self.0.finalize())
+    }
 }

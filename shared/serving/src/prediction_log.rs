@@ -12,13 +12,13 @@ use crate::predictor::{Predictor, Scored, Served};
 use crate::wire::format_instant;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use features::feature_set::hex;
 use features::matrix::Matrix;
 use features::time::Timestamp;
 use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sha2::Sha256;
-use std::fmt::Write as _;
 
 /// What all keys begin with.
 pub const PREFIX: &str = "predictions/";
@@ -82,11 +82,7 @@ pub fn hashed(salt: &str, entity_id: &str) -> String {
         return String::new();
     };
     mac.update(entity_id.as_bytes());
-    let bytes = mac.finalize().into_bytes();
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    hex(&mac.finalize().into_bytes())
 }
 
 /// What a predictor says of its answer to one case.

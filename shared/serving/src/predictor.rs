@@ -45,6 +45,10 @@ pub trait Predictor: Sized + Send + Sync + 'static {
     /// Names of the binary files that belong to the artifacts: what would be too large or too slow as JSON.
     const TABLES: &'static [&'static str] = &[];
 
+    /// Kinds of stored histories that many entities share, such as that of their category: read once for all rows of a chunk of the
+    /// whole base.
+    const SHARED_KINDS: &'static [&'static str] = &[];
+
     /// Puts the tables, in the order of [`TABLES`](Self::TABLES), into artifacts that were read from JSON; refuses what
     /// does not belong to them.
     fn attach_tables(_artifacts: &mut Self::Artifacts, _tables: &[Hashed]) -> Result<(), String> {

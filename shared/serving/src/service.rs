@@ -5,7 +5,7 @@ mod routing;
 mod text;
 mod together;
 
-pub use together::{Brought, RowAnswers};
+pub use together::{Brought, RowAnswers, Shared};
 
 use crate::arms::{Arms, Shadowed};
 use crate::drift::{Drift, Seen};
@@ -22,7 +22,7 @@ use std::sync::Arc;
 use tracing::Span;
 
 /// Target of the spans and events that tell what becomes of a request: its stages `gather`, `score` and `respond`, what
-/// answered each case (`answered_by`), whether the caller was `refused`. Who listens may measure; nothing here does.
+/// answered each case (`answered_by`), whether it is the canary's (`by_canary`), whether the caller was `refused`. Who listens may measure; nothing here does.
 pub const PATH: &str = "serving::path";
 
 /// A call as the service sees it, whatever brought it.

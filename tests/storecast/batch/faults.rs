@@ -71,11 +71,12 @@ impl<S: Send + Sync> Faulty<S> {
         effect: impl Future<Output = Result<T, StoreError>> + Send,
     ) -> Result<T, StoreError> {
         let mut is_later = false;
-        poll_fn(|_| {
+        poll_fn(|context| {
             if is_later {
                 return Poll::Ready(());
             }
             is_later = true;
+            context.waker().wake_by_ref();
             Poll::Pending
         })
         .await;

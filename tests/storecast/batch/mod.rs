@@ -7,6 +7,7 @@ mod endless;
 mod fates;
 pub(crate) mod faults;
 mod fuzz;
+mod huge;
 mod kept;
 pub(crate) mod kills;
 mod outcomes;

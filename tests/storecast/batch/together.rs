@@ -2,8 +2,9 @@
 
 use super::faults::{Fault, Faulty, Plan};
 use super::*;
-use inventory::Inventory;
+use inventory::{Inventory, SKU};
 use recommendations::Recommendations;
+use serving::service::{Brought, Shared};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
@@ -46,17 +47,23 @@ fn shelf(row: usize) -> String {
     )
 }
 
+/// A plan under which nothing fails, and the number of calls.
+fn counting() -> (Arc<AtomicUsize>, Plan) {
+    let calls = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&calls);
+    let plan: Plan = Arc::new(Mutex::new(move || {
+        counted.fetch_add(1, Ordering::Relaxed);
+        Fault::None
+    }));
+    (calls, plan)
+}
+
 /// `reads` calls of the store, whatever the number of rows, and every answer is the API's.
 async fn a_chunk_is_read_together_and_answered_alone<P: Predictor>(
     body: fn(usize) -> String,
     reads: usize,
 ) {
-    let calls = Arc::new(AtomicUsize::new(0));
-    let counted = Arc::clone(&calls);
-    let counting: Plan = Arc::new(Mutex::new(move || {
-        counted.fetch_add(1, Ordering::Relaxed);
-        Fault::None
-    }));
+    let (calls, counting) = counting();
     let service = over::<P>(counting).await;
     let parse = |row| P::parse(body(row).as_bytes()).expect("a request");
     let requests: Vec<_> = (0..300).map(parse).collect();
@@ -88,6 +95,40 @@ async fn rows_of_inventory_read_skus_and_then_their_categories() {
 #[tokio::test]
 async fn rows_of_recommendations_read_customers_and_then_stock() {
     a_chunk_is_read_together_and_answered_alone::<Recommendations>(shelf, 2).await;
+}
+
+#[tokio::test]
+async fn categories_of_a_chunk_are_read_for_the_first_of_its_rows() {
+    let (calls, counting) = counting();
+    let service = over::<Inventory>(counting).await;
+    let ids = [shop::FAST, shop::SLOW, shop::NEW];
+    let found = filled().await.get_histories(SKU, &ids).await;
+    let found = found.expect("memory");
+    let mut shared = Shared::of(Inventory::SHARED_KINDS);
+    for (rows, reads) in [(0..2, 1), (0..2, 1), (0..3, 2), (1..3, 2)] {
+        let own = rows.clone().map(|row| {
+            let record = found.records[row].clone().expect("a record");
+            (ids[row].to_owned(), record)
+        });
+        let brought = Brought {
+            kind: SKU,
+            records: own.collect(),
+            complete_through: found.complete_through.expect("a stamp"),
+            shared: &mut shared,
+        };
+        let requests: Vec<_> = rows
+            .map(|row| Inventory::parse(body(row).as_bytes()).expect("a request"))
+            .collect();
+        let with = service.answer_rows_with(&requests, NOW, Some(brought));
+        let answered = to_end(with).expect("answers");
+        assert_eq!(calls.load(Ordering::Relaxed), reads);
+        let without = shop::service::<Inventory>().await;
+        let expected = to_end(without.answer_rows(&requests, NOW)).expect("answers");
+        for (found, expected) in answered.answers.iter().zip(&expected.answers) {
+            let both = (found.as_ref().ok(), expected.as_ref().ok());
+            assert!(both.0.is_some() && both.0 == both.1, "{both:?}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use aws::dynamo::DynamoStore;
 use aws::s3::S3Artifacts;
 use aws::uploaded_files::UploadedFiles;
 use bytes::Bytes;
+use serving::arms::position;
 use serving::batch::FileStore;
 use serving::batch::ports::FilePlace;
 use serving::registry::release::{Past, Role};
@@ -234,6 +235,42 @@ async fn a_canary_and_a_shadow_are_taken_up_and_end_with_a_promotion() {
         assert_eq!(told, [json!("unseen"), json!(0), json!(0)]);
     }
     assert!(log.iter().all(|line| line["message"] != "model refused"));
+}
+
+#[tokio::test]
+async fn a_canary_that_panics_or_fails_a_direct_call_is_named_where_its_errors_are_counted() {
+    let released = Released::start().await;
+    let registry = released.registry();
+    let published = registry.publish::<Churn>(renamed::<Churn>("next")).await;
+    published.expect("a good model");
+    let canary = Use::Canary {
+        percent: 50,
+        stop_shift: None,
+    };
+    // Each promotion draws whom it takes: this one takes the customer for whom the program panics.
+    for _ in 0..40 {
+        let promoted = registry.promote::<Churn>("next", canary.clone()).await;
+        let drawn = promoted.expect("published").canary.expect("a canary");
+        if position(&drawn.salt, "panics") < 0.5 {
+            break;
+        }
+        registry.end_canary::<Churn>().await.expect("there is one");
+    }
+    let mut lambda = Lambda::start().await;
+    let program = workspace::example("fragile");
+    let settings = released.stack.settings();
+    let process = Process::start_program(Churn::NAME, &program, &lambda, &settings);
+    let get = http("GET", "/v1/customers/panics/churn", &Value::Null);
+    let (code, _) = status(&lambda.invoke(&get).await);
+    assert_eq!(code, 500);
+    let event = json!({ "customers": [{ "customer_id": "panics" }] });
+    let Reply::Error(_) = lambda.invoke(&event.to_string()).await else {
+        panic!("expected an error")
+    };
+    let log = process.log();
+    let counted: Vec<_> = log.iter().filter(|line| line["errors"] == 1).collect();
+    let told = counted.iter().map(|line| &line["model_version"]);
+    assert!(counted.len() == 2 && told.eq(["next"; 2]), "{counted:?}");
 }
 
 /// A version whose probabilities are far too high, and whose files are right in themselves.

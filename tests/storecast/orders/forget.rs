@@ -273,5 +273,13 @@ async fn hashes_that_nobody_can_tell_are_no_proof() {
         work: &rig.work.path().join("0"),
     };
     let proof = to_end(merge.forget("K2", None)).expect("no fault");
-    assert!(!proof.holds(), "{proof:?}");
+    assert!(!proof.holds());
+    let found = proof.again.iter().flatten().filter(|looked| looked.found());
+    let [unclear] = &found.collect::<Vec<_>>()[..] else {
+        panic!("{proof:?}")
+    };
+    let told = (unclear.place, unclear.contents, unclear.unclear.len());
+    assert_eq!(told, ("predictions/churn/", 1, 1), "{unclear:?}");
+    let proof = to_end(merge.forget("K2", Some(SALT))).expect("no fault");
+    assert!(proof.holds(), "{proof:?}");
 }

@@ -3,13 +3,16 @@
 use super::{Failure, Which};
 use crate::cost::measured::Measured;
 use crate::cost::prices::Prices;
-use crate::cost::{Bill, Deployment, per_million_requests, per_month, per_nightly_run};
+use crate::cost::{
+    Bill, Deployment, per_hour_of_a_canary, per_million_of_the_whole_base, per_million_requests,
+    per_month, per_nightly_run,
+};
 use clap::Args;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Alarms that the template makes, of all functions together.
-const ALARMS: usize = 36;
+const ALARMS: usize = 39;
 
 #[derive(Args)]
 #[command(after_help = "\
@@ -49,6 +52,9 @@ pub(super) struct Cost {
     /// Rows of a nightly file
     #[arg(long, default_value_t = 100_000.0)]
     nightly_rows: f64,
+    /// Environments that answer at once, each of which notes what a canary does
+    #[arg(long, default_value_t = 10.0)]
+    environments: f64,
 }
 
 impl Cost {
@@ -77,12 +83,27 @@ impl Cost {
             &per_million_requests(&measured, &deployed, &prices),
         );
         let rows = self.nightly_rows;
-        match per_nightly_run(&measured, &deployed, &prices) {
-            Some(bill) => show(&format!("a file of {rows} rows, {unit}"), &bill),
-            None => {
-                println!("a file of {rows} rows: not known, the log has none of this function\n");
+        let known = [
+            (
+                format!("a file of {rows} rows"),
+                per_nightly_run(&measured, &deployed, &prices),
+            ),
+            (
+                "a run over the whole base, for a million of it".to_owned(),
+                per_million_of_the_whole_base(&measured, &deployed, &prices),
+            ),
+        ];
+        for (what, bill) in known {
+            match bill {
+                Some(bill) => show(&format!("{what}, {unit}"), &bill),
+                None => println!("{what}: not known, the log has none of this function\n"),
             }
         }
+        let environments = self.environments;
+        show(
+            &format!("an hour of a canary, {environments} environments, at most, {unit}"),
+            &per_hour_of_a_canary(&deployed, &prices),
+        );
         let fixed = per_month(measured.metrics, ALARMS, &prices);
         show(
             &format!("a month without a request, {unit}; metrics of this function, alarms of all"),
@@ -112,6 +133,7 @@ impl Cost {
             ("--history-bytes", self.history_bytes),
             ("--per-request", self.per_request),
             ("--nightly-rows", self.nightly_rows),
+            ("--environments", self.environments),
         ] {
             if !(amount >= 0.0 && amount.is_finite()) {
                 return Err(format!("{name} is {amount}, allowed is 0 or more").into());
@@ -126,6 +148,7 @@ impl Cost {
             cold_share: self.cold_share,
             traced_share: self.traced_share,
             nightly_rows: self.nightly_rows,
+            environments: self.environments,
         })
     }
 }

@@ -16,6 +16,8 @@ pub struct Measured {
     pub log_bytes: f64,
     /// Rows of files, each second; nothing where no file was scored.
     pub rows_per_second: Option<f64>,
+    /// Rows of chunks of the whole base, each second; nothing where none was scored.
+    pub whole_rows_per_second: Option<f64>,
     /// Metrics with their dimensions.
     pub metrics: usize,
 }
@@ -39,6 +41,24 @@ impl Measured {
     }
 }
 
+/// Rows, and the milliseconds that they took.
+#[derive(Default)]
+struct Rows {
+    rows: f64,
+    took_ms: f64,
+}
+
+impl Rows {
+    fn add(&mut self, rows: f64, took_ms: f64) {
+        self.rows += rows;
+        self.took_ms += took_ms;
+    }
+
+    fn per_second(&self) -> Option<f64> {
+        (self.rows > 0.0).then(|| self.rows / self.took_ms * 1000.0)
+    }
+}
+
 #[derive(Default)]
 struct Sums {
     requests: usize,
@@ -46,8 +66,8 @@ struct Sums {
     log_bytes: usize,
     starts: usize,
     start_ms: f64,
-    rows: f64,
-    rows_ms: f64,
+    files: Rows,
+    chunks: Rows,
     metrics: BTreeSet<String>,
 }
 
@@ -70,13 +90,16 @@ impl Sums {
         if number("errors") + number("refusals") + number("cold_start") > 0.0 {
             return;
         }
-        if line["trigger"] == "http" {
-            self.requests += 1;
-            self.request_ms += milliseconds.ceil();
-            self.log_bytes += bytes + EVENT_BYTES;
-        } else if line["trigger"] == "records" && number("rows_scored") > 0.0 {
-            self.rows += number("rows_scored");
-            self.rows_ms += milliseconds;
+        let rows = number("rows_scored");
+        match line["trigger"].as_str() {
+            Some("http") => {
+                self.requests += 1;
+                self.request_ms += milliseconds.ceil();
+                self.log_bytes += bytes + EVENT_BYTES;
+            }
+            Some("records") if rows > 0.0 => self.files.add(rows, milliseconds),
+            Some("whole") if rows > 0.0 => self.chunks.add(rows, milliseconds),
+            _ => {}
         }
     }
 
@@ -97,7 +120,8 @@ impl Sums {
             request_ms: self.request_ms / requests,
             start_ms: self.start_ms / (self.starts.max(1) as f64),
             log_bytes: self.log_bytes as f64 / requests,
-            rows_per_second: (self.rows > 0.0).then(|| self.rows / self.rows_ms * 1000.0),
+            rows_per_second: self.files.per_second(),
+            whole_rows_per_second: self.chunks.per_second(),
             metrics: self.metrics.len(),
         })
     }
@@ -125,6 +149,8 @@ mod tests {
             line("http", 2.1, 1, 0, 0),
             format!("2026-11-24 [churn] {}", line("http", 4.0, 1, 0, 0)),
             line("records", 2000.0, 500, 0, 0),
+            line("whole", 1000.0, 900, 0, 0),
+            line("whole", 5.0, 0, 0, 0),
             "no JSON".to_owned(),
         ];
         let found = Measured::of(&lines.join("\n"), "churn").unwrap();
@@ -133,6 +159,7 @@ mod tests {
             (2, 3.5, 40.0)
         );
         assert_eq!((found.rows_per_second, found.metrics), (Some(250.0), 2));
+        assert_eq!(found.whole_rows_per_second, Some(900.0));
         let bytes = (lines[3].len() + EVENT_BYTES) as f64;
         assert!((found.log_bytes - bytes).abs() < 1e-9, "{found:?}");
         assert!(Measured::of(&lines.join("\n"), "inventory").is_err());

@@ -20,6 +20,8 @@ pub struct Prices {
     pub s3: S3,
     /// Queues.
     pub sqs: Requests,
+    /// The state machine.
+    pub states: States,
     /// Logs, metrics, alarms.
     pub cloudwatch: CloudWatch,
     /// Traces.
@@ -68,6 +70,16 @@ pub struct S3 {
     pub per_thousand_puts: f64,
     /// A thousand reads.
     pub per_thousand_gets: f64,
+    source: String,
+    seen: String,
+}
+
+/// Prices of a state machine.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct States {
+    /// A thousand states that are entered.
+    pub per_thousand_transitions: f64,
     source: String,
     seen: String,
 }
@@ -123,6 +135,7 @@ impl Prices {
             ("dynamodb", &self.dynamodb.seen, &self.dynamodb.source),
             ("s3", &self.s3.seen, &self.s3.source),
             ("sqs", &self.sqs.seen, &self.sqs.source),
+            ("states", &self.states.seen, &self.states.source),
             ("cloudwatch", &self.cloudwatch.seen, &self.cloudwatch.source),
             ("xray", &self.xray.seen, &self.xray.source),
         ];

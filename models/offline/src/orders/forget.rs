@@ -13,7 +13,7 @@ use super::{Merge, MergeError, Outcome, forgotten, tombstones};
 use crate::ingest::LoadError;
 use content::{Look, Reader};
 use places::PLACES;
-use serving::batch::ports::{Listed, Piece};
+use serving::batch::ports::Listed;
 use serving::batch::run::Clock;
 use serving::batch::{FileArchive, FileStore};
 use serving::ports::{HistoryStore, PointerStore};
@@ -117,7 +117,7 @@ where
             if file.head.size == 0 {
                 continue;
             }
-            let Some(bytes) = self.bytes_of(&file).await? else {
+            let Some(bytes) = self.files.read_all(&file.place, &file.head).await? else {
                 // It went away or was replaced since it was listed: what came instead is not known.
                 looked.unclear.push("a file changed meanwhile".to_owned());
                 continue;
@@ -159,14 +159,6 @@ where
         Ok(())
     }
 
-    async fn bytes_of(&self, file: &Listed) -> Result<Option<bytes::Bytes>, MergeError> {
-        let (version, range) = (&file.head.version, 0..file.head.size);
-        match self.files.read_file(&file.place, version, range).await? {
-            Piece::Bytes(bytes) => Ok(Some(bytes)),
-            Piece::Changed => Ok(None),
-        }
-    }
-
     /// Ledgers name every record of the table.
     async fn ledgers_of(&self, customer_id: &str) -> Result<Looked, MergeError> {
         let mut looked = Looked {
@@ -179,7 +171,11 @@ where
             if file.head.size == 0 {
                 continue;
             }
-            let bytes = self.bytes_of(&file).await?.unwrap_or_default();
+            let bytes = self
+                .files
+                .read_all(&file.place, &file.head)
+                .await?
+                .unwrap_or_default();
             let names = Ledger::read(&bytes).map_or_else(
                 || content::holds(&bytes, customer_id),
                 |ledger| ledger.names(churn::CUSTOMER, customer_id),

@@ -7,7 +7,6 @@ use crate::ingest::LoadError;
 use crate::store::Views;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use serving::batch::ports::Piece;
 use serving::batch::run::Clock;
 use serving::batch::{FileArchive, FileStore};
 use serving::manifest::sha256_hex;
@@ -120,8 +119,7 @@ where
         let Some(head) = self.files.head_file(&place, None).await? else {
             return Ok(None);
         };
-        let range = 0..head.size;
-        let Piece::Bytes(bytes) = self.files.read_file(&place, &head.version, range).await? else {
+        let Some(bytes) = self.files.read_all(&place, &head).await? else {
             return Ok(None);
         };
         // Of another layout after an update: as good as none.

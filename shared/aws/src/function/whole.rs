@@ -143,11 +143,17 @@ impl<P: Predictor> Function<P> {
     ) -> Result<Invoked, Error> {
         let batch = self.batch(request_id, clock);
         let report = batch.reconcile_whole(run).await?;
+        let drift = report.drift.clone();
+        let drift = drift.map(|drift| (report.model_version.clone(), drift));
+        let observed = Observed {
+            drifts: drift.into_iter().collect(),
+            ..Observed::default()
+        };
         if report.is_balanced() {
             tracing::info!(run = run.name, rows = report.counts.rows, "run done");
-            return Ok(answered(&report, Observed::default(), false));
+            return Ok(answered(&report, observed, false));
         }
-        Ok(failed(UNBALANCED, missing(&report), Observed::default()))
+        Ok(failed(UNBALANCED, missing(&report), observed))
     }
 }
 

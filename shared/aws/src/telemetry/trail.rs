@@ -22,6 +22,8 @@ pub struct Trail {
     pub stages: BTreeMap<&'static str, Stage>,
     /// How many cases `model`, or which fallback, answered.
     pub answered_by: BTreeMap<String, usize>,
+    /// Whether the canary was to answer, whatever came of it.
+    pub by_canary: bool,
     /// Whether the request was refused for what the caller did.
     pub refused: bool,
 }
@@ -106,6 +108,7 @@ fn of_request<'a, S: LookupSpan<'a>>(span: &SpanRef<'a, S>, change: impl FnOnce(
 #[derive(Default)]
 struct Told {
     answered_by: Option<String>,
+    by_canary: bool,
     refused: bool,
 }
 
@@ -114,6 +117,7 @@ impl Told {
         if let Some(name) = self.answered_by {
             *trail.answered_by.entry(name).or_default() += 1;
         }
+        trail.by_canary |= self.by_canary;
         trail.refused |= self.refused;
     }
 }
@@ -126,8 +130,10 @@ impl Visit for Told {
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        if field.name() == "refused" {
-            self.refused = value;
+        match field.name() {
+            "by_canary" => self.by_canary = value,
+            "refused" => self.refused = value,
+            _ => {}
         }
     }
 

@@ -18,7 +18,7 @@
 //! An owner is gone when its lease has ended. The lease is the deadline of its invocation and a margin for clocks that
 //! differ, and Lambda ends what reaches its deadline: no owner outlives its lease, so nothing must be renewed.
 
-use super::ports::{FilePlace, FileVersion};
+use super::ports::FilePlace;
 use crate::manifest::sha256_hex;
 use crate::registry::Pins;
 use serde::{Deserialize, Serialize};
@@ -149,17 +149,12 @@ pub enum Verdict {
     Busy,
 }
 
-/// Judges a claim for an event about `version` with `sequencer`.
-pub fn judge(
-    found: Option<&Claim>,
-    version: &FileVersion,
-    sequencer: &str,
-    now_ms: i64,
-) -> Verdict {
+/// Judges a claim for an event about a content, as claims name it, with `sequencer`.
+pub fn judge(found: Option<&Claim>, content: &str, sequencer: &str, now_ms: i64) -> Verdict {
     let Some(claim) = found else {
         return Verdict::Begin(None);
     };
-    let same = claim.version == version.name();
+    let same = claim.version == content;
     if !same && is_older(sequencer, &claim.sequencer) {
         return Verdict::Older;
     }
@@ -238,12 +233,8 @@ mod tests {
         let done = State::Completed {
             result: Counts::default(),
         };
-        let version = FileVersion {
-            etag: "a".to_owned(),
-            version_id: None,
-        };
-        let verdict = |claim: Claim, sequencer| judge(Some(&claim), &version, sequencer, 100);
-        assert_eq!(judge(None, &version, "", 100), Verdict::Begin(None));
+        let verdict = |claim: Claim, sequencer| judge(Some(&claim), "a", sequencer, 100);
+        assert_eq!(judge(None, "a", "", 100), Verdict::Begin(None));
         assert_eq!(verdict(claim("a", working(101)), "0B"), Verdict::Busy);
         assert_eq!(
             verdict(claim("a", working(100)), "0B"),

@@ -15,6 +15,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 #[derive(Debug, Default)]
 pub struct MemoryFiles {
     state: Mutex<State>,
+    tags_each_write: bool,
 }
 
 #[derive(Debug, Default)]
@@ -23,10 +24,30 @@ struct State {
     files: BTreeMap<FilePlace, (Bytes, String)>,
     uploads: BTreeMap<String, BTreeMap<u32, Bytes>>,
     begun: u64,
+    written: u64,
     claims: BTreeMap<String, Claim>,
 }
 
+impl State {
+    fn put(&mut self, place: &FilePlace, bytes: Bytes, tags_each_write: bool) {
+        let mut etag = sha256_hex(&bytes);
+        self.written += 1;
+        if tags_each_write {
+            etag = format!("{etag}-{}", self.written);
+        }
+        self.files.insert(place.clone(), (bytes, etag));
+    }
+}
+
 impl MemoryFiles {
+    /// A store that gives equal bytes another tag each time they are written, as S3 does under a key of one's own.
+    pub fn tagging_each_write() -> Self {
+        Self {
+            tags_each_write: true,
+            ..Self::default()
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -93,8 +114,7 @@ impl FileStore for MemoryFiles {
     }
 
     async fn put_file(&self, place: &FilePlace, bytes: Bytes) -> Result<(), StoreError> {
-        let etag = sha256_hex(&bytes);
-        self.state().files.insert(place.clone(), (bytes, etag));
+        self.state().put(place, bytes, self.tags_each_write);
         Ok(())
     }
 
@@ -139,9 +159,7 @@ impl FileStore for MemoryFiles {
             whole.extend_from_slice(bytes.ok_or_else(|| no_such_part(place))?);
         }
         state.uploads.remove(upload);
-        let etag = sha256_hex(&whole);
-        let file = (Bytes::from(whole), etag);
-        state.files.insert(place.clone(), file);
+        state.put(place, Bytes::from(whole), self.tags_each_write);
         Ok(true)
     }
 
@@ -178,12 +196,12 @@ impl FileArchive for MemoryFiles {
         bytes: Bytes,
     ) -> Result<bool, StoreError> {
         let mut state = self.state();
-        let found = state.files.get_mut(place);
-        let found = found.filter(|(_, etag)| *etag == expected.etag);
-        Ok(found.is_some_and(|file| {
-            *file = (bytes.clone(), sha256_hex(&bytes));
-            true
-        }))
+        let found = state.files.get(place);
+        let is_expected = found.is_some_and(|(_, etag)| *etag == expected.etag);
+        if is_expected {
+            state.put(place, bytes, self.tags_each_write);
+        }
+        Ok(is_expected)
     }
 
     async fn remove_file(
@@ -226,5 +244,8 @@ mod tests {
         batch::files(&MemoryFiles::default(), "bucket").await;
         batch::archive(&MemoryFiles::default(), "bucket").await;
         batch::claims(&MemoryFiles::default()).await;
+        let tagging = MemoryFiles::tagging_each_write();
+        batch::files(&tagging, "bucket").await;
+        batch::archive(&tagging, "bucket").await;
     }
 }

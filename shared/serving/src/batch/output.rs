@@ -166,6 +166,9 @@ pub struct Report<'a> {
     /// How far its rows are from those of training, where the model knows and there are enough.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drift: Option<&'a Drift>,
+    /// Of a chunk of the whole base: its rows in the bins of training, which the report of the run adds up.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seen: Option<Box<RawValue>>,
     /// Keys of the outputs, in the bucket of the upload.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outputs: Option<Outputs>,
@@ -186,18 +189,22 @@ pub struct Input<'a> {
     bucket: &'a str,
     key: &'a str,
     etag: &'a str,
+    /// Of a chunk of the whole base, whose content it names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sha256: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     version_id: Option<&'a str>,
     bytes: u64,
 }
 
 impl<'a> Input<'a> {
-    /// Of a file.
-    pub fn of(place: &'a FilePlace, head: &'a FileHead) -> Self {
+    /// Of a file; `sha256` where that is known.
+    pub fn of(place: &'a FilePlace, head: &'a FileHead, sha256: Option<&'a str>) -> Self {
         Self {
             bucket: &place.bucket,
             key: &place.key,
             etag: &head.version.etag,
+            sha256,
             version_id: head.version.version_id.as_deref(),
             bytes: head.size,
         }
@@ -238,6 +245,7 @@ impl<'a> Report<'a> {
             duration_ms: 0,
             gb_seconds: None,
             drift: None,
+            seen: None,
             outputs: None,
         }
     }

@@ -11,7 +11,7 @@ use flate2::write::GzEncoder;
 use std::io::{self, Write};
 
 /// Level of Zstandard: its own default.
-const ZSTANDARD_LEVEL: i32 = 3;
+pub(super) const ZSTANDARD_LEVEL: i32 = 3;
 
 /// Row groups are as large as so many members of packed text.
 pub(super) const MEMBERS_OF_GROUP: usize = 8;

@@ -93,6 +93,24 @@ pub trait FileStore: Send + Sync {
         range: Range<u64>,
     ) -> impl Future<Output = Result<Piece, StoreError>> + Send;
 
+    /// All bytes of this content, be it empty; `None` when the file holds another one by now.
+    fn read_all(
+        &self,
+        place: &FilePlace,
+        head: &FileHead,
+    ) -> impl Future<Output = Result<Option<Bytes>, StoreError>> + Send {
+        async move {
+            if head.size == 0 {
+                return Ok(Some(Bytes::new()));
+            }
+            let read = self.read_file(place, &head.version, 0..head.size);
+            Ok(match read.await? {
+                Piece::Bytes(bytes) => Some(bytes),
+                Piece::Changed => None,
+            })
+        }
+    }
+
     /// Writes a whole file.
     fn put_file(
         &self,

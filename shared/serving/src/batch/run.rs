@@ -20,7 +20,7 @@ use crate::error::Error;
 use crate::ports::{HistoryStore, StoreError};
 use crate::predictor::Predictor;
 use crate::registry::Pins;
-use crate::service::{Brought, Observed, Service, store_failed};
+use crate::service::{Brought, Observed, Service, Shared, store_failed};
 use bytes::Bytes;
 pub use continuing::{put_marker, read_whole};
 use features::time::Timestamp;
@@ -127,6 +127,8 @@ struct Asked<'a> {
     place: &'a FilePlace,
     name: &'a UploadName,
     head: &'a FileHead,
+    /// What claims call its content.
+    content: &'a str,
     sequencer: &'a str,
     /// Why its name says that it cannot be scored.
     misnamed: Option<FileFault>,
@@ -228,6 +230,7 @@ where
             place: &place,
             name: &name,
             head: &head,
+            content: head.version.name(),
             sequencer: &arrival.sequencer,
             misnamed,
             run: None,
@@ -296,6 +299,9 @@ where
     /// Scores the file from where it was left. One that loses what was left again and again ends: each time costs a whole
     /// file, and each continuation is a message of its own, so no queue would ever put it aside.
     async fn continue_or_begin(&self, job: &mut Job<'_, M>) -> Result<Worked, Stop> {
+        if !self.is_of_its_run(job).await? {
+            return Err(Stop::Changed);
+        }
         let progress = self.progress(job).await?;
         if progress.is_none() && job.claim.left().is_some() {
             job.restarts += 1;
@@ -317,12 +323,17 @@ impl<M: Services> Job<'_, M> {
         Timestamp(self.claim.as_of_seconds)
     }
 
-    /// Histories of a chunk's rows, which stand for what the store has of the kind.
-    fn brought(&self, records: Vec<(String, Bytes)>) -> Option<Brought> {
+    /// Histories of a chunk's rows, which stand for what the store has of the kind; `shared` is what was read for rows before.
+    fn brought<'s>(
+        &self,
+        records: Vec<(String, Bytes)>,
+        shared: &'s mut Shared,
+    ) -> Option<Brought<'s>> {
         self.run.map(|run| Brought {
             kind: self.shape.kind,
             records,
             complete_through: Timestamp(run.base.complete_through_seconds),
+            shared,
         })
     }
 }

@@ -56,8 +56,9 @@ pub struct Chunk {
     pub number: u32,
     /// Where it lies.
     pub key: String,
-    /// Which content, without quotes.
-    pub etag: String,
+    /// SHA-256 of its content, in lower-case hex. A store's own tag would not do: S3 gives equal bytes another one each time they are
+    /// written under a key of one's own.
+    pub sha256: String,
     /// Its rows.
     pub rows: u64,
     /// Its bytes.

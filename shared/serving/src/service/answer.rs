@@ -1,7 +1,7 @@
 //! One request, answered by one version.
 
 use super::text::AnswerWriter;
-use super::{Observed, Service, gather, respond, score, score_failed};
+use super::{Observed, PATH, Service, gather, respond, score, score_failed};
 use crate::arms::Answering;
 use crate::error::Error;
 use crate::ports::HistoryStore;
@@ -33,6 +33,10 @@ impl<P: Predictor, S: HistoryStore> Service<P, S> {
             trial,
         } = arms.answering(request);
         observed.by_canary = by_canary;
+        if by_canary {
+            // A panic takes `observed` with it.
+            tracing::debug!(target: PATH, by_canary);
+        }
         let writer = AnswerWriter {
             served,
             by_canary,

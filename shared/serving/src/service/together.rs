@@ -36,15 +36,49 @@ pub struct RowAnswers {
     pub logged: Vec<LoggedPrediction>,
 }
 
+/// Bytes of records that are kept between calls, at most: a store with more of them is asked again.
+const SHARED_BYTES: usize = 32 * 1024 * 1024;
+
 /// Histories that come with the requests and not from the store, as it would have given them.
 #[derive(Debug)]
-pub struct Brought {
+pub struct Brought<'a> {
     /// What they are histories of.
     pub kind: &'static str,
     /// By id; a kind that is brought is not read, so every id that is asked for must be among them.
     pub records: Vec<(String, Bytes)>,
     /// Events before this instant are known.
     pub complete_through: Timestamp,
+    /// What calls before this one have read and this one need not.
+    pub shared: &'a mut Shared,
+}
+
+/// Records of some kinds, kept from one call to the next by whoever asks about many requests.
+#[derive(Debug, Default)]
+pub struct Shared {
+    kinds: &'static [&'static str],
+    found: HashMap<&'static str, Found>,
+}
+
+impl Shared {
+    /// Nothing yet, of these kinds.
+    pub fn of(kinds: &'static [&'static str]) -> Self {
+        Self {
+            kinds,
+            found: HashMap::new(),
+        }
+    }
+
+    /// Keeps what was found of its kinds, unless that is too much to be held.
+    fn keep(&mut self, mut found: HashMap<&'static str, Found>) {
+        found.retain(|kind, _| self.kinds.contains(kind));
+        let records = found.values().flat_map(|found| found.records.values());
+        let bytes: usize = records.flatten().map(Bytes::len).sum();
+        self.found = if bytes <= SHARED_BYTES {
+            found
+        } else {
+            HashMap::new()
+        };
+    }
 }
 
 impl<P: Predictor, S: HistoryStore> Service<P, S> {
@@ -63,13 +97,11 @@ impl<P: Predictor, S: HistoryStore> Service<P, S> {
         &self,
         requests: &[P::Request],
         now: Timestamp,
-        brought: Option<Brought>,
+        brought: Option<Brought<'_>>,
     ) -> Result<RowAnswers, Error> {
         let served = self.served()?;
         let together = Together::new(&self.store);
-        if let Some(brought) = brought {
-            together.desk().take(brought);
-        }
+        let shared = brought.map(|brought| together.desk().take(brought));
         let ask = |request| Box::pin(P::gather(&together, request, now)) as Running<'_, _>;
         let gathered = together.run(requests.iter().map(ask).collect());
         let gathered = gathered.instrument(gather()).await?;
@@ -97,6 +129,9 @@ impl<P: Predictor, S: HistoryStore> Service<P, S> {
             for scored in &scored {
                 seen.add(training, &scored.rows, &scored.raw);
             }
+        }
+        if let Some(shared) = shared {
+            shared.keep(std::mem::take(&mut together.desk().found));
         }
         Ok(RowAnswers {
             answers,
@@ -156,7 +191,7 @@ struct Desk {
     bytes: usize,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Found {
     records: HashMap<String, Option<Bytes>>,
     complete_through: Option<Timestamp>,
@@ -243,7 +278,9 @@ fn advance<T>(
 }
 
 impl Desk {
-    fn take(&mut self, brought: Brought) {
+    /// Takes what is known already; gives back where to keep what is shared of it.
+    fn take<'a>(&mut self, brought: Brought<'a>) -> &'a mut Shared {
+        self.found = std::mem::take(&mut brought.shared.found);
         let records = brought.records.into_iter();
         let found = self.found.entry(brought.kind).or_default();
         found.complete_through = Some(brought.complete_through);
@@ -251,6 +288,7 @@ impl Desk {
             self.bytes += bytes.len();
             found.records.insert(id, Some(bytes));
         }
+        brought.shared
     }
 
     /// What is known of these ids, or a note that they are asked for.

@@ -1,6 +1,7 @@
 //! Runs and differences: how levels, indices and whole numbers are packed.
 
 use super::page::PAGE_VALUES;
+use super::thrift::{varint, zigzag};
 use bytes::Bytes;
 
 /// Runs of repeated values and of packed ones. Source: "Run Length Encoding / Bit-Packing Hybrid".
@@ -41,7 +42,7 @@ impl Hybrid {
     }
 
     fn begin_run(&mut self) -> Option<()> {
-        let header = varint(&self.bytes, &mut self.at)?;
+        let header = varint(&self.bytes, &mut self.at).ok()?;
         if header & 1 == 1 {
             let values = (header >> 1).checked_mul(8)?;
             let bytes = usize::try_from((header >> 1).checked_mul(u64::from(self.width))?).ok()?;
@@ -75,23 +76,6 @@ pub(super) fn packed_bits(bytes: &[u8], at: usize, width: u32) -> Option<u64> {
     Some(value)
 }
 
-fn varint(bytes: &[u8], at: &mut usize) -> Option<u64> {
-    let mut value = 0;
-    for shift in (0..64).step_by(7) {
-        let byte = *bytes.get(*at)?;
-        *at += 1;
-        value |= u64::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            return Some(value);
-        }
-    }
-    None
-}
-
-fn zigzag(value: u64) -> i64 {
-    (value >> 1).cast_signed() ^ -((value & 1).cast_signed())
-}
-
 /// Differences in blocks of miniblocks. Source: "Delta Encoding".
 #[derive(Debug)]
 pub(super) struct Delta {
@@ -111,10 +95,10 @@ pub(super) struct Delta {
 impl Delta {
     pub(super) fn new(bytes: Bytes) -> Option<Self> {
         let mut at = 0;
-        let block_values = varint(&bytes, &mut at)?;
-        let miniblocks = varint(&bytes, &mut at)?;
-        let left = varint(&bytes, &mut at)?;
-        let value = zigzag(varint(&bytes, &mut at)?);
+        let block_values = varint(&bytes, &mut at).ok()?;
+        let miniblocks = varint(&bytes, &mut at).ok()?;
+        let left = varint(&bytes, &mut at).ok()?;
+        let value = zigzag(varint(&bytes, &mut at).ok()?);
         let is_sound = left <= PAGE_VALUES
             && (1..=1 << 20).contains(&block_values)
             && (1..=block_values).contains(&miniblocks)
@@ -160,7 +144,7 @@ impl Delta {
     }
 
     fn begin_block(&mut self) -> Option<()> {
-        self.least = zigzag(varint(&self.bytes, &mut self.at)?);
+        self.least = zigzag(varint(&self.bytes, &mut self.at).ok()?);
         let widths = self.bytes.get(self.at..)?.get(..self.miniblocks as usize)?;
         self.widths = widths.to_vec();
         self.at += self.widths.len();

@@ -80,20 +80,11 @@ impl<'a> Reader<'a> {
     }
 
     fn unsigned(&mut self) -> Result<u64, Broken> {
-        let mut value = 0;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            value |= u64::from(byte & 0x7f) << shift;
-            if byte & 0x80 == 0 {
-                return Ok(value);
-            }
-        }
-        Err(Broken::Wrong)
+        varint(self.bytes, &mut self.at)
     }
 
     fn signed(&mut self) -> Result<i64, Broken> {
-        let value = self.unsigned()?;
-        Ok((value >> 1).cast_signed() ^ -((value & 1).cast_signed()))
+        self.unsigned().map(zigzag)
     }
 
     /// The next field of a structure, by its id, and its type; `None` at its end. `last` is the id of the field before.
@@ -244,16 +235,11 @@ impl Writer {
         }
     }
 
-    fn unsigned(&mut self, mut value: u64) {
-        while value > 0x7f {
-            self.bytes.push((value & 0x7f) as u8 | 0x80);
-            value >>= 7;
-        }
-        self.bytes.push(value as u8);
-    }
-
     fn signed(&mut self, value: i64) {
-        self.unsigned(((value << 1) ^ (value >> 63)).cast_unsigned());
+        put_varint(
+            &mut self.bytes,
+            ((value << 1) ^ (value >> 63)).cast_unsigned(),
+        );
     }
 
     fn field(&mut self, id: i16, kind: u8) {
@@ -282,7 +268,7 @@ impl Writer {
 
     /// Text that is an element of a list.
     pub fn bare_text(&mut self, text: &str) {
-        self.unsigned(text.len() as u64);
+        put_varint(&mut self.bytes, text.len() as u64);
         self.bytes.extend_from_slice(text.as_bytes());
     }
 
@@ -327,7 +313,7 @@ impl Writer {
             self.bytes.push((size as u8) << 4 | kind);
         } else {
             self.bytes.push(0xf0 | kind);
-            self.unsigned(size as u64);
+            put_varint(&mut self.bytes, size as u64);
         }
     }
 
@@ -336,4 +322,32 @@ impl Writer {
         self.end();
         self.bytes
     }
+}
+
+/// A whole number in groups of seven bits, the lowest first: the value at `at`, which moves behind it.
+pub(super) fn varint(bytes: &[u8], at: &mut usize) -> Result<u64, Broken> {
+    let mut value = 0;
+    for shift in (0..64).step_by(7) {
+        let byte = *bytes.get(*at).ok_or(Broken::Short)?;
+        *at += 1;
+        value |= u64::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            return Ok(value);
+        }
+    }
+    Err(Broken::Wrong)
+}
+
+/// Appends such a number.
+pub(super) fn put_varint(bytes: &mut Vec<u8>, mut value: u64) {
+    while value > 0x7f {
+        bytes.push((value & 0x7f) as u8 | 0x80);
+        value >>= 7;
+    }
+    bytes.push(value as u8);
+}
+
+/// The signed number that an unsigned one stands for: 0, -1, 1, -2, and so on.
+pub(super) fn zigzag(value: u64) -> i64 {
+    (value >> 1).cast_signed() ^ -((value & 1).cast_signed())
 }

@@ -4,14 +4,13 @@
 //! are enough. So a file may be left between any two answers, and what is written depends on the answers alone.
 
 use super::MAGIC;
-use super::thrift::Writer;
+use super::thrift::{Writer, put_varint};
+use crate::batch::pack::ZSTANDARD_LEVEL;
 use crate::batch::shape::{Holds, RowShape};
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 use std::io;
 
-/// Level of Zstandard: its own default.
-const ZSTANDARD_LEVEL: i32 = 3;
 /// Zstandard, as Parquet numbers codecs.
 const ZSTANDARD: i32 = 6;
 /// Plain values, and levels in runs, as Parquet numbers encodings.
@@ -204,12 +203,7 @@ impl Chunk {
         if self.name != ROW {
             // One packed run: groups of eight levels of one bit.
             let mut levels = Vec::new();
-            let mut header = (self.is_there.bytes.len() as u64) << 1 | 1;
-            while header > 0x7f {
-                levels.push((header & 0x7f) as u8 | 0x80);
-                header >>= 7;
-            }
-            levels.push(header as u8);
+            put_varint(&mut levels, (self.is_there.bytes.len() as u64) << 1 | 1);
             levels.extend(&self.is_there.bytes);
             page.extend((levels.len() as u32).to_le_bytes());
             page.extend(levels);

@@ -27,16 +27,11 @@ where
         asked: &Asked<'_>,
         claimed: &FilePlace,
     ) -> Result<Result<(Claim, Pinned<M>), Outcome>, Error> {
-        let (head, sequencer) = (asked.head, asked.sequencer);
+        let (content, sequencer) = (asked.content, asked.sequencer);
         let key = claim_key(M::Predictor::NAME, claimed);
         for _ in 0..CLAIM_TRIES {
             let found = self.claims.get_claim(&key).await.map_err(claims_failed)?;
-            let verdict = judge(
-                found.as_ref(),
-                &head.version,
-                sequencer,
-                self.clock.now_ms(),
-            );
+            let verdict = judge(found.as_ref(), content, sequencer, self.clock.now_ms());
             let before = match verdict {
                 Verdict::Begin(before) => before,
                 Verdict::Duplicate(state) => return Ok(Err(Outcome::Duplicate(state))),
@@ -47,11 +42,11 @@ where
                 None => self.pin(before).await?,
                 Some(run) => self.pin_to(run, before).await?,
             };
-            let same = found.as_ref().filter(|c| c.version == head.version.name());
+            let same = found.as_ref().filter(|c| c.version == content);
             let attempt = same.map_or(1, |c| c.attempt + 1);
             let greatest = found.as_ref().map_or("", |claim| &claim.sequencer);
             let claim = Claim {
-                version: head.version.name().to_owned(),
+                version: content.to_owned(),
                 sequencer: later(sequencer, greatest).to_owned(),
                 pins: earlier.pins,
                 as_of_seconds: earlier.as_of_seconds,

@@ -8,7 +8,7 @@ use super::{Arrival, Batch, Clock, Job, Outcome, Services, Stop, files_failed};
 use crate::batch::claim::Left;
 use crate::batch::name::UploadName;
 use crate::batch::pack::MEMBERS_OF_GROUP;
-use crate::batch::ports::{ClaimStore, FilePlace, FileStore, Piece};
+use crate::batch::ports::{ClaimStore, FilePlace, FileStore};
 use crate::batch::progress::Progress;
 use crate::error::Error;
 use crate::manifest::sha256_hex;
@@ -123,11 +123,7 @@ pub async fn read_whole(
     let Some(head) = head.filter(|head| (1..=most).contains(&head.size)) else {
         return Ok(None);
     };
-    let read = files.read_file(place, &head.version, 0..head.size);
-    Ok(match read.await? {
-        Piece::Bytes(bytes) => Some(bytes),
-        Piece::Changed => None,
-    })
+    files.read_all(place, &head).await
 }
 
 /// Writes the marker of an upload: the bucket sends its event to the queue of uploads, and the function begins the upload,

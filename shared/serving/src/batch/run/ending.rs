@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::predictor::Predictor;
 use crate::service::Observed;
 use bytes::Bytes;
+use serde_json::value::to_raw_value;
 
 impl<F, C, M, K> Batch<'_, F, C, M, K>
 where
@@ -29,6 +30,9 @@ where
         report.rejected_by_reason = &tally.reasons;
         let drift = job.service.drift(&tally.seen);
         report.drift = drift.as_ref();
+        // Without line breaks: some hundred numbers.
+        let seen = job.run.map(|_| to_raw_value(&tally.seen)).transpose();
+        report.seen = seen.map_err(|error| cannot_report(&error))?;
         report.outputs = Some(Outputs {
             scored: job.name.scored(),
             rejects: job.name.rejects(),
@@ -36,11 +40,11 @@ where
         self.put_report(job, job.name.report(), &report).await?;
         let result = tally.counts;
         self.end(job, State::Completed { result }).await?;
+        // A chunk is any part of the base; what all of them come to is told once, when the run is reconciled.
+        let told = drift.filter(|_| job.run.is_none());
+        let told = told.map(|drift| (job.claim.pins.model.version.clone(), drift));
         let observed = Observed {
-            drifts: drift
-                .map(|drift| (job.claim.pins.model.version.clone(), drift))
-                .into_iter()
-                .collect(),
+            drifts: told.into_iter().collect(),
             ..tally.observed
         };
         Ok((Outcome::Scored(result), observed))
@@ -61,7 +65,8 @@ where
     }
 
     fn report<'j>(&self, job: &'j Job<'_, M>) -> Report<'j> {
-        let input = Input::of(job.place, job.head);
+        let sha256 = job.run.map(|_| &*job.claim.version);
+        let input = Input::of(job.place, job.head, sha256);
         let fingerprint = job.service.fingerprint();
         let mut report = Report::of(&job.claim, M::Predictor::NAME, fingerprint, input);
         report.continued = job.claim.left().map_or(0, |left| left.times);
@@ -84,15 +89,18 @@ where
         key: String,
         report: &Report<'_>,
     ) -> Result<(), Stop> {
-        let mut text = serde_json::to_string_pretty(report).map_err(|error| {
-            Stop::Failed(Error::Internal {
-                what: "write a report",
-                reason: error.to_string(),
-            })
-        })?;
+        let text = serde_json::to_string_pretty(report);
+        let mut text = text.map_err(|error| cannot_report(&error))?;
         text.push('\n');
         let place = job.place.beside(key);
         self.files.put_file(&place, Bytes::from(text)).await?;
         Ok(())
     }
+}
+
+fn cannot_report(error: &serde_json::Error) -> Stop {
+    Stop::Failed(Error::Internal {
+        what: "write a report",
+        reason: error.to_string(),
+    })
 }

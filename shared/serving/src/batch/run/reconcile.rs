@@ -6,6 +6,7 @@ use crate::batch::limits::cut_short;
 use crate::batch::ports::{ClaimStore, FilePlace, FileStore};
 use crate::batch::progress::Reasons;
 use crate::batch::whole::{Chunk, Run};
+use crate::drift::{Drift, Seen};
 use crate::error::Error;
 use crate::ports::StoreError;
 use crate::predictor::Predictor;
@@ -63,6 +64,10 @@ pub struct RunReport {
     /// What Lambda bills for the chunks, where memory is known; failed attempts and starts are not in it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gb_seconds: Option<f64>,
+    /// How far the rows of balanced chunks are from those of training, all together; absent where the model does not know, or cannot
+    /// be loaded any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<Drift>,
     /// What does not balance, and why; not more than a hundred are shown.
     pub faults: Vec<String>,
 }
@@ -87,12 +92,14 @@ struct ChunkReport {
     as_of: String,
     duration_ms: i64,
     gb_seconds: Option<f64>,
+    #[serde(default)]
+    seen: Seen,
 }
 
 #[derive(Debug, Deserialize)]
 struct Input {
     key: String,
-    etag: String,
+    sha256: String,
 }
 
 impl<F, C, M, K> Batch<'_, F, C, M, K>
@@ -121,16 +128,21 @@ where
             let judged = self.judge_chunk(run, &chunk).await;
             (chunk, judged)
         };
+        let mut seen = Seen::default();
         let mut looks = stream::iter(chunks).map(look).buffered(BESIDE);
         while let Some((chunk, judged)) = looks.next().await {
             match judged.map_err(files_failed)? {
-                Ok(of_chunk) => report.add(of_chunk),
+                Ok(mut of_chunk) => {
+                    seen.merge(std::mem::take(&mut of_chunk.seen));
+                    report.add(of_chunk);
+                }
                 Err(reason) => report.fault(&format!("chunk {}: {reason}", chunk.number)),
             }
         }
         if !report.faults.is_empty() {
             UNBALANCED.clone_into(&mut report.outcome);
         }
+        report.drift = self.drift_of(run, &seen).await?;
         self.put_run_report(run, &report).await?;
         Ok(report)
     }
@@ -166,6 +178,20 @@ where
         Ok(Ok(report))
     }
 
+    async fn drift_of(&self, run: &Run, seen: &Seen) -> Result<Option<Drift>, Error> {
+        if *seen == Seen::default() {
+            return Ok(None);
+        }
+        match self.pin_to(run, None).await {
+            Ok((_, service)) => Ok(service.drift(seen)),
+            Err(Error::Internal { what, reason }) => {
+                tracing::warn!(what, reason, "the drift of the run is not known");
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     async fn put_run_report(&self, run: &Run, report: &RunReport) -> Result<(), Error> {
         let text = serde_json::to_string_pretty(report).map_err(|error| Error::Internal {
             what: "write the report of a run",
@@ -197,7 +223,7 @@ fn fault_of(run: &Run, chunk: &Chunk, report: &ChunkReport) -> Option<String> {
         .find(|(of_run, of_chunk)| of_run != of_chunk);
     if report.outcome != SCORED {
         Some(format!("it is {}", cut_short(&report.outcome)))
-    } else if (&report.input.key, &report.input.etag) != (&chunk.key, &chunk.etag) {
+    } else if (&report.input.key, &report.input.sha256) != (&chunk.key, &chunk.sha256) {
         Some("the report is of another content".to_owned())
     } else if rows != chunk.rows || scored.checked_add(rejected) != Some(rows) {
         let found = format!("{rows} rows, {scored} scored, {rejected} rejected");
@@ -229,6 +255,7 @@ fn begun(function: &str, run: &Run) -> RunReport {
         duration_ms: 0,
         slowest_chunk_ms: 0,
         gb_seconds: None,
+        drift: None,
         faults: Vec::new(),
     }
 }

@@ -2,6 +2,7 @@
 
 use super::source::Source;
 use super::splitter::Splitter;
+use super::whole::written_meanwhile;
 use super::work::{Tally, Work, Worked, first_chunk_rows};
 use super::{Batch, Clock, Job, Services, Stop};
 use crate::batch::limits::FileFault;
@@ -11,7 +12,8 @@ use crate::batch::pack::Form;
 use crate::batch::ports::{ClaimStore, FileStore};
 use crate::batch::progress::Progress;
 use crate::batch::upload::Growing;
-use crate::service::Observed;
+use crate::predictor::Predictor;
+use crate::service::{Observed, Shared};
 use futures_util::future::join;
 
 impl<F, C, M, K> Batch<'_, F, C, M, K>
@@ -40,6 +42,9 @@ where
         match done {
             Ok(true) => Ok(Worked::Whole(work.tally)),
             Ok(false) => Ok(work.leave()),
+            Err(Stop::Changed) if job.run.is_some() => {
+                Err(work.give_up(written_meanwhile(job.place)).await)
+            }
             Err(stop) => Err(work.give_up(stop).await),
         }
     }
@@ -75,6 +80,7 @@ where
             clock: self.clock,
             limits: self.limits,
             text,
+            shared: Shared::of(M::Predictor::SHARED_KINDS),
             waiting: Vec::new(),
             chunk_rows: first_chunk_rows(&self.limits),
             slowest_chunk_ms: 0,

@@ -1,18 +1,22 @@
 //! Runs over the whole base: beginning one, and scoring its chunks.
 
 use super::claiming::{CLAIM_TRIES, claims_failed};
-use super::{Asked, Batch, Clock, Outcome, Pinned, Services, files_failed, read_whole};
+use super::{Asked, Batch, Clock, Job, Outcome, Pinned, Services, Stop, files_failed, read_whole};
 use crate::batch::claim::{Claim, Earlier, Verdict, claim_key, judge};
-use crate::batch::ports::{ClaimStore, FilePlace, FileStore, FileVersion};
+use crate::batch::ports::{ClaimStore, FilePlace, FileStore, Piece};
 use crate::batch::whole::{Base, Chunk, Run};
 use crate::error::Error;
+use crate::manifest::Sha256Hex;
 use crate::predictor::Predictor;
 use crate::service::Observed;
 use features::time::Timestamp;
+use futures_util::stream::{self, StreamExt};
 use serde::de::DeserializeOwned;
 
 /// Bytes of a manifest and of a list of chunks at most: a chunk takes about 200.
 const LIST_BYTES: u64 = 64 * 1024 * 1024;
+/// Pieces of a chunk that are read beside each other to hash it.
+const BESIDE: usize = 4;
 
 impl<F, C, M, K> Batch<'_, F, C, M, K>
 where
@@ -91,21 +95,13 @@ where
         let head = self.files.head_file(&place, None).await;
         let Some(head) = head.map_err(files_failed)? else {
             // What was done before the chunk went away is done.
-            return self.done_before(run, chunk, Outcome::Gone).await;
+            return self.done_before(run, chunk).await;
         };
-        if head.version.etag != chunk.etag {
-            return self.done_before(run, chunk, Outcome::Superseded).await;
-        }
-        // Without its version: a chunk is named by its content, so written again it is the same one.
-        let version = FileVersion {
-            version_id: None,
-            ..head.version
-        };
-        let head = super::FileHead { version, ..head };
         self.score_asked(Asked {
             place: &place,
             name: &name,
             head: &head,
+            content: &chunk.sha256,
             sequencer: "",
             misnamed: None,
             run: Some(run),
@@ -113,12 +109,7 @@ where
         .await
     }
 
-    async fn done_before(
-        &self,
-        run: &Run,
-        chunk: &Chunk,
-        otherwise: Outcome,
-    ) -> Result<(Outcome, Observed), Error> {
+    async fn done_before(&self, run: &Run, chunk: &Chunk) -> Result<(Outcome, Observed), Error> {
         let name = run.name_of(M::Predictor::NAME, chunk);
         let claimed = FilePlace {
             bucket: run.bucket.clone(),
@@ -126,16 +117,32 @@ where
         };
         let key = claim_key(M::Predictor::NAME, &claimed);
         let found = self.claims.get_claim(&key).await.map_err(claims_failed)?;
-        let version = FileVersion {
-            etag: chunk.etag.clone(),
-            version_id: None,
-        };
-        let verdict = judge(found.as_ref(), &version, "", self.clock.now_ms());
+        let verdict = judge(found.as_ref(), &chunk.sha256, "", self.clock.now_ms());
         let outcome = match verdict {
             Verdict::Duplicate(state) => Outcome::Duplicate(state),
-            _ => otherwise,
+            _ => Outcome::Gone,
         };
         Ok((outcome, Observed::default()))
+    }
+
+    /// Whether a chunk holds what its run began with, by the hash of all of it; an upload is what it is.
+    pub(super) async fn is_of_its_run(&self, job: &Job<'_, M>) -> Result<bool, Stop> {
+        if job.run.is_none() {
+            return Ok(true);
+        }
+        let (size, step) = (job.head.size, self.limits.read_bytes);
+        let ranges =
+            (0..size.div_ceil(step)).map(|index| index * step..size.min((index + 1) * step));
+        let read = |range| self.files.read_file(job.place, &job.head.version, range);
+        let mut pieces = stream::iter(ranges.map(read)).buffered(BESIDE);
+        let mut hash = Sha256Hex::default();
+        while let Some(piece) = pieces.next().await {
+            match piece? {
+                Piece::Bytes(bytes) => hash.update(&bytes),
+                Piece::Changed => return Err(written_meanwhile(job.place)),
+            }
+        }
+        Ok(hash.finish() == job.claim.version)
     }
 
     /// What a chunk is scored with: what its run was begun with, and nothing else.
@@ -185,4 +192,12 @@ where
             .ok_or_else(|| wrong(format!("{key} is not there; `storecast chunk` writes it")))?;
         serde_json::from_slice(&bytes).map_err(|error| wrong(format!("{key}: {error}")))
     }
+}
+
+/// A chunk that was written, or taken away, while it was read: the next attempt finds out whether it is still the same.
+pub(super) fn written_meanwhile(place: &FilePlace) -> Stop {
+    Stop::Failed(Error::Retry {
+        what: "the chunk was written while it was read",
+        reason: format!("file {}", place.token()),
+    })
 }

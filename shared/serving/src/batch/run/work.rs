@@ -15,7 +15,7 @@ use crate::drift::Seen;
 use crate::error::{CallerError, Error};
 use crate::prediction_log::{LoggedPrediction, as_file};
 use crate::predictor::Predictor;
-use crate::service::Observed;
+use crate::service::{Observed, Shared};
 use serde_json::Value;
 
 /// Rows of the first chunk; how large histories are is not known yet.
@@ -53,6 +53,8 @@ pub(super) struct Work<'a, F, M: Services, K> {
     pub(super) limits: Limits,
     /// Makes rows of bytes; a table brings its own.
     pub(super) text: Option<Splitter>,
+    /// What rows of a chunk of the whole base share.
+    pub(super) shared: Shared,
     /// Rows that are split and not asked about yet.
     pub(super) waiting: Vec<Row>,
     pub(super) chunk_rows: usize,
@@ -195,7 +197,7 @@ impl<F: FileStore, M: Services, K: Clock> Work<'_, F, M, K> {
         let mut answers = Vec::new().into_iter();
         if !requests.is_empty() {
             let (service, as_of) = (&self.job.service, self.job.as_of());
-            let brought = self.job.brought(histories);
+            let brought = self.job.brought(histories, &mut self.shared);
             let answered = service.answer_rows_with(&requests, as_of, brought);
             let answered = answered.await.map_err(Stop::Failed)?;
             self.learn(requests.len(), answered.history_bytes);
