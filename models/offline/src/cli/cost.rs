@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Alarms that the template makes, of all functions together.
-const ALARMS: usize = 36;
+const ALARMS: usize = 40;
 
 #[derive(Args)]
 #[command(after_help = "\
