@@ -26,6 +26,8 @@ CONTRACT_PYTHON := $(CONTRACT_VENV)/bin/python
 
 STORECAST := target/release/storecast
 FUNCTIONS := churn inventory recommendations
+# Merges orders: a program of the crate that `storecast` is made of, which serves no model.
+MERGER := orders
 MODELS_DIR ?= models
 WORK_DIR ?= .storecast/train
 # What packages are built for: x86_64 or arm64, as AWS calls them, and how the compiler does.
@@ -149,8 +151,9 @@ build: ## Build every binary, in the profile that the demo and the tests share
 .PHONY: package
 package: setup setup-infra $(STAMPS)/package $(TOOLS)/onnxruntime-$(ARCH)/libonnxruntime.so ## Build, check and measure the packages for AWS
 	@CARGO_ZIGBUILD_ZIG_PATH=$(abspath $(TOOLS)/zig/ziglang/zig) $(TOOLS)/bin/cargo-lambda lambda build --profile dist --locked \
-		--target $(MACHINE_$(ARCH))-unknown-linux-gnu --lambda-dir target/lambda-$(ARCH) $(FUNCTIONS:%=--package %)
-	@$(INFRA_PYTHON) infra/package.py $(FUNCTIONS) --architecture $(ARCH) --programs target/lambda-$(ARCH) \
+		--target $(MACHINE_$(ARCH))-unknown-linux-gnu --lambda-dir target/lambda-$(ARCH) \
+		$(FUNCTIONS:%=--package %) --package offline $(FUNCTIONS:%=--bin %) --bin $(MERGER)
+	@$(INFRA_PYTHON) infra/package.py $(FUNCTIONS) $(MERGER) --without-library $(MERGER) --architecture $(ARCH) --programs target/lambda-$(ARCH) \
 		--library $(TOOLS)/onnxruntime-$(ARCH)/libonnxruntime.so --out target/package
 
 # --- Models ------------------------------------------------------------------------------------------------------------------------

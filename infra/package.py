@@ -5,6 +5,8 @@ A package is the same bytes for the same contents, so that a release of unchange
     bootstrap                  the program, under the name that the runtime starts
     lib/libonnxruntime.so      where the template's STORECAST_ORT_LIBRARY points
     lib/*.txt                  ONNX Runtime's licence and notices, which must go with it
+
+or, where the program runs no model, the program alone.
 """
 
 from __future__ import annotations
@@ -40,19 +42,21 @@ def pack(files: dict[str, bytes], path: Path, level: int = 9) -> None:
             archive.writestr(entry, files[name], compresslevel=level)
 
 
-def contents(program: Path, library: Path) -> dict[str, bytes]:
+def contents(program: Path, library: Path | None) -> dict[str, bytes]:
     """What goes into a package; notices lie beside the library's folder, as the wheel has them."""
+    if library is None:
+        return {PROGRAM: program.read_bytes()}
     notices = library.resolve().parents[1]
     texts = {name: (notices / file).read_bytes() for name, file in NOTICES.items()}
     return {PROGRAM: program.read_bytes(), LIBRARY: library.read_bytes(), **texts}
 
 
-def faults(path: Path, architecture: str) -> list[str]:
+def faults(path: Path, architecture: str, has_library: bool = True) -> list[str]:
     """Why a package would not run on AWS Lambda as it should, or is larger than it should be."""
     found = []
     with zipfile.ZipFile(path) as archive:
         entries = {entry.filename: entry for entry in archive.infolist()}
-        missing = {PROGRAM, LIBRARY, *NOTICES} - set(entries)
+        missing = ({PROGRAM, LIBRARY, *NOTICES} if has_library else {PROGRAM}) - set(entries)
         found += [f"{name} is missing" for name in sorted(missing)]
         for name in sorted({PROGRAM, LIBRARY} & set(entries)):
             found += [f"{name} {said}" for said in unfit(name, archive.read(name), architecture)]
@@ -84,18 +88,18 @@ def described(path: Path) -> str:
     """Sizes, and the C library that a package needs."""
     with zipfile.ZipFile(path) as archive:
         sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
-        glibc = {name: ".".join(map(str, needs(io.BytesIO(archive.read(name))).newest("GLIBC"))) for name in (PROGRAM, LIBRARY)}
+        names = {name: called for name, called in {PROGRAM: PROGRAM, LIBRARY: "ONNX Runtime"}.items() if name in sizes}
+        glibc = {name: ".".join(map(str, needs(io.BytesIO(archive.read(name))).newest("GLIBC"))) for name in names}
     limit = ".".join(map(str, NEWEST["GLIBC"]))
-    return (
-        f"{path}: {path.stat().st_size / 1e6:.1f} MB zipped, {sum(sizes.values()) / 1e6:.1f} MB unpacked; "
-        f"{PROGRAM} {sizes[PROGRAM] / 1e6:.1f} MB (glibc {glibc[PROGRAM]} of {limit}), "
-        f"ONNX Runtime {sizes[LIBRARY] / 1e6:.1f} MB (glibc {glibc[LIBRARY]})"
-    )
+    parts = [f"{called} {sizes[name] / 1e6:.1f} MB (glibc {glibc[name]} of {limit})" for name, called in names.items()]
+    whole = f"{path.stat().st_size / 1e6:.1f} MB zipped, {sum(sizes.values()) / 1e6:.1f} MB unpacked"
+    return f"{path}: {whole}; {', '.join(parts)}"
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("functions", nargs="+", help="functions to pack")
+    parser.add_argument("--without-library", action="append", default=[], metavar="FUNCTION", help="of them one that runs no model")
     parser.add_argument("--programs", type=Path, required=True, help="folder with <function>/bootstrap, as cargo-lambda writes it")
     parser.add_argument("--library", type=Path, required=True, help="ONNX Runtime for the architecture")
     parser.add_argument("--architecture", choices=("x86_64", "arm64"), required=True)
@@ -104,8 +108,9 @@ def main() -> int:
     refused = False
     for function in given.functions:
         path = given.out / f"{function}.zip"
-        pack(contents(given.programs / function / PROGRAM, given.library), path)
-        for fault in faults(path, given.architecture):
+        library = None if function in given.without_library else given.library
+        pack(contents(given.programs / function / PROGRAM, library), path)
+        for fault in faults(path, given.architecture, has_library=library is not None):
             refused = True
             print(f"error: {path}: {fault}", file=sys.stderr)
         print(described(path))

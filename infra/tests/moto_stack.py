@@ -49,7 +49,7 @@ def create(endpoint: str, given: dict[str, str], package: bytes) -> dict[str, st
     """Makes the stack and returns its outputs. `package` stands for the code of every function."""
     s3 = boto3.client("s3", endpoint_url=endpoint)
     s3.create_bucket(Bucket=PACKAGES, CreateBucketConfiguration={"LocationConstraint": stack.REGION})
-    for function in stack.functions():
+    for function in stack.packages():
         s3.put_object(Bucket=PACKAGES, Key=f"{function}.zip", Body=package)
     template = stack.transformed(stack.source(), given, code=f"s3://{PACKAGES}/{{}}.zip")
     cloudformation = boto3.client("cloudformation", endpoint_url=endpoint)

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from recording import Call
-from stack import Stack, listed, statements
+from stack import Stack, holders, listed, statements
 
 # Conditions that hold a call to keys: of items, and of what is listed.
 HELD_TO = (("ForAllValues:StringLike", "dynamodb:LeadingKeys"), ("StringLike", "s3:prefix"))
@@ -40,9 +40,9 @@ def patterns(statement: dict[str, Any]) -> list[str]:
 
 def granting(stack: Stack, holder: str, call: Call) -> set[str]:
     """Grants of a role or policy that let the call pass, as [`grants`] words them."""
-    found = set()
+    found, held = set(), holders(stack, holder)
     for name, statement in statements(stack):
-        if name != holder or statement["Effect"] != "Allow" or call.action not in listed(statement["Action"]):
+        if name not in held or statement["Effect"] != "Allow" or call.action not in listed(statement["Action"]):
             continue
         resources = [r for r in listed(statement.get("Resource", [])) if fnmatchcase(call.resource, r)]
         allowed = patterns(statement)
@@ -55,9 +55,9 @@ def granting(stack: Stack, holder: str, call: Call) -> set[str]:
 
 def grants(stack: Stack, holder: str, services: tuple[str, ...]) -> set[str]:
     """Every grant of a role or policy for these services: action, resource, and pattern of the key."""
-    found = set()
+    found, held = set(), holders(stack, holder)
     for name, statement in statements(stack):
-        if name == holder and statement["Effect"] == "Allow":
+        if name in held and statement["Effect"] == "Allow":
             for action in listed(statement["Action"]):
                 if action.startswith(services):
                     resources, keys = listed(statement.get("Resource", [])), patterns(statement) or [""]

@@ -8,6 +8,8 @@ from pathlib import Path
 from stack import ROOT, Stack
 
 CONFIG = ROOT / "shared" / "aws" / "src" / "config.rs"
+# Of the function that merges orders.
+MERGING = CONFIG.parent / "config" / "merging.rs"
 
 
 def settings_of(made: Stack, resource: str, outputs: dict[str, str], program: Path) -> dict[str, str]:
@@ -17,21 +19,26 @@ def settings_of(made: Stack, resource: str, outputs: dict[str, str], program: Pa
     """
     variables = made.resources[resource]["Properties"]["Environment"]["Variables"]
     buckets = {"<ModelBucket>": outputs["ModelBucketName"], "<DataBucket>": outputs["DataBucketName"]}
-    names = {"<Table>": outputs["TableName"], **buckets}
-    settings = {name: names.get(value, value) for name, value in variables.items()}
+    settings = {}
+    for name, value in variables.items():
+        for place, made_as in {"<Table>": outputs["TableName"], **buckets}.items():
+            value = value.replace(place, made_as)
+        settings[name] = value
+    if "STORECAST_ORT_LIBRARY" not in settings:
+        return settings
     library = program.parent / Path(settings["STORECAST_ORT_LIBRARY"]).relative_to("/var/task")
     return {**settings, "STORECAST_ORT_LIBRARY": str(library) if library.is_file() else ""}
 
 
-def documented() -> dict[str, bool]:
-    """Settings that `config.rs` documents, and whether they are required."""
-    text = CONFIG.read_text(encoding="utf-8")
+def documented(file: Path = CONFIG) -> dict[str, bool]:
+    """Settings that the code documents, and whether they are required."""
+    text = file.read_text(encoding="utf-8")
     found = re.findall(r"/// `(STORECAST_[A-Z_]+)`(, optional)?:", text)
     return {name: not optional for name, optional in found}
 
 
-def read() -> set[str]:
-    """Settings that the code of `config.rs` names outside of its comments and tests."""
-    code = CONFIG.read_text(encoding="utf-8").split("#[cfg(test)]")[0]
+def read(file: Path = CONFIG) -> set[str]:
+    """Settings that the code names outside of its comments and tests."""
+    code = file.read_text(encoding="utf-8").split("#[cfg(test)]")[0]
     lines = [line for line in code.splitlines() if not line.lstrip().startswith("//")]
     return set(re.findall(r'"(STORECAST_[A-Z_]+)"', "\n".join(lines)))

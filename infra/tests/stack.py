@@ -75,8 +75,17 @@ def routes_of_cargo() -> dict[str, str]:
 
 
 def functions() -> list[str]:
-    """Every function of the workspace."""
+    """Every function that answers questions."""
     return sorted(set(routes_of_cargo().values()))
+
+
+# The function that merges orders, and its program.
+MERGE, MERGER = "OrdersMerge", "orders"
+
+
+def packages() -> list[str]:
+    """Every program that is packed."""
+    return [*functions(), MERGER]
 
 
 def parameters(template: dict[str, Any], given: dict[str, str]) -> dict[str, Any]:
@@ -173,7 +182,9 @@ class Stack:
 
 
 def function_of(resource: str) -> tuple[str, bool]:
-    """Which question a function of the template answers, and whether it scores files and not requests."""
+    """Which program a function of the template runs, and whether it is told of files and not asked."""
+    if resource == MERGE:
+        return MERGER, True
     is_batch = resource.endswith("Batch")
     return resource.removesuffix("Batch").removesuffix("Function").lower(), is_batch
 
@@ -201,6 +212,12 @@ def statements(stack: Stack) -> Iterator[tuple[str, dict[str, Any]]]:
         for document in documents:
             for statement in document["Statement"]:
                 yield name, statement
+
+
+def holders(made: Stack, role: str) -> set[str]:
+    """A role, and the policies that name it and not the other way round."""
+    policies = {**made.of_type("AWS::IAM::ManagedPolicy"), **made.of_type("AWS::IAM::Policy")}
+    return {role} | {name for name, policy in policies.items() if f"<{role}>" in policy.get("Roles", [])}
 
 
 def listed(value: Any) -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import stack
 from stack import Stack, listed, mutated, real, statements
 
 NAME = stack.ROOT / "shared" / "serving" / "src" / "batch" / "name.rs"
+ORDERS = stack.ROOT / "models" / "offline" / "src" / "orders.rs"
 CLAIM = stack.ROOT / "shared" / "serving" / "src" / "batch" / "claim.rs"
 # Source: Lambda developer guide, "Using Lambda with Amazon SQS": six times the function's timeout.
 TIMEOUTS = 6
@@ -21,24 +23,39 @@ def queue_of(made: Stack, function: str) -> dict[str, Any]:
     return made.resources[f"{function.capitalize()}Uploads"]["Properties"]
 
 
+def told_of() -> dict[str, tuple[str, dict[str, str]]]:
+    """By program: the function that takes up its files, and what the bucket tells it of, by prefix."""
+    scored = {
+        f: (f"{f.capitalize()}Batch", {f"{folder(told)}{f}/": f"{told.lower()} for {f}" for told in ("UPLOADS", "UNFINISHED")})
+        for f in stack.functions()
+    }
+    return {**scored, stack.MERGER: (stack.MERGE, {folder("ORDERS", ORDERS): "orders", shop_file(): "shop files"})}
+
+
+def shop_file() -> str:
+    """The key of the shop file, as the function that reads it is told."""
+    address = real()["tokens"].resources[stack.MERGE]["Properties"]["Environment"]["Variables"]["STORECAST_SHOP"]
+    return address.removeprefix("s3://<DataBucket>/")
+
+
 def losses(made: Stack) -> list[str]:
-    """Where an upload could be lost between its bucket and its function, or come again while it is being scored."""
+    """Where an upload could be lost between its bucket and its function, or come again while it is being worked on."""
     found = []
     mappings = {m["FunctionName"].strip("<>"): m for m in made.of_type("AWS::Lambda::EventSourceMapping").values()}
     notified = {rule["Value"]: n for n in notifications(made) for rule in n["Filter"]["S3Key"]["Rules"] if rule["Name"] == "prefix"}
-    for function in stack.functions():
+    for function, (worker, places) in told_of().items():
         prefix, queue = function.capitalize(), queue_of(made, function)
-        for told in ("UPLOADS", "UNFINISHED"):
-            notification = notified.get(f"{folder(told)}{function}/", {})
+        for place, what in places.items():
+            notification = notified.get(place, {})
             if (notification.get("Event"), notification.get("Queue")) != ("s3:ObjectCreated:*", f"<{prefix}Uploads.Arn>"):
-                found.append(f"nobody is told of {told.lower()} for {function}")
-        mapping = mappings.get(f"{prefix}Batch", {})
+                found.append(f"nobody is told of {what}")
+        mapping = mappings.get(worker, {})
         if mapping.get("EventSourceArn") != f"<{prefix}Uploads.Arn>":
-            found.append(f"{prefix}Batch reads no queue")
+            found.append(f"{worker} reads no queue")
         if mapping.get("FunctionResponseTypes") != ["ReportBatchItemFailures"]:
-            found.append(f"{prefix}Batch loses what it reports as failed")
-        if int(queue["VisibilityTimeout"]) < TIMEOUTS * int(made.resources[f"{prefix}Batch"]["Properties"]["Timeout"]):
-            found.append(f"{prefix}Uploads gives a file away while it is scored")
+            found.append(f"{worker} loses what it reports as failed")
+        if int(queue["VisibilityTimeout"]) < TIMEOUTS * int(made.resources[worker]["Properties"]["Timeout"]):
+            found.append(f"{prefix}Uploads gives a file away while it is worked on")
         found += unburied(made, prefix, queue)
     return found
 
@@ -63,9 +80,9 @@ def notifications(made: Stack) -> list[dict[str, Any]]:
     return made.resources["DataBucket"]["Properties"]["NotificationConfiguration"]["QueueConfigurations"]
 
 
-def folder(name: str) -> str:
+def folder(name: str, file: Path = NAME) -> str:
     """A prefix as the code says it."""
-    (value,) = re.findall(rf'pub const {name}: &str = "([a-z]+/)";', NAME.read_text(encoding="utf-8"))
+    (value,) = re.findall(rf'pub const {name}: &str = "([a-z/]+/)";', file.read_text(encoding="utf-8"))
     return value
 
 
@@ -100,7 +117,8 @@ def starvation(made: Stack) -> list[str]:
         reserved = made.resources[mapping["FunctionName"].strip("<>")]["Properties"].get("ReservedConcurrentExecutions", most)
         if most is None or int(most) > int(reserved):
             found.append(f"{name} takes any number of environments")
-        if mapping.get("BatchSize") != 1:
+        # One merge takes up all files that there are; whoever scores a file may need all the time for it.
+        if mapping.get("BatchSize") != 1 and mapping["FunctionName"] != f"<{stack.MERGE}>":
             found.append(f"{name} lets files share their time")
     return found
 
@@ -109,14 +127,14 @@ def starvation(made: Stack) -> list[str]:
 def test_nothing_is_lost_and_nobody_else_gets_in(variant):
     made = real()[variant]
     assert losses(made) == [] and intruders(made) == [] and starvation(made) == []
-    assert len(notifications(made)) == 2 * len(made.of_type("AWS::Lambda::EventSourceMapping")) == 2 * len(stack.functions())
+    assert len(notifications(made)) == 2 * len(made.of_type("AWS::Lambda::EventSourceMapping")) == 2 * len(stack.packages())
 
 
 def test_the_bucket_waits_for_the_queues_policies():
     """S3 sends a test message when it is told of a queue, and refuses a queue that refuses it."""
     made = real()["tokens"]
     waits_for = set(made.resources["DataBucket"]["DependsOn"])
-    assert waits_for == {f"{f.capitalize()}UploadsPolicy" for f in stack.functions()}
+    assert waits_for == {f"{f.capitalize()}UploadsPolicy" for f in stack.packages()}
 
 
 def test_the_bucket_s_name_is_one_that_s3_takes():
@@ -128,7 +146,8 @@ def test_outputs_are_not_uploads():
     """Or a function would feed itself."""
     for n in notifications(real()["tokens"]):
         rules = {rule["Name"]: rule["Value"] for rule in n["Filter"]["S3Key"]["Rules"]}
-        assert not any(folder(name).startswith(rules["prefix"]) or rules["prefix"].startswith(folder(name)) for name in ("SCORED", "QUARANTINE"))
+        outputs = [folder("SCORED"), folder("QUARANTINE"), folder("MERGED", ORDERS)]
+        assert not any(output.startswith(rules["prefix"]) or rules["prefix"].startswith(output) for output in outputs)
         # What is left of a file lies beside its marker, and only the marker says that it goes on.
         (marker,) = re.findall(r'pub const MARKER: &str = "([.a-z]+)";', NAME.read_text(encoding="utf-8"))
         assert rules.get("suffix") == (marker if rules["prefix"].startswith(folder("UNFINISHED")) else None)
@@ -150,11 +169,11 @@ def test_claims_outlive_messages():
 
 
 def unwatched(made: Stack) -> set[tuple[str, str]]:
-    """Metrics of queues and of functions that score files for which no alarm rises."""
+    """Metrics of queues and of functions that are told of files for which no alarm rises."""
     alarms = {(a["MetricName"], d["Value"]) for a in made.of_type("AWS::CloudWatch::Alarm").values() for d in a.get("Dimensions", [])}
     wanted = set()
-    for prefix in (f.capitalize() for f in stack.functions()):
-        wanted |= {(metric, f"<{prefix}Batch>") for metric in ("Errors", "Throttles")}
+    for prefix, worker in ((f.capitalize(), worker) for f, (worker, _) in told_of().items()):
+        wanted |= {(metric, f"<{worker}>") for metric in ("Errors", "Throttles")}
         wanted.add(("ApproximateAgeOfOldestMessage", f"<{prefix}Uploads.QueueName>"))
         wanted.add(("ApproximateNumberOfMessagesVisible", f"<{prefix}DeadLetters.QueueName>"))
     return wanted - alarms
@@ -164,8 +183,8 @@ def test_what_goes_wrong_is_told_and_drawn():
     for made in real().values():
         assert unwatched(made) == set()
     drawn = real()["tokens"].resources["Dashboard"]["Properties"]["DashboardBody"]
-    for prefix in (f.capitalize() for f in stack.functions()):
-        assert all(f"<{prefix}{name}>" in drawn for name in ("Batch", "Uploads.QueueName", "DeadLetters.QueueName"))
+    for prefix, worker in ((f.capitalize(), worker) for f, (worker, _) in told_of().items()):
+        assert all(f"<{name}>" in drawn for name in (worker, f"{prefix}Uploads.QueueName", f"{prefix}DeadLetters.QueueName"))
     spoiled = mutated(lambda r: r.pop("InventoryDeadLettersFound"))
     assert unwatched(spoiled) == {("ApproximateNumberOfMessagesVisible", "<InventoryDeadLetters.QueueName>")}
 
@@ -189,7 +208,12 @@ ANY_BUCKET = {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
         (lambda r: r["DataBucket"]["Properties"]["NotificationConfiguration"]["QueueConfigurations"].pop(1), losses, "nobody is told of unfinished for churn"),
         (properties("ChurnUploadsMapping", EventSourceArn={"Fn::GetAtt": "InventoryUploads.Arn"}), losses, "ChurnBatch reads no queue"),
         (lambda r: r["ChurnUploadsMapping"]["Properties"].pop("FunctionResponseTypes"), losses, "ChurnBatch loses what it reports as failed"),
-        (properties("ChurnUploads", VisibilityTimeout=900), losses, "ChurnUploads gives a file away while it is scored"),
+        (properties("ChurnUploads", VisibilityTimeout=900), losses, "ChurnUploads gives a file away while it is worked on"),
+        (properties("OrdersUploads", VisibilityTimeout=900), losses, "OrdersUploads gives a file away while it is worked on"),
+        (properties("OrdersUploadsMapping", EventSourceArn={"Fn::GetAtt": "InventoryUploads.Arn"}), losses, "OrdersMerge reads no queue"),
+        (lambda r: r["DataBucket"]["Properties"]["NotificationConfiguration"]["QueueConfigurations"].pop(6), losses, "nobody is told of orders"),
+        (lambda r: r["DataBucket"]["Properties"]["NotificationConfiguration"]["QueueConfigurations"].pop(7), losses, "nobody is told of shop files"),
+        (lambda r: r["OrdersUploadsMapping"]["Properties"].pop("ScalingConfig"), starvation, "OrdersUploadsMapping takes any number of environments"),
         (lambda r: r["ChurnUploads"]["Properties"].pop("RedrivePolicy"), losses, "ChurnUploads tries for ever"),
         (lambda r: r["ChurnUploads"]["Properties"]["RedrivePolicy"].update(maxReceiveCount=1000), losses, "ChurnUploads tries for ever"),
         (properties("ChurnDeadLetters", MessageRetentionPeriod=345600), losses, "ChurnDeadLetters forgets early"),

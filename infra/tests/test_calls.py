@@ -38,6 +38,9 @@ def world(program, tmp_path_factory):
     made.merge({"anna": "tea", "bert": "cup", "carl": "tea"})
     made.merge({"anna": "tea", "bert": "cup"})
     made.load({"anna": "tea", "bert": "cup"})
+    made.merge_what_arrives({"anna": "tea", "bert": "cup", "carl": "tea"})
+    made.merge_what_arrives({"anna": "tea", "bert": "cup"})
+    made.load({"anna": "tea", "bert": "cup"})
     made.put("scored/churn/by hand.csv", b"row,customer_id\n2,anna\n3,bert\n")
     made.tell_outcomes()
     made.put("quarantine/churn/by hand.csv.report.json", b'{"fault": {"value": "bert"}}')
@@ -97,12 +100,12 @@ def gaps(made: stack.Stack, holder: str, calls: list[Call]) -> tuple[list[Call],
 def must_pass(who: str, call: Call) -> bool:
     """A function opens its connection to S3 while it waits for the pointers; a 403 does that as well as a 200. A 403 also tells
     whoever may not list that a file is missing, but for the function that scores files: a file that is gone is no failure there."""
-    if call.action != "s3:ListBucket" or who in ("loader", "merger", "forgetter"):
+    if call.action != "s3:ListBucket" or who in ("loader", "merger", "forgetter", stack.MERGER):
         return True
     return bool(call.keys) and who.endswith("-batch")
 
 
-WHO = ["publisher", "loader", "merger", "forgetter", *published(), *(f"{f}-batch" for f in published())]
+WHO = ["publisher", "loader", "merger", "forgetter", stack.MERGER, *published(), *(f"{f}-batch" for f in published())]
 
 
 @pytest.mark.parametrize("who", WHO)
@@ -127,6 +130,14 @@ def test_orders_keep_coming_and_a_forgotten_customer_is_in_no_version(world):
     assert holding == ["orders/all.csv"], "only files that `storecast load` reads elsewhere"
     stored = [item["pk"]["S"] for item in world.dynamo.scan(TableName=table)["Items"]]
     assert "customer#anna" in stored and not [key for key in stored if "bert" in key]
+
+
+def test_what_arrives_is_merged_as_by_hand(world):
+    assert world.merged["orders"] == world.merged["merger"]
+    assert {"customer#anna", "customer#bert", "sku#tea"} <= set(world.merged["orders"])
+    outcomes = [json.loads(line["outcome"]) for line in world.merge_lines if line.get("message") == "work done"]
+    assert [(outcome["kind"], outcome["files"]) for outcome in outcomes] == [("merged", {"accepted": 3, "refused": 1})] * 2
+    assert not [line for line in world.merge_lines if ".csv" in json.dumps(line)], "no names of files"
 
 
 @pytest.mark.parametrize("function", published())

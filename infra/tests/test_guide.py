@@ -33,7 +33,7 @@ def helped(*words: str | Path) -> str:
 
 def members(service: str, name: str) -> set[str]:
     """What a command of AWS's own takes."""
-    model = boto3.client(service).meta.service_model
+    model = boto3.client(service.removesuffix("api")).meta.service_model  # the command line has two services for S3
     (operation,) = [o for o in model.operation_names if xform_name(o, "-") == name]
     return set(model.operation_model(operation).input_shape.members)
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import stack
 from fake_lambda import RESERVED, FakeLambda
-from settings import CONFIG, documented, read, settings_of
+from settings import CONFIG, MERGING, documented, read, settings_of
 from stack import Stack, listed, mutated, real
 
 OUTPUTS = {"TableName": "shop-table", "ModelBucketName": "shop-models", "DataBucketName": "shop-data"}
@@ -26,23 +26,27 @@ def misfits(made: Stack) -> list[str]:
     """Settings that a function needs and is not given, or is given and does not know."""
     found = []
     for name, function in made.programs().items():
-        given = set(function["Environment"]["Variables"]) - FOREIGN
-        found += [f"{name} lacks {s}" for s, required in documented().items() if required and s not in given]
-        found += [f"{name} does not know {s}" for s in given - set(documented())]
+        given, known = set(function["Environment"]["Variables"]) - FOREIGN, documented(MERGING if name == stack.MERGE else CONFIG)
+        found += [f"{name} lacks {s}" for s, required in known.items() if required and s not in given]
+        found += [f"{name} does not know {s}" for s in given - set(known)]
     return found
 
 
 def test_settings_are_those_that_the_code_reads():
     assert set(documented()) == read(), "config.rs documents what it reads"
-    assert sum(documented().values()) >= 2
+    # Two of them are read for all functions.
+    assert set(documented(MERGING)) == read(MERGING) | (set(documented(MERGING)) & read())
+    assert sum(documented().values()) >= 2 and sum(documented(MERGING).values()) >= 3
     for made in real().values():
         assert misfits(made) == []
     variables: Any = {"STORECAST_TABEL": "x", "STORECAST_MODEL_BUCKET": "y"}
     source = stack.source()
     source["Globals"]["Function"]["Environment"]["Variables"] = variables
     spoiled = misfits(Stack(source, stack.TOKENS))
-    for name in ("ChurnFunction", "ChurnBatch"):
+    for name in ("ChurnFunction", "ChurnBatch", stack.MERGE):
         assert f"{name} lacks STORECAST_TABLE" in spoiled and f"{name} does not know STORECAST_TABEL" in spoiled
+    told = mutated(lambda r: r[stack.MERGE]["Properties"]["Environment"]["Variables"].pop("STORECAST_PREDICTION_LOG_SALT"))
+    assert misfits(told) == [f"{stack.MERGE} does not know STORECAST_PREDICTION_LOG_SALT"], "no secret that it has no use for"
 
 
 def test_log_levels_are_those_that_the_code_knows():
@@ -62,6 +66,17 @@ def test_a_program_starts_with_the_template_s_settings_and_ends_without_one(func
     for missing in [name for name, required in documented().items() if required]:
         environment = {**RESERVED, "AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9", **{n: v for n, v in settings.items() if n != missing}}
         ran = subprocess.run([program(function)], env=environment, capture_output=True, text=True, timeout=30)
+        assert ran.returncode != 0 and f"{missing} is missing" in ran.stdout
+
+
+def test_the_merger_starts_with_the_template_s_settings_and_ends_without_one(program, tmp_path):
+    settings = {**NOWHERE, **settings_of(real()["tokens"], stack.MERGE, OUTPUTS, program(stack.MERGER)), "STORECAST_WORK": str(tmp_path)}
+    with FakeLambda(program(stack.MERGER), settings) as running:
+        answered, response = running.answer({"Records": [{"messageId": "1", "eventSource": "aws:sqs", "body": "nonsense"}]})
+        assert (answered, response) == (True, {"batchItemFailures": [{"itemIdentifier": "1"}]})
+    for missing in [name for name, required in documented(MERGING).items() if required]:
+        environment = {**RESERVED, "AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9", **{n: v for n, v in settings.items() if n != missing}}
+        ran = subprocess.run([program(stack.MERGER)], env=environment, capture_output=True, text=True, timeout=30)
         assert ran.returncode != 0 and f"{missing} is missing" in ran.stdout
 
 
@@ -122,10 +137,11 @@ def loose_ends(made: Stack) -> list[str]:
 
 
 def impatience(made: Stack, function: str) -> list[str]:
-    """What lets new code score files before the release of the same code for the API has passed."""
-    waits_for = listed(made.resources[function].get("DependsOn", []))
+    """What lets new code score files, or write what all functions read, before the release of the same code for the API has passed."""
+    waits_for = set(listed(made.resources[function].get("DependsOn", [])))
     is_released_alone = any(name.startswith(f"{function}Alias") for name in made.resources)
-    is_told = f"{function.removesuffix('Batch')}FunctionAliaslive" in waits_for and not is_released_alone
+    prefixes = [f.capitalize() for f in stack.functions()] if function == stack.MERGE else [function.removesuffix("Batch")]
+    is_told = {f"{prefix}FunctionAliaslive" for prefix in prefixes} <= waits_for and not is_released_alone
     return [] if is_told else [f"{function} does not wait for the release of the API's function"]
 
 
@@ -164,6 +180,7 @@ def test_a_changed_template_is_a_release_and_a_changed_parameter_is_none():
         (lambda r: r["ChurnBatch"].pop("DependsOn"), "ChurnBatch does not wait for the release of the API's function"),
         (lambda r: r["ChurnBatch"].update(DependsOn="InventoryFunctionAliaslive"), "ChurnBatch does not wait for the release of the API's function"),
         (lambda r: r["ChurnDeadLettersFound"]["Properties"].pop("TreatMissingData"), "ChurnDeadLettersFound rises when nothing happens"),
+        (lambda r: r["OrdersMerge"]["DependsOn"].pop(), "OrdersMerge does not wait for the release of the API's function"),
     ],
 )
 def test_a_loose_end_is_found(change, complaint):
@@ -228,7 +245,7 @@ def test_a_program_writes_the_metrics_that_are_drawn_and_asked_for(function, pro
 
 
 # Fields that lines of logs have, beside those of metrics; the end-to-end tests and those of files see them written.
-LOGGED = {"level", "message", "reason", "refusal", "place", "status", "problem", "span.function", "span.request_id", "file", "outcome", "model_version"}
+LOGGED = {"took_ms", "level", "message", "reason", "refusal", "place", "status", "problem", "span.function", "span.request_id", "file", "outcome", "model_version"}
 
 
 def test_saved_queries_ask_for_fields_that_are_written():

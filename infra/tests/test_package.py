@@ -14,7 +14,7 @@ import boto3
 import pytest
 import stack
 from elf import C_LIBRARIES, COMPILER_LIBRARIES, NEWEST, Needs, complaints, needs
-from package import LIBRARY, MOST_ZIPPED_BYTES, NOTICES, PROGRAM, contents, faults, pack, unfit
+from package import LIBRARY, MOST_ZIPPED_BYTES, NOTICES, PROGRAM, contents, described, faults, pack, unfit
 from recording import RecordingServer
 from samtranslator.yaml_helper import yaml_parse
 
@@ -24,7 +24,7 @@ linux = pytest.mark.skipif(platform.system() != "Linux", reason="reads the progr
 
 
 @linux
-@pytest.mark.parametrize("function", stack.functions())
+@pytest.mark.parametrize("function", stack.packages())
 def test_a_program_needs_the_c_library_only(function, program):
     """Of an ordinary build, whose C library is this machine's; the packages' own limit holds for what links to an older one."""
     found = needs(program(function))
@@ -64,6 +64,10 @@ def test_the_same_contents_are_the_same_bytes(tmp_path):
     assert modes == {PROGRAM: "0o100755", "lib/a.txt": "0o100644"}
 
 
+# An ordinary build uses its compiler's library, is not stripped, and may need this machine's C library; nothing else is wrong.
+ORDINARY = re.compile(r"bootstrap needs (libgcc_s\.so\.1|G(LIBC|CC)_[0-9.]+, there is .*)|\d+ bytes( unpacked)?, \d+ at most")
+
+
 @pytest.fixture(scope="module")
 def packed(program, tmp_path_factory):
     """A package of an ordinary build, and its contents."""
@@ -77,10 +81,21 @@ def packed(program, tmp_path_factory):
 def test_a_package_holds_all_that_runs(packed):
     path, files = packed
     assert set(files) == {PROGRAM, LIBRARY, *NOTICES}
-    # An ordinary build uses its compiler's library, is not stripped, and may need this machine's C library; nothing else is wrong.
-    allowed = re.compile(r"bootstrap needs (libgcc_s\.so\.1|G(LIBC|CC)_[0-9.]+, there is .*)|\d+ bytes( unpacked)?, \d+ at most")
-    assert [fault for fault in faults(path, HERE) if not allowed.fullmatch(fault)] == []
+    assert [fault for fault in faults(path, HERE) if not ORDINARY.fullmatch(fault)] == []
     assert "bootstrap needs libgcc_s.so.1" in faults(path, HERE)
+
+
+@linux
+def test_the_merger_s_package_holds_its_program_alone(program, tmp_path):
+    """It runs no model, so it needs no ONNX Runtime."""
+    files = contents(program(stack.MERGER), None)
+    assert set(files) == {PROGRAM}
+    path = tmp_path / "orders.zip"
+    pack(files, path, level=1)
+    found = faults(path, HERE, has_library=False)
+    assert [fault for fault in found if not ORDINARY.fullmatch(fault)] == []
+    assert f"{LIBRARY} is missing" in faults(path, HERE)
+    assert "MB zipped" in described(path) and "ONNX" not in described(path)
 
 
 @linux
@@ -109,12 +124,19 @@ def test_a_program_that_cannot_unwind_is_refused(packed):
     assert said in unfit(PROGRAM, files[PROGRAM].replace(b".gcc_except_table", b".gcc_exceptXtable"), HERE)
 
 
+def code_uris() -> dict[str, str]:
+    """Where the template looks for the package of each function."""
+    resources = {n: r["Properties"] for n, r in stack.source()["Resources"].items() if r["Type"] == "AWS::Serverless::Function"}
+    return {name: properties["CodeUri"] for name, properties in resources.items()}
+
+
 def test_the_template_points_into_the_package():
-    for function in stack.functions():
-        uri = stack.source()["Resources"][f"{function.capitalize()}Function"]["Properties"]["CodeUri"]
-        assert uri == f"../target/package/{function}.zip"
+    assert code_uris() == {name: f"../target/package/{stack.function_of(name)[0]}.zip" for name in code_uris()}
+    assert {stack.function_of(name)[0] for name in code_uris()} == set(stack.packages())
     makefile = (stack.ROOT / "Makefile").read_text(encoding="utf-8")
     assert "--out target/package" in makefile
+    packed = {word for name in ("FUNCTIONS", "MERGER") for word in re.findall(rf"^{name} := (.+)$", makefile, re.MULTILINE)[0].split()}
+    assert packed == set(stack.packages())
     variables = stack.source()["Globals"]["Function"]["Environment"]["Variables"]
     assert variables["STORECAST_ORT_LIBRARY"] == f"/var/task/{LIBRARY}"
 
@@ -124,7 +146,7 @@ def test_sam_uploads_packages_as_they_are(tmp_path):
     template = tmp_path / "infra" / "template.yaml"
     template.parent.mkdir()
     template.write_bytes(stack.TEMPLATE.read_bytes())
-    for function in stack.functions():
+    for function in stack.packages():
         pack({PROGRAM: function.encode()}, tmp_path / "target" / "package" / f"{function}.zip")
     server = RecordingServer()
     try:
@@ -135,8 +157,9 @@ def test_sam_uploads_packages_as_they_are(tmp_path):
         ran = subprocess.run(command, env={**os.environ, "AWS_ENDPOINT_URL": server.url}, capture_output=True, text=True)
         assert ran.returncode == 0, ran.stderr
         packaged = yaml_parse((tmp_path / "packaged.yaml").read_text(encoding="utf-8"))["Resources"]
-        for function in stack.functions():
-            _, _, bucket, key = packaged[f"{function.capitalize()}Function"]["Properties"]["CodeUri"].split("/")
+        for name in code_uris():
+            function = stack.function_of(name)[0]
+            _, _, bucket, key = packaged[name]["Properties"]["CodeUri"].split("/")
             uploaded = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
             assert uploaded == (tmp_path / "target" / "package" / f"{function}.zip").read_bytes()
     finally:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import stack
-from stack import Stack, listed, mutated, real, statements
+from stack import Stack, holders, listed, mutated, real, statements
 from test_api import routes_of_code
 
 # AWS knows no resource for these, so their policies must say `*`. Source: the service authorization reference of X-Ray.
@@ -54,9 +54,44 @@ def trespasses(made: Stack) -> list[str]:
     own log."""
     found = [f"{n} has managed policies" for n, r in made.of_type("AWS::IAM::Role").items() if r.get("ManagedPolicyArns")]
     for function, role in roles(made).items():
+        held, judge = holders(made, role), faults_of_merger if function == stack.MERGE else faults
         for holder, s in statements(made):
-            if holder == role and "Principal" not in s:
-                found += [f"{role} {fault}" for action in listed(s["Action"]) for fault in faults(function, action, s)]
+            if holder in held and "Principal" not in s:
+                found += [f"{role} {fault}" for action in listed(s["Action"]) for fault in judge(function, action, s)]
+    return found
+
+
+# Where the function that merges orders may do what to files, and to which keys. It is the only one that writes histories.
+ORDERS, LEDGERS, SHOP = (f"<DataBucket.Arn>/{place}" for place in ("uploads/orders/*", "merged/ledgers/*", "shop.toml"))
+MERGES = {
+    "s3:GetObject": {ORDERS, LEDGERS, SHOP},
+    "s3:GetObjectVersion": {LEDGERS, SHOP},
+    "s3:ListBucket": {"<DataBucket.Arn>"},
+    "s3:ListBucketVersions": {"<DataBucket.Arn>"},
+    "s3:PutObject": {"<DataBucket.Arn>/merged/*", "<DataBucket.Arn>/quarantine/orders/*"},
+    "s3:DeleteObjectVersion": {LEDGERS},
+    **{take: {"<OrdersUploads.Arn>"} for take in TAKES},
+    **dict.fromkeys(("logs:CreateLogStream", "logs:PutLogEvents"), {"<OrdersLogs.Arn>"}),
+    **dict.fromkeys(STAR_DEMANDED, {"*"}),
+    **{f"dynamodb:{action}": {"<Table.Arn>"} for action in ("BatchWriteItem", "PutItem", "BatchGetItem", "Scan")},
+}
+# What a scan reads nobody can hold to keys.
+MERGES_KEYS = {
+    "s3:ListBucket": {"uploads/orders/*"},
+    "s3:ListBucketVersions": {"merged/ledgers/*"},
+    "dynamodb:BatchWriteItem": {"customer#*", "category#*", "sku#*", "stock#*"},
+    "dynamodb:PutItem": {"meta#*", "pointer#orders"},
+    "dynamodb:BatchGetItem": {"pointer#orders", "pointer#forgotten/*"},
+}
+
+
+def faults_of_merger(_: str, action: str, s: dict[str, Any]) -> list[str]:
+    """What is wrong with a merger that may do this."""
+    if action.startswith("kms:"):
+        return []
+    found = [f"may {action} on {place}" for place in sorted(set(listed(s["Resource"])) - MERGES.get(action, set()))]
+    if keys_of(s) != MERGES_KEYS.get(action, set()):
+        found.append(f"may {action} of {', '.join(sorted(keys_of(s))) or 'everything'}")
     return found
 
 
@@ -133,7 +168,7 @@ def test_no_star_no_trespass_one_role_each(variant):
     made = real()[variant]
     assert stars(made) == []
     assert trespasses(made) == []
-    assert shared_roles(made) == [] and len(roles(made)) == 2 * len(stack.functions())
+    assert shared_roles(made) == [] and len(roles(made)) == 2 * len(stack.functions()) + 1
 
 
 @pytest.mark.parametrize("function", stack.functions())
@@ -151,7 +186,7 @@ def test_a_function_reads_the_histories_that_its_code_names(function):
 def amiss_with_key(made: Stack) -> set[str]:
     """Roles of functions that have not just what they need of a key of the shop's own: to read, and, where they write, to write."""
     writers = {holder for holder, s in statements(made) if "s3:PutObject" in listed(s["Action"])}
-    needed = {role: {"kms:Decrypt"} | ({"kms:GenerateDataKey"} if role in writers else set()) for role in roles(made).values()}
+    needed = {role: {"kms:Decrypt"} | ({"kms:GenerateDataKey"} if holders(made, role) & writers else set()) for role in roles(made).values()}
     granted: dict[str, set[str]] = {role: set() for role in needed}
     for attached in made.of_type("AWS::IAM::Policy").values():
         for s in attached["PolicyDocument"]["Statement"]:
@@ -265,6 +300,14 @@ WRITES_MODELS = "ChurnBatchRole writes <ModelBucket.Arn>/models/churn/*"
         (allow("ChurnRole", "NoteCanary", Action="dynamodb:DeleteItem"), trespasses, "ChurnRole may dynamodb:DeleteItem"),
         (allow("ChurnBatchRole", "ReadHistoriesAndPointers", Action="dynamodb:UpdateItem"), trespasses, "ChurnBatchRole may dynamodb:UpdateItem"),
         (allow("ChurnRole", "ReadModel", Action="s3:ListBucket"), trespasses, "ChurnRole lists more than its uploads"),
+        (lambda r: r["MergerPolicy"]["Properties"]["Roles"].append({"Ref": "ChurnRole"}), trespasses, "ChurnRole may dynamodb:BatchWriteItem"),
+        (allow("OrdersRole", "ReadShop", Resource={"Fn::Sub": "${DataBucket.Arn}/*"}), trespasses, "OrdersRole may s3:GetObject on <DataBucket.Arn>/*"),
+        (allow("OrdersRole", "ReadShop", Action="s3:PutObject"), trespasses, "OrdersRole may s3:PutObject on <DataBucket.Arn>/shop.toml"),
+        (
+            lambda r: r["MergerPolicy"]["Properties"]["PolicyDocument"]["Statement"][7].pop("Condition"),
+            trespasses,
+            "OrdersRole may dynamodb:PutItem of everything",
+        ),
     ],
 )
 def test_a_wider_policy_is_found(change, check, complaint):

@@ -137,6 +137,8 @@ class World:
         self.answers: dict[str, dict] = {}
         self.failures: dict[str, Any] = {}
         self.wholes: dict[str, Any] = {}
+        self.merged: dict[str, dict[str, Any]] = {}
+        self.merge_lines: list[dict[str, Any]] = []
 
     def load(self, customers: dict[str, str]) -> None:
         self.place(customers)
@@ -157,13 +159,38 @@ class World:
         names = ["anna", hmac.new(salt, b"bert", "sha256").hexdigest()]
         self.put("predictions/churn/2026-05-01/by hand.jsonl", "".join(f'{{"entity": "{name}"}}\n' for name in names).encode())
 
+    def arrive(self, customers: dict[str, str]) -> list[dict[str, Any]]:
+        """The same shop, its files below uploads/orders/, and one of them that nobody can read; the messages about them."""
+        files = {
+            "orders/all.csv": orders(customers).encode(),
+            "products.csv": b"product_id,category\ntea,drinks\ncup,kitchen\n",
+            "stock.csv": b"product_id,date,on_hand\ntea,2026-05-22,5\ncup,2026-05-22,9\n",
+            "orders/wrong.csv": b"order_id\n1\n",
+        }
+        for name, body in files.items():
+            self.put(f"uploads/orders/{name}", body)
+        return [message(self.outputs["DataBucketName"], f"uploads/orders/{name}") for name in files]
+
     def merge(self, customers: dict[str, str]) -> None:
-        """The same shop, its files below uploads/orders/, and one of them that nobody can read."""
-        self.put("uploads/orders/orders/all.csv", orders(customers).encode())
-        self.put("uploads/orders/products.csv", b"product_id,category\ntea,drinks\ncup,kitchen\n")
-        self.put("uploads/orders/stock.csv", b"product_id,date,on_hand\ntea,2026-05-22,5\ncup,2026-05-22,9\n")
-        self.put("uploads/orders/orders/wrong.csv", b"order_id\n1\n")
+        self.arrive(customers)
         self.run("merger", "merge", *self.coming())
+        self.merged["merger"] = self.stored()
+
+    def merge_what_arrives(self, customers: dict[str, str]) -> None:
+        """The function is told of the files, and of the shop file."""
+        self.put("shop.toml", (self.work / "shop.toml").read_bytes())
+        messages = [*self.arrive(customers), message(self.outputs["DataBucketName"], "shop.toml")]
+        with self.started(stack.MERGE, stack.MERGER) as running:
+            assert running.answer({"Records": messages}) == (True, {"batchItemFailures": []})
+        # Now that all of it is read.
+        self.merge_lines += running.logged()
+        self.merged["orders"] = self.stored()
+
+    def stored(self) -> dict[str, Any]:
+        """All histories of the table, and up to when they are known."""
+        items = self.dynamo.scan(TableName=self.outputs["TableName"])["Items"]
+        kinds = ("customer#", "sku#", "category#", "stock#", "meta#")
+        return {item["pk"]["S"]: item for item in items if item["pk"]["S"].startswith(kinds)}
 
     def coming(self) -> list[str]:
         """Which shop, and where its files come to."""
@@ -303,6 +330,8 @@ class World:
         """A function of the template, with its settings and its time, unless it is given another."""
         program = self.program(stack.function_of(resource)[0])
         settings = {**self.endpoint, **settings_of(self.stack, resource, self.outputs, program), "AWS_ACCESS_KEY_ID": who}
+        if resource == stack.MERGE:
+            settings["STORECAST_WORK"] = str(self.work / "arrived")
         return FakeLambda(program, settings, seconds or self.stack.resources[resource]["Properties"]["Timeout"])
 
     def score(self, function: str) -> None:

@@ -10,10 +10,12 @@ mod recommendations;
 
 use crate::api::Api;
 use crate::gateway::{Authorizer, start_gateway};
+use crate::orders::put_orders;
 use crate::servers::Server;
 use crate::stack::{
     Failure, Plan, StoreName, Stores, environment, read_shop, start_functions, start_stores,
 };
+use aws::clients::Clients;
 use features::demand::{DemandHistory, day_of};
 use features::time::LocalDay;
 use offline::entity::Entity;
@@ -199,7 +201,11 @@ pub fn dev(plan: &Plan, gateway: Option<(u16, Authorizer)>) -> Result<(), Failur
     let functions = start_functions(plan, &stores, &log)?;
     let ids = customer_ids(&stores)?;
     let url = functions.url();
-    runtime.block_on(batch::Bucket::open(&stores, &plan.root))?;
+    runtime.block_on(async {
+        batch::Bucket::open(&stores, &plan.root).await?;
+        let clients = Clients::at(&stores.s3.url(), &stores.dynamo.url()).await;
+        put_orders(&clients, &shop, &plan.root).await
+    })?;
     let gateway = gateway
         .map(|(port, authorizer)| {
             let _on = runtime.enter();
@@ -249,11 +255,16 @@ fn show_calls(url: &str, port: u16, ids: &[String], sku: Option<&String>) {
         "  curl -s {url}/v1/churn -d '{{\"customers\": [{{\"customer_id\": \"{one}\"}}, {{\"customer_id\": \"{other}\"}}]}}'"
     );
     println!("  curl -s {url}/v1/models");
-    let invoke = format!(
-        ".tools/bin/cargo-lambda lambda invoke churn --invoke-address 127.0.0.1 --invoke-port {port} --data-file events/churn"
-    );
-    println!("  {invoke}/direct.json");
-    println!("  {invoke}/s3-upload.json\n");
+    let invoke = |function: &str, event: &str| {
+        println!(
+            "  .tools/bin/cargo-lambda lambda invoke {function} --invoke-address 127.0.0.1 --invoke-port {port} --data-file events/{function}/{event}.json"
+        );
+    };
+    invoke("churn", "direct");
+    invoke("churn", "s3-upload");
+    // Whatever is put below uploads/orders/ is merged by the same event: it says nothing but that something came.
+    invoke("orders", "s3-upload");
+    println!();
 }
 
 /// The served models, for people.

@@ -7,6 +7,7 @@ pub mod api;
 pub mod demo;
 pub mod gateway;
 mod key_locks;
+pub mod orders;
 pub mod servers;
 pub mod stack;
 pub mod uploads;

@@ -1,6 +1,8 @@
 //! The whole stack on one machine: S3, DynamoDB, the models and histories in them, and the functions.
 
+use crate::orders::SHOP_KEY;
 use crate::servers::{Server, start_dynamo, start_s3};
+use crate::uploads::UPLOAD_BUCKET;
 use crate::watch::Watch;
 use aws::admin::{ensure_bucket, ensure_table};
 use aws::clients::{Clients, LOCAL_ACCESS_KEY, LOCAL_REGION, LOCAL_SECRET_KEY};
@@ -141,6 +143,8 @@ pub fn environment(stores: &Stores) -> Vec<(&'static str, String)> {
     vec![
         ("STORECAST_TABLE", TABLE.to_owned()),
         ("STORECAST_MODEL_BUCKET", MODEL_BUCKET.to_owned()),
+        ("STORECAST_DATA_BUCKET", UPLOAD_BUCKET.to_owned()),
+        ("STORECAST_SHOP", format!("s3://{UPLOAD_BUCKET}/{SHOP_KEY}")),
         ("AWS_ENDPOINT_URL_S3", stores.s3.url()),
         ("AWS_ENDPOINT_URL_DYNAMODB", stores.dynamo.url()),
         ("AWS_REGION", LOCAL_REGION.to_owned()),
@@ -154,5 +158,8 @@ pub fn environment(stores: &Stores) -> Vec<(&'static str, String)> {
 
 /// Serves the functions from their release binaries; their log goes to `log`.
 pub fn start_functions(plan: &Plan, stores: &Stores, log: &Path) -> Result<Watch, Failure> {
-    Watch::start(&plan.root, plan.function_port, &environment(stores), log)
+    let mut environment = environment(stores);
+    let work = std::path::absolute(plan.work.join("orders"))?;
+    environment.push(("STORECAST_WORK", work.to_string_lossy().into_owned()));
+    Watch::start(&plan.root, plan.function_port, &environment, log)
 }

@@ -56,7 +56,26 @@ pub(crate) use read::{Take, Tally, read_all};
 pub(crate) use rows::is_packed;
 pub(crate) use source::{Input, Inputs, patterns, tables_of};
 
+use crate::shop::Shop;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
+
+/// Files of a shop on this machine: each once, by its name below the data root, as its patterns have it.
+pub fn local_files(
+    shop: &Shop,
+    options: &Options<'_>,
+) -> Result<BTreeSet<(String, PathBuf)>, LoadError> {
+    let found = Inputs::of(shop, options)?;
+    let tables = [found.orders, found.products, found.stock, found.on_order];
+    let inputs = tables.into_iter().flatten().chain(found.promotions);
+    let located = |input: Input| {
+        Ok((
+            input.name.clone(),
+            input.local(options.fetch, options.work)?,
+        ))
+    };
+    inputs.map(located).collect()
+}
 
 /// How far a load is; given to [`Options::progress`] every few thousand rows.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -23,20 +23,26 @@
 //! | `ledger` | every record of the table by its digest, and the verdicts on files |
 //! | `mirror` | the files of the bucket on this machine |
 //! | `accept` | verdicts, reports and rejects |
+//! | `fate` | what became of one file |
 //! | `change` | from what the table may hold to what it is to hold |
 //! | `tombstones` | who is forgotten |
+//! | `function` | the function that merges what arrives |
 //! | `forget` | a customer goes from everything, and that is proved |
 
 mod accept;
 mod change;
+mod fate;
 mod forget;
+mod function;
 mod ledger;
 mod mirror;
 mod tombstones;
 mod turn;
 
 pub use change::Changed;
+pub use fate::{OrderFate, fate};
 pub use forget::{Looked, Proof};
+pub use function::Merger;
 pub use tombstones::forgotten;
 pub use turn::Turn;
 

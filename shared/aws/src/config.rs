@@ -1,5 +1,9 @@
 //! Settings from the environment, read once and checked together.
 
+mod merging;
+
+pub use merging::MergeSettings;
+
 use serving::prediction_log::{LEAST_SALT_BYTES, PredictionLog};
 use std::fmt;
 use std::net::SocketAddr;
@@ -58,55 +62,89 @@ impl Settings {
     /// assert_eq!(error.faults.len(), 2); // the table and the bucket have no default
     /// ```
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
-        let mut faults = Vec::new();
-        let mut required = |name: &str, what: &str, is_valid: fn(&str) -> bool, rule: &str| {
-            match lookup(name).filter(|v| !v.is_empty()) {
-                None => faults.push(format!("{name} is missing, it names {what}")),
-                Some(value) if !is_valid(&value) => {
-                    faults.push(format!("{name} is `{}`, {rule}", shortened(&value)));
-                }
-                Some(value) => return value,
-            }
-            String::new()
-        };
-        let table = required(
-            "STORECAST_TABLE",
-            "the DynamoDB table",
-            is_table_name,
-            TABLE_RULE,
-        );
-        let model_bucket = required(
-            "STORECAST_MODEL_BUCKET",
-            "the S3 bucket of models",
-            is_bucket_name,
-            BUCKET_RULE,
-        );
-        let runtime_library = lookup("STORECAST_ORT_LIBRARY")
-            .filter(|v| !v.is_empty())
-            .map(PathBuf::from);
+        let mut read = Reading::of(lookup);
+        let table = read.table();
+        let model_bucket = read.bucket("STORECAST_MODEL_BUCKET", "the S3 bucket of models");
+        let runtime_library = read.given("STORECAST_ORT_LIBRARY").map(PathBuf::from);
         if let Some(path) = runtime_library.as_ref().filter(|p| !p.is_file()) {
-            faults.push(format!(
+            read.faults.push(format!(
                 "STORECAST_ORT_LIBRARY is `{}`, no such file",
                 shortened(&path.to_string_lossy())
             ));
         }
-        let log_level =
-            log_level(lookup("STORECAST_LOG_LEVEL").as_deref()).unwrap_or_else(|fault| {
-                faults.push(fault);
-                LevelFilter::INFO
-            });
-        let prediction_log = prediction_log(&lookup).unwrap_or_else(|fault| {
-            faults.push(fault);
+        let log_level = read.log_level();
+        let prediction_log = prediction_log(&read.lookup).unwrap_or_else(|fault| {
+            read.faults.push(fault);
             None
         });
+        read.checked(Self {
+            table,
+            model_bucket,
+            runtime_library,
+            log_level,
+            prediction_log,
+        })
+    }
+}
+
+/// Reads settings one by one and gathers what is wrong with them.
+struct Reading<L> {
+    lookup: L,
+    faults: Vec<String>,
+}
+
+impl<L: Fn(&str) -> Option<String>> Reading<L> {
+    fn of(lookup: L) -> Self {
+        let faults = Vec::new();
+        Self { lookup, faults }
+    }
+
+    /// An empty setting is none.
+    fn given(&self, name: &str) -> Option<String> {
+        (self.lookup)(name).filter(|value| !value.is_empty())
+    }
+
+    fn required(
+        &mut self,
+        name: &str,
+        what: &str,
+        is_valid: fn(&str) -> bool,
+        rule: &str,
+    ) -> String {
+        match self.given(name) {
+            None => self
+                .faults
+                .push(format!("{name} is missing, it names {what}")),
+            Some(value) if !is_valid(&value) => {
+                let value = shortened(&value);
+                self.faults.push(format!("{name} is `{value}`, {rule}"));
+            }
+            Some(value) => return value,
+        }
+        String::new()
+    }
+
+    fn table(&mut self) -> String {
+        let what = "the DynamoDB table";
+        self.required("STORECAST_TABLE", what, is_table_name, TABLE_RULE)
+    }
+
+    fn bucket(&mut self, name: &str, what: &str) -> String {
+        self.required(name, what, is_bucket_name, BUCKET_RULE)
+    }
+
+    fn log_level(&mut self) -> LevelFilter {
+        log_level(self.given("STORECAST_LOG_LEVEL").as_deref()).unwrap_or_else(|fault| {
+            self.faults.push(fault);
+            LevelFilter::INFO
+        })
+    }
+
+    /// What was read, unless anything is wrong with it.
+    fn checked<S>(self, settings: S) -> Result<S, SettingsError> {
+        let faults = self.faults;
         if faults.is_empty() {
-            Ok(Self {
-                table,
-                model_bucket,
-                runtime_library,
-                log_level,
-                prediction_log,
-            })
+            Ok(settings)
         } else {
             Err(SettingsError { faults })
         }

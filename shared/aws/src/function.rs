@@ -2,12 +2,13 @@
 
 use crate::claims::DynamoClaims;
 use crate::clients::Clients;
-use crate::config::{self, Settings};
+use crate::config::{self, Settings, SettingsError};
 use crate::dispatch::{Event, GatewayResponse};
 use crate::dynamo::DynamoStore;
 use crate::s3::S3Artifacts;
 use crate::telemetry::{self, Origin, REQUEST, RequestMetrics, Times, Trail};
 use crate::uploaded_files::UploadedFiles;
+pub(crate) use clock::InvocationClock;
 use features::time::Timestamp;
 use follow::Follower;
 use futures_util::FutureExt;
@@ -44,7 +45,17 @@ use tracing_subscriber::filter::LevelFilter;
 pub fn run<P: Predictor>() -> ExitCode {
     let settings = Settings::from_environment();
     let level = settings.as_ref().map_or(LevelFilter::INFO, |s| s.log_level);
-    telemetry::start(level, P::NAME);
+    live(level, P::NAME, settings, serve::<P>)
+}
+
+/// From the settings to the end of the environment, with `serve` in between; `target` are log lines of the function's crate.
+pub(crate) fn live<S>(
+    level: LevelFilter,
+    target: &'static str,
+    settings: Result<S, SettingsError>,
+    serve: impl AsyncFnOnce(S) -> Result<(), lambda_runtime::Error>,
+) -> ExitCode {
+    telemetry::start(level, target);
     if !config::is_inside_lambda() {
         tracing::error!(
             "this program answers Lambda's runtime: start it with `cargo lambda watch`, or deploy it"
@@ -64,7 +75,7 @@ pub fn run<P: Predictor>() -> ExitCode {
         .build();
     let ended = runtime
         .map_err(Into::into)
-        .and_then(|runtime| runtime.block_on(serve::<P>(settings)));
+        .and_then(|runtime| runtime.block_on(serve(settings)));
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -314,6 +325,7 @@ fn now() -> Timestamp {
     Timestamp(i64::try_from(since_1970().as_secs()).unwrap_or(i64::MAX))
 }
 
+mod clock;
 mod follow;
 mod invocation;
 mod keep;

@@ -3,6 +3,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`function`] | [`run`]: the whole `main` of a function; cold start and invocations |
+//! | [`worker`] | the same for a function that takes up all that is there, whatever tells it to |
 //! | [`dispatch`] | what an event is, by its shape: API Gateway, S3, direct invoke |
 //! | [`dynamo`] | histories and pointers in one DynamoDB table |
 //! | [`files`] | a shop's order files in any bucket |
@@ -27,5 +28,6 @@ mod sdk_error;
 pub mod telemetry;
 pub mod uploaded_files;
 pub mod uploads;
+pub mod worker;
 
 pub use function::run;

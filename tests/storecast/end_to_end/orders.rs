@@ -1,5 +1,7 @@
 //! Orders that keep coming, by the real programs: loaded, asked about, merged, asked about again, forgotten.
 
+mod function;
+
 use super::*;
 use aws::uploaded_files::UploadedFiles;
 use bytes::Bytes;

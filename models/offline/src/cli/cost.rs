@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// Alarms that the template makes, of all functions together.
-const ALARMS: usize = 39;
+const ALARMS: usize = 43;
 
 #[derive(Args)]
 #[command(after_help = "\

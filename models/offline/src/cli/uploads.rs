@@ -4,6 +4,7 @@ use super::clock::now_ms;
 use super::connection::block_on;
 use super::{Failure, Which};
 use crate::functions::NAMES;
+use crate::orders::{self, ORDERS, OrderFate};
 use crate::uploads::{Fate, fate, name_of, redrive};
 use aws::claims::DynamoClaims;
 use aws::clients::Clients;
@@ -21,7 +22,7 @@ The table and endpoints come from the environment, as for `load`. Nothing is cha
 pub(super) struct Status {
     #[arg(
         value_name = "ADDRESS",
-        help = "The upload: s3://bucket/uploads/<function>/..."
+        help = "The upload: s3://bucket/uploads/<function>/..., or s3://bucket/uploads/orders/..."
     )]
     address: String,
 }
@@ -91,24 +92,23 @@ impl Stores {
     }
 }
 
-/// Function and place of an address.
-fn read_address(address: &str) -> Result<(&'static str, FilePlace), Failure> {
+/// The place of an address, and the function that scores it; none for an order file.
+fn read_address(address: &str) -> Result<(Option<&'static str>, FilePlace), Failure> {
     let parts = address
         .strip_prefix("s3://")
         .and_then(|rest| rest.split_once('/'));
     let found = parts.and_then(|(bucket, key)| {
-        let function = NAMES
-            .into_iter()
-            .find(|name| name_of(key, name).is_some())?;
+        let mut names = NAMES.into_iter();
+        let function = names.find(|name| name_of(key, name).is_some());
         let place = FilePlace {
             bucket: bucket.to_owned(),
             key: key.to_owned(),
         };
-        Some((function, place))
+        (function.is_some() || key.starts_with(ORDERS)).then_some((function, place))
     });
     let expected = NAMES.join(", ");
     found.ok_or_else(|| {
-        format!("{address:?} is no upload, expected s3://bucket/uploads/<function>/<file>, function one of {expected}").into()
+        format!("{address:?} is no upload, expected s3://bucket/uploads/<function>/<file>, function one of {expected}, orders").into()
     })
 }
 
@@ -119,9 +119,17 @@ impl Status {
     )]
     pub(super) fn run(&self) -> Result<ExitCode, Failure> {
         let (function, place) = read_address(&self.address)?;
-        let fate = block_on(async { Stores::open().await?.fate(function, &place).await })?;
-        println!("{}: {fate}", place.key);
-        let is_failure = matches!(fate, Fate::Gone | Fate::Broken(_));
+        let (told, is_failure) = block_on(async {
+            let stores = Stores::open().await?;
+            let Some(function) = function else {
+                let fate = orders::fate(&stores.files, &place).await?;
+                return Ok((fate.to_string(), fate == OrderFate::Gone));
+            };
+            let fate = stores.fate(function, &place).await?;
+            let is_failure = matches!(fate, Fate::Gone | Fate::Broken(_));
+            Ok((fate.to_string(), is_failure))
+        })?;
+        println!("{}: {told}", place.key);
         Ok(if is_failure {
             ExitCode::FAILURE
         } else {

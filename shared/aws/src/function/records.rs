@@ -1,8 +1,8 @@
 //! Files that landed in a bucket: bare notifications of S3, and those that a queue brings.
 
-use super::{Answer, Function, Outcome as Invoked, since_1970, unsupported};
+use super::clock::InvocationClock;
+use super::{Answer, Function, Outcome as Invoked, unsupported};
 use crate::claims::DynamoClaims;
-use crate::config;
 use crate::dynamo::DynamoStore;
 use crate::uploaded_files::UploadedFiles;
 use crate::uploads::{self, BatchFailures};
@@ -12,7 +12,7 @@ use serde_json::json;
 use serde_json::value::to_raw_value;
 use serving::batch::limits::Limits;
 use serving::batch::ports::FilePlace;
-use serving::batch::run::{Clock, Pinned, Services};
+use serving::batch::run::{Pinned, Services};
 use serving::batch::{Arrival, Batch, Outcome};
 use serving::error::Error;
 use serving::predictor::Predictor;
@@ -20,44 +20,6 @@ use serving::registry::{Pins, Refusal};
 use serving::service::{Observed, Service};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
-
-/// Source: AWS Lambda developer guide, quotas.
-const LONGEST_INVOCATION: Duration = Duration::from_mins(15);
-
-/// The clock of an invocation.
-pub(super) struct InvocationClock {
-    deadline_ms: i64,
-}
-
-impl InvocationClock {
-    /// The emulator of `cargo lambda watch` sends a constant near 1970; it ends nothing, so Lambda's longest time counts.
-    pub(super) fn until(deadline_ms: u64) -> Self {
-        let now_ms = since_1970().as_millis() as u64;
-        let ends_ms = if deadline_ms < now_ms / 2 {
-            now_ms + LONGEST_INVOCATION.as_millis() as u64
-        } else {
-            deadline_ms
-        };
-        Self {
-            deadline_ms: i64::try_from(ends_ms).unwrap_or(i64::MAX),
-        }
-    }
-}
-
-impl Clock for InvocationClock {
-    fn now_ms(&self) -> i64 {
-        i64::try_from(since_1970().as_millis()).unwrap_or(i64::MAX)
-    }
-
-    fn remaining_ms(&self) -> i64 {
-        self.deadline_ms.saturating_sub(self.now_ms())
-    }
-
-    fn memory_megabytes(&self) -> Option<u32> {
-        config::memory_megabytes()
-    }
-}
 
 /// What came of the uploads of one notification.
 #[derive(Default)]

@@ -8,7 +8,8 @@
 //!
 //! What goes wrong is a function error whose type says what to do: see [`UNFINISHED`] and its neighbours.
 
-use super::records::{InvocationClock, answered, refused};
+use super::clock::InvocationClock;
+use super::records::{answered, refused};
 use super::{Function, Outcome as Invoked, refused_directly};
 use lambda_runtime::Diagnostic;
 use serde::Deserialize;
