@@ -17,7 +17,7 @@ def settings_of(made: Stack, resource: str, outputs: dict[str, str], program: Pa
     """
     variables = made.resources[resource]["Properties"]["Environment"]["Variables"]
     buckets = {"<ModelBucket>": outputs["ModelBucketName"], "<DataBucket>": outputs["DataBucketName"]}
-    names = {"<Table>": outputs["TableName"], **buckets}
+    names = {"<Table>": outputs["TableName"], "<PredictionsTable>": outputs["PredictionsTableName"], **buckets}
     settings = {name: names.get(value, value) for name, value in variables.items()}
     library = program.parent / Path(settings["STORECAST_ORT_LIBRARY"]).relative_to("/var/task")
     return {**settings, "STORECAST_ORT_LIBRARY": str(library) if library.is_file() else ""}

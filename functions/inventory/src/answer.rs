@@ -1,10 +1,11 @@
 //! What inventory answers.
 
+use crate::api::record_id;
 use crate::planning::LeadTimeRule;
 use crate::policy::{Constraints, Costs, Plan, Shared, Target};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serving::batch::shape::{Column, Field, RowShape};
+use serving::batch::shape::{Column, Field, RowShape, text_at};
 use std::collections::BTreeMap;
 
 /// Answer to one request.
@@ -300,4 +301,9 @@ pub static ROWS: RowShape = RowShape {
         Column::text("model_version", "/model_version"),
         Column::text("policy_version", "/policy_version"),
     ],
+    key: |answer| {
+        let location = text_at(answer, "/results/0/location");
+        let sku_id = text_at(answer, "/results/0/sku_id")?;
+        Some(record_id(sku_id, location))
+    },
 };

@@ -49,6 +49,9 @@ pub(super) struct Cost {
     /// Rows of a nightly file
     #[arg(long, default_value_t = 100_000.0)]
     nightly_rows: f64,
+    /// Bytes of a last prediction, where STORECAST_PREDICTIONS_TABLE keeps one of each row; 0 where it keeps none
+    #[arg(long, default_value_t = 0.0)]
+    prediction_bytes: f64,
 }
 
 impl Cost {
@@ -112,6 +115,7 @@ impl Cost {
             ("--history-bytes", self.history_bytes),
             ("--per-request", self.per_request),
             ("--nightly-rows", self.nightly_rows),
+            ("--prediction-bytes", self.prediction_bytes),
         ] {
             if !(amount >= 0.0 && amount.is_finite()) {
                 return Err(format!("{name} is {amount}, allowed is 0 or more").into());
@@ -126,6 +130,7 @@ impl Cost {
             cold_share: self.cold_share,
             traced_share: self.traced_share,
             nightly_rows: self.nightly_rows,
+            prediction_bytes: self.prediction_bytes,
         })
     }
 }

@@ -29,6 +29,7 @@ where
         report.rejected_by_reason = &tally.reasons;
         let drift = job.service.drift(&tally.seen);
         report.drift = drift.as_ref();
+        report.predictions = tally.predictions;
         report.outputs = Some(Outputs {
             scored: job.name.scored(),
             rejects: job.name.rejects(),

@@ -7,7 +7,7 @@ use crate::batch::ports::{ClaimStore, FilePlace, FileStore};
 use crate::batch::progress::Reasons;
 use crate::batch::whole::{Chunk, Run};
 use crate::error::Error;
-use crate::ports::StoreError;
+use crate::ports::{PredictionCounts, StoreError};
 use crate::predictor::Predictor;
 use crate::wire::format_instant;
 use bytes::Bytes;
@@ -63,6 +63,9 @@ pub struct RunReport {
     /// What Lambda bills for the chunks, where memory is known; failed attempts and starts are not in it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gb_seconds: Option<f64>,
+    /// What became of the scored rows in the store of last predictions, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predictions: Option<PredictionCounts>,
     /// What does not balance, and why; not more than a hundred are shown.
     pub faults: Vec<String>,
 }
@@ -87,6 +90,7 @@ struct ChunkReport {
     as_of: String,
     duration_ms: i64,
     gb_seconds: Option<f64>,
+    predictions: Option<PredictionCounts>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -229,6 +233,7 @@ fn begun(function: &str, run: &Run) -> RunReport {
         duration_ms: 0,
         slowest_chunk_ms: 0,
         gb_seconds: None,
+        predictions: None,
         faults: Vec::new(),
     }
 }
@@ -244,6 +249,9 @@ impl RunReport {
         }
         self.duration_ms += chunk.duration_ms;
         self.slowest_chunk_ms = self.slowest_chunk_ms.max(chunk.duration_ms);
+        if let Some(more) = chunk.predictions {
+            self.predictions.get_or_insert_default().add(more);
+        }
         if let Some(more) = chunk.gb_seconds {
             self.gb_seconds = Some(self.gb_seconds.unwrap_or(0.0) + more);
         }
