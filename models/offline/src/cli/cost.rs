@@ -49,7 +49,7 @@ pub(super) struct Cost {
     /// Rows of a nightly file
     #[arg(long, default_value_t = 100_000.0)]
     nightly_rows: f64,
-    /// Bytes of a last prediction, where STORECAST_PREDICTIONS_TABLE keeps one of each row; 0 where it keeps none
+    /// Bytes of a last prediction, where `STORECAST_PREDICTIONS_TABLE` keeps one of each row; 0 where it keeps none
     #[arg(long, default_value_t = 0.0)]
     prediction_bytes: f64,
 }

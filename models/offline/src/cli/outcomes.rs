@@ -41,7 +41,7 @@ pub(super) struct Outcomes {
     /// Take what became of customers from the shop's orders (churn; the others always do)
     #[arg(long)]
     from_orders: bool,
-    /// Days after a list within which a purchase counts (recommendations); training.horizon_days of the shop when left out
+    /// Days after a list within which a purchase counts (recommendations); `training.horizon_days` of the shop when left out
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u16).range(1..))]
     window_days: Option<u16>,
     /// Items at the front of a list that count (recommendations); 10 when left out

@@ -57,7 +57,10 @@ async fn the_newest_stays(store: &impl PredictionStore) {
         is(&monday, "a prediction comes back whole").await;
     }
     let tuesday = prediction(key, "{\"day\":\"tuesday\"}", -5, 11);
-    assert_eq!(put(store, &[tuesday.clone()]).await, counts(1, 0));
+    assert_eq!(
+        put(store, std::slice::from_ref(&tuesday)).await,
+        counts(1, 0)
+    );
     is(&tuesday, "asked later, as much is known").await;
     assert_eq!(put(store, &[monday]).await, counts(0, 1));
     is(&tuesday, "an older file changes nothing").await;
@@ -65,10 +68,16 @@ async fn the_newest_stays(store: &impl PredictionStore) {
     assert_eq!(put(store, &[about_the_past]).await, counts(0, 1));
     is(&tuesday, "nor does a question about the past").await;
     let more_known = prediction(key, "{\"known\":1}", 7, 9);
-    assert_eq!(put(store, &[more_known.clone()]).await, counts(1, 0));
+    assert_eq!(
+        put(store, std::slice::from_ref(&more_known)).await,
+        counts(1, 0)
+    );
     is(&more_known, "what is known counts first").await;
     let equally_new = prediction(key, "{\"row\":2}", 7, 9);
-    assert_eq!(put(store, &[equally_new.clone()]).await, counts(1, 0));
+    assert_eq!(
+        put(store, std::slice::from_ref(&equally_new)).await,
+        counts(1, 0)
+    );
     is(&equally_new, "of equally new ones the last stays").await;
     let (one, two, three) = (
         prediction(key, "{\"row\":3}", 8, 9),
@@ -98,7 +107,7 @@ async fn answers_follow_the_question(store: &impl PredictionStore) {
         assert_eq!(found.as_ref(), expected, "{key}");
     }
     let large = prediction("large", &"x".repeat(300_000), 0, 0);
-    assert_eq!(put(store, &[large.clone()]).await, counts(1, 0));
+    assert_eq!(put(store, std::slice::from_ref(&large)).await, counts(1, 0));
     assert_eq!(get(store, &["large"]).await, [Some(large)], "300 kB");
 }
 
@@ -107,7 +116,7 @@ async fn functions_are_apart(store: &impl PredictionStore) {
         prediction("both", "{\"ours\":1}", 1, 1),
         prediction("both", "{\"theirs\":1}", 0, 0),
     );
-    assert_eq!(put(store, &[ours.clone()]).await, counts(1, 0));
+    assert_eq!(put(store, std::slice::from_ref(&ours)).await, counts(1, 0));
     let other = store.put_predictions("other", std::slice::from_ref(&theirs));
     assert_eq!(other.await, Ok(counts(1, 0)), "another function's key");
     for _ in 0..2 {
