@@ -51,7 +51,7 @@ async fn a_file_leaves_the_answers_of_its_rows_by_customer() {
         json!({"customer_id": "1", "as_of": "2017-06-01T00:00:00Z"}),
         json!({"customer_id": "208"}),
     ];
-    let file: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let file = lines.map(|line| line.to_string()).join("\n");
     assert_eq!(rig.scored(key, file).await, Outcome::Scored(counts(5, 1)));
     let (scored, _, report) = rig.outputs(key);
     let expected = json!({"written": 3, "newer_there": 2, "too_large": 0});

@@ -95,7 +95,7 @@ fn judged(k: usize) -> Lists {
         sold(3, 21, 1),
     ]);
     let mut of_another = shown("K1", "discover", 20, &[], &[2]);
-    of_another.model_version = "b".to_owned();
+    "b".clone_into(&mut of_another.model_version);
     let mut broken = shown("K1", "home", 20, &[], &[0]);
     broken.answered = json!({ "items": 3 });
     let lines = [
