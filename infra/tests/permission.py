@@ -17,6 +17,7 @@ def places(outputs: dict[str, str]) -> dict[str, str]:
     """What the made things are called in the template."""
     return {
         f"table {outputs['TableName']}": "<Table.Arn>",
+        f"table {outputs['PredictionsTableName']}": "<PredictionsTable.Arn>",
         f"bucket {outputs['ModelBucketName']}": "<ModelBucket.Arn>",
         f"bucket {outputs['DataBucketName']}": "<DataBucket.Arn>",
     }

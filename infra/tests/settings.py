@@ -19,9 +19,10 @@ def settings_of(made: Stack, resource: str, outputs: dict[str, str], program: Pa
     """
     variables = made.resources[resource]["Properties"]["Environment"]["Variables"]
     buckets = {"<ModelBucket>": outputs["ModelBucketName"], "<DataBucket>": outputs["DataBucketName"]}
+    names = {"<Table>": outputs["TableName"], "<PredictionsTable>": outputs["PredictionsTableName"], **buckets}
     settings = {}
     for name, value in variables.items():
-        for place, made_as in {"<Table>": outputs["TableName"], **buckets}.items():
+        for place, made_as in names.items():
             value = value.replace(place, made_as)
         settings[name] = value
     if "STORECAST_ORT_LIBRARY" not in settings:

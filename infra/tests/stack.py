@@ -36,6 +36,7 @@ TOKENS = {
     "JwtAudience": "shop",
     "PredictionLogShare": "1",
     "PredictionLogSalt": "a secret of the shop",
+    "PredictionsTtlDays": "30",
 }
 # Every option taken.
 ALL_OPTIONS = {

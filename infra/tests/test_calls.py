@@ -44,6 +44,7 @@ def world(program, tmp_path_factory):
     made.put("scored/churn/by hand.csv", b"row,customer_id\n2,anna\n3,bert\n")
     made.tell_outcomes()
     made.put("quarantine/churn/by hand.csv.report.json", b'{"fault": {"value": "bert"}}')
+    made.predict_by_hand("bert")
     for customer in ("bert", "carl"):
         made.run("forgetter", "forget", customer, *made.coming())
     yield made
@@ -130,6 +131,19 @@ def test_orders_keep_coming_and_a_forgotten_customer_is_in_no_version(world):
     assert holding == ["orders/all.csv"], "only files that `storecast load` reads elsewhere"
     stored = [item["pk"]["S"] for item in world.dynamo.scan(TableName=table)["Items"]]
     assert "customer#anna" in stored and not [key for key in stored if "bert" in key]
+    last = {item["pk"]["S"] for item in world.dynamo.scan(TableName=world.outputs["PredictionsTableName"])["Items"]}
+    assert {"churn#anna", "recommendations#home#anna", "inventory#tea"} <= last and not [key for key in last if "bert" in key]
+
+
+def test_the_last_prediction_is_the_answer_of_the_last_run(world):
+    asked = {"pk": {"S": "churn#anna"}}
+    item = world.dynamo.get_item(TableName=world.outputs["PredictionsTableName"], Key=asked)["Item"]
+    answer = json.loads(item["answer"]["S"])
+    assert answer["customer_id"] == "anna" and 0 < answer["churn_probability"] < 1
+    assert item["model_version"]["S"] == json.loads(world.answers["churn"]["body"])["model_version"]
+    assert int(item["expires_at"]["N"]) - int(item["computed_at"]["N"]) == 30 * 86_400
+    report = json.loads(world.file(f"scored/churn/{LONG}.report.json"))
+    assert sum(report["predictions"].values()) == report["scored"] and report["predictions"]["written"] > 1
 
 
 def test_what_arrives_is_merged_as_by_hand(world):
@@ -230,6 +244,10 @@ def test_a_call_beyond_the_policies_is_noticed(world):
     assert not passes("publisher", "dynamodb:PutItem", "<Table.Arn>", "customer#1")
     assert passes("churn-batch", "dynamodb:PutItem", "<Table.Arn>", "claim#1")
     assert not passes("churn-batch", "dynamodb:PutItem", "<Table.Arn>", "customer#1")
+    assert passes("churn-batch", "dynamodb:PutItem", "<PredictionsTable.Arn>", "churn#1")
+    assert not passes("churn-batch", "dynamodb:PutItem", "<PredictionsTable.Arn>", "inventory#1")
+    assert not passes("churn", "dynamodb:PutItem", "<PredictionsTable.Arn>", "churn#1")
+    assert not passes("forgetter", "dynamodb:BatchWriteItem", "<PredictionsTable.Arn>", "inventory#1")
     assert passes("churn-batch", "s3:PutObject", "<DataBucket.Arn>/scored/churn/a.csv")
     assert not passes("churn-batch", "s3:PutObject", "<DataBucket.Arn>/scored/inventory/a.csv")
     assert not passes("churn-batch", "s3:PutObject", "<DataBucket.Arn>/uploads/churn/a.csv")

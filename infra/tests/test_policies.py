@@ -99,9 +99,12 @@ def faults(function: str, action: str, s: dict[str, Any]) -> list[str]:
     """What is wrong with a function that may do this."""
     resources, keys, found = set(listed(s["Resource"])), keys_of(s), []
     own, writes = territory(function, action), WRITES.match(action)
-    is_claim = action in ("dynamodb:GetItem", "dynamodb:PutItem") and function.endswith("Batch")
+    keeps_last = resources == {"<PredictionsTable.Arn>"} and action == "dynamodb:PutItem" and function.endswith("Batch")
+    is_claim = action in ("dynamodb:GetItem", "dynamodb:PutItem") and function.endswith("Batch") and not keeps_last
     canary = {"dynamodb:UpdateItem": "sets", "dynamodb:PutItem": "pointer"}.get(action) if function.endswith("Function") else None
-    if writes and not own and not is_claim and not canary:
+    if keeps_last and keys and keys != {f"{stack.function_of(function)[0]}#*"}:
+        found.append(f"predicts {', '.join(sorted(keys))}")
+    if writes and not own and not is_claim and not canary and not keeps_last:
         found.append(f"may {action}")
     if canary and keys and keys != {f"{canary}#model/{stack.function_of(function)[0]}/*"}:
         found.append(f"changes {', '.join(sorted(keys))}")
@@ -293,6 +296,10 @@ WRITES_MODELS = "ChurnBatchRole writes <ModelBucket.Arn>/models/churn/*"
         (allow("ChurnBatchRole", "ClaimFiles", Condition=CUSTOMERS), trespasses, "ChurnBatchRole claims customer#*"),
         (allow("ChurnBatchRole", "ClaimFiles", Condition={}), trespasses, "ChurnBatchRole reads every item"),
         (allow("ChurnBatchRole", "ClaimFiles", Action="dynamodb:DeleteItem"), trespasses, "ChurnBatchRole may dynamodb:DeleteItem"),
+        (allow("ChurnBatchRole", "KeepLastPredictions", Condition=CUSTOMERS), trespasses, "ChurnBatchRole predicts customer#*"),
+        (allow("ChurnBatchRole", "KeepLastPredictions", Condition={}), trespasses, "ChurnBatchRole reads every item"),
+        (allow("ChurnBatchRole", "KeepLastPredictions", Action="dynamodb:DeleteItem"), trespasses, "ChurnBatchRole may dynamodb:DeleteItem"),
+        (allow("ChurnBatchRole", "KeepLastPredictions", Resource={"Fn::GetAtt": "Table.Arn"}), trespasses, "ChurnBatchRole claims churn#*"),
         (allow("ChurnBatchRole", "TakeMessages", Resource={"Fn::GetAtt": "InventoryUploads.Arn"}), trespasses, "ChurnBatchRole reads <InventoryUploads.Arn>"),
         (allow("ChurnBatchRole", "TakeMessages", Action="sqs:SendMessage"), trespasses, "ChurnBatchRole reads <ChurnUploads.Arn>"),
         (allow("ChurnRole", "StopCanary", Condition=CUSTOMERS), trespasses, "ChurnRole changes customer#*"),

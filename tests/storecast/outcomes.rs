@@ -1,5 +1,7 @@
 //! Predictions held against what happened: metrics, measured offers, and rows that offers touched.
 
+mod from_orders;
+
 use crate::batch::storm::Random;
 use crate::replays::{Sold, histories, till, year};
 use crate::shop::policy_file_of;

@@ -26,15 +26,15 @@ use std::path::Path;
 use std::sync::Arc;
 use tempfile::TempDir;
 
-const SALT: &str = "a secret of the made-up shop";
+pub(crate) const SALT: &str = "a secret of the made-up shop";
 const AS_OF: &str = "2025-08-01T00:00:00Z";
 /// Items that the committed model of recommendations knows.
-const PRODUCTS: [&str; 5] = ["1029743", "1082185", "995785", "981760", "1127831"];
+pub(crate) const PRODUCTS: [&str; 5] = ["1029743", "1082185", "995785", "981760", "1127831"];
 const CUSTOMERS: u32 = 12;
 /// 2025-01-01.
 const FIRST: Timestamp = Timestamp(1_735_689_600);
 
-const SHOP: &str = r#"
+pub(crate) const SHOP: &str = r#"
 format = 1
 name = "till"
 currency = "USD"
@@ -135,7 +135,7 @@ pub(crate) fn till() -> Shop {
     Shop::parse(SHOP, Path::new("shop.toml")).expect("a shop")
 }
 
-fn log(share: f64, with_ids: bool) -> PredictionLog {
+pub(crate) fn log(share: f64, with_ids: bool) -> PredictionLog {
     PredictionLog {
         bucket: "shop".to_owned(),
         share,
@@ -145,7 +145,7 @@ fn log(share: f64, with_ids: bool) -> PredictionLog {
 }
 
 /// What is kept of answers to these requests, as it comes out of a file.
-async fn logged<P: Predictor>(
+pub(crate) async fn logged<P: Predictor>(
     histories: &Histories,
     log: PredictionLog,
     bodies: &[Value],

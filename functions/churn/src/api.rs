@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serving::batch::shape::{Column, Field, RowShape};
+use serving::batch::shape::{Column, Field, RowShape, text_at};
 use serving::error::Error;
 use serving::route::{ParameterKind, Parameters, QueryParameter};
 use serving::wire::{
@@ -328,4 +328,5 @@ pub static ROWS: RowShape = RowShape {
         Column::text("model_version", "/model_version"),
         Column::text("policy_version", "/policy_version"),
     ],
+    key: |answer| text_at(answer, "/results/0/customer_id").map(str::to_owned),
 };

@@ -1,10 +1,11 @@
 //! What inventory answers.
 
+use crate::api::record_id;
 use crate::planning::LeadTimeRule;
-use crate::policy::{Constraints, Costs, Plan, Shared, Target};
+use crate::policy::{Constraints, Costs, Demand, LeadTime, Plan, Shared, Target};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serving::batch::shape::{Column, Field, RowShape};
+use serving::batch::shape::{Column, Field, RowShape, text_at};
 use std::collections::BTreeMap;
 
 /// Answer to one request.
@@ -102,11 +103,55 @@ pub struct Told {
     pub mean: f64,
     /// Units that demand stays within with the probability of the name.
     pub quantiles: Quantiles,
+    /// One for each lead time that was planned with.
+    #[serde(default)]
+    pub parts: Vec<Part>,
+}
+
+/// Demand until the end of the interval, for one lead time: a law of counts.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Part {
+    /// Of the lead time.
+    pub probability: f64,
+    /// Lead time and review period.
+    pub days: f64,
+    /// Expected units.
+    pub mean: f64,
+    /// In units squared.
+    pub variance: f64,
+}
+
+/// The interval that an order must last for: what an answer sums up, and the log of predictions keeps.
+#[derive(Debug, Clone)]
+pub(crate) struct Interval {
+    /// Lead time and review period, on average.
+    pub(crate) days: f64,
+    /// Demand over it.
+    pub(crate) demand: Demand,
+    /// From placing an order to its arrival.
+    pub(crate) lead_time: LeadTime,
+    /// To the next chance to order.
+    pub(crate) review_period_days: f64,
+}
+
+impl Interval {
+    fn parts(&self) -> Vec<Part> {
+        let parts = self.lead_time.days().zip(self.demand.parts());
+        let part = |(days, (probability, demand)): (f64, (f64, Demand))| Part {
+            probability,
+            days: days + self.review_period_days,
+            mean: demand.mean(),
+            variance: demand.variance(),
+        };
+        parts.map(part).collect()
+    }
 }
 
 impl ForecastAnswer {
     pub(crate) fn told(&self) -> Told {
         Told {
+            parts: self.interval.parts(),
             forecaster: self.forecaster.to_owned(),
             interval_days: self.interval_days,
             mean: self.mean,
@@ -182,6 +227,9 @@ pub struct ForecastAnswer {
     /// Why the forecast is what it is; absent for a fallback, which has no model to explain.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub explained: Option<Explained>,
+    /// What mean and quantiles are of.
+    #[serde(skip)]
+    pub(crate) interval: Interval,
 }
 
 /// The model's forecast for the horizon that is nearest to the interval: `log_mean = base_log_mean + all log factors`.
@@ -300,4 +348,9 @@ pub static ROWS: RowShape = RowShape {
         Column::text("model_version", "/model_version"),
         Column::text("policy_version", "/policy_version"),
     ],
+    key: |answer| {
+        let location = text_at(answer, "/results/0/location");
+        let sku_id = text_at(answer, "/results/0/sku_id")?;
+        Some(record_id(sku_id, location))
+    },
 };

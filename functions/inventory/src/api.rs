@@ -22,6 +22,14 @@ const BUDGET_LIMIT_MINOR: i64 = 1_000_000_000_000;
 /// Between a SKU and its location in the id of a record.
 const LOCATION_MARK: char = '@';
 
+/// The id of the record of a SKU, where stock is kept by location of that there.
+pub(crate) fn record_id(sku_id: &str, location: Option<&str>) -> String {
+    match location {
+        Some(location) => format!("{sku_id}{LOCATION_MARK}{location}"),
+        None => sku_id.to_owned(),
+    }
+}
+
 /// The day of a query.
 pub(crate) const AS_OF: QueryParameter = QueryParameter {
     name: "as_of",
@@ -147,10 +155,7 @@ pub struct Sku {
 impl Sku {
     /// The id of its record in the store.
     pub fn record_id(&self) -> String {
-        match &self.location {
-            Some(location) => format!("{}{LOCATION_MARK}{location}", self.sku_id),
-            None => self.sku_id.clone(),
-        }
+        record_id(&self.sku_id, self.location.as_deref())
     }
 
     /// The stock that the request names, in days from `as_of` on; what has arrived by then counts as due today.

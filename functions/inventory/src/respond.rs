@@ -1,7 +1,8 @@
 //! From forecasts to orders: the decision, pure.
 
 use crate::answer::{
-    Assumptions, Explained, ForecastAnswer, Outcome, Planned, Quantiles, Response, SkuResult, Week,
+    Assumptions, Explained, ForecastAnswer, Interval, Outcome, Planned, Quantiles, Response,
+    SkuResult, Week,
 };
 use crate::api::{Request, Sku, days_until, refused};
 use crate::forecast::{SkuForecast, forecast};
@@ -151,8 +152,10 @@ fn decide(
     let interval = Interval {
         days: lead_time.mean_days() + terms.review_period_days,
         demand: lead_time.demand(&forecast.demand, terms.review_period_days)?,
+        lead_time,
+        review_period_days: terms.review_period_days,
     };
-    let answer = forecast_answer(&forecast, &interval)?;
+    let answer = forecast_answer(&forecast, interval)?;
     let Some((stock, stock_from)) = stock(sku, case, known) else {
         let note = "nobody said how much is on hand: name `on_hand` to have an order planned";
         return Ok(Decided::Forecast(Box::new(answer), note));
@@ -196,15 +199,9 @@ fn stock(sku: &Sku, case: &Case, known: &KnownSku) -> Option<(Stock, &'static st
     Some((stock, "store"))
 }
 
-/// Lead time and review period together, and the demand over them.
-struct Interval {
-    days: f64,
-    demand: Demand,
-}
-
 fn forecast_answer(
     forecast: &SkuForecast,
-    interval: &Interval,
+    interval: Interval,
 ) -> Result<ForecastAnswer, PolicyError> {
     Ok(ForecastAnswer {
         forecaster: forecast.forecaster,
@@ -215,6 +212,7 @@ fn forecast_answer(
         quantiles: quantiles(&interval.demand),
         weeks: weeks(&forecast.demand)?,
         explained: None,
+        interval,
     })
 }
 

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::de::IntoDeserializer as _;
 use serde::de::value::Error as ValueError;
 use serde::{Deserialize, Serialize};
-use serving::batch::shape::{Column, Field, RowShape};
+use serving::batch::shape::{Column, Field, RowShape, text_at};
 use serving::error::{CallerError, Error};
 use serving::route::{ParameterKind, Parameters, QueryParameter};
 use serving::wire::{
@@ -250,4 +250,21 @@ pub static ROWS: RowShape = RowShape {
         Column::text("model_version", "/model_version"),
         Column::text("policy_version", "/policy_version"),
     ],
+    key: |answer| {
+        let customer_id = text_at(answer, "/customer_id")?;
+        Some(key_of(text_at(answer, "/surface")?, customer_id))
+    },
 };
+
+/// All surfaces, as requests and answers name them.
+pub const SURFACES: [&str; 5] = ["home", "buy_again", "discover", "cart", "abandoned_cart"];
+
+/// What a customer's last recommendations for a surface are looked up by: what completes a cart must not replace what stands on the
+/// first page.
+///
+/// ```
+/// assert_eq!(recommendations::api::key_of("home", "42"), "home#42");
+/// ```
+pub fn key_of(surface: &str, customer_id: &str) -> String {
+    format!("{surface}#{customer_id}")
+}

@@ -24,7 +24,7 @@ mod training;
 
 pub use fit::{best, plain_cosine};
 pub use prepare::Question;
-pub use training::{Judged, LEAST_ITEMS};
+pub use training::{Judged, LEAST_ITEMS, product_ids};
 
 use crate::answer::{Response, Shown, Told};
 use crate::api::{AS_OF, Body, ITEMS, Request, SURFACE, Surface};

@@ -161,7 +161,8 @@ impl Judged {
     }
 }
 
-fn product_ids(order: &Order) -> BTreeSet<&str> {
+/// Products of an order, each once; what was returned is not among them.
+pub fn product_ids(order: &Order) -> BTreeSet<&str> {
     let ids = order.purchases().map(|line| line.product_id.as_str());
     ids.filter(|id| !id.is_empty()).collect()
 }

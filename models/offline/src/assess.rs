@@ -6,6 +6,8 @@ mod churn;
 mod inventory;
 mod recommendations;
 
+pub(crate) use self::inventory::{demand_within, next_truth};
+
 use crate::cutoffs::Cutoffs;
 use crate::entity::Entity;
 use crate::evaluate::MetricLine;

@@ -11,6 +11,8 @@ use prices::Prices;
 
 /// Bytes of a read unit. Source: DynamoDB developer guide, read consistency and capacity.
 const READ_UNIT_BYTES: f64 = 4096.0;
+/// Bytes of a write unit. Source: the same.
+const WRITE_UNIT_BYTES: f64 = 1024.0;
 /// Bytes of a gigabyte as bills count it.
 const GB: f64 = 1_073_741_824.0;
 const MILLION: f64 = 1e6;
@@ -56,6 +58,8 @@ pub struct Deployment {
     pub nightly_rows: f64,
     /// Environments of the function that answer at once.
     pub environments: f64,
+    /// Bytes of a last prediction, on average, where each row leaves one; 0 where none are kept.
+    pub prediction_bytes: f64,
 }
 
 /// One line of a bill.
@@ -131,9 +135,10 @@ pub fn per_nightly_run(
             prices.lambda.per_million_requests / MILLION,
         ),
         ("DynamoDB, reads", reads(rows, deployed, prices)),
+        ("DynamoDB, claims", writes(2.0, prices)),
         (
-            "DynamoDB, claims",
-            2.0 * prices.dynamodb.per_million_write_units / MILLION,
+            "DynamoDB, predictions",
+            writes(rows * prediction_units(deployed), prices),
         ),
         (
             "S3",
@@ -222,6 +227,15 @@ fn reads(histories: f64, deployed: &Deployment, prices: &Prices) -> f64 {
     histories * units * prices.dynamodb.per_million_read_units / MILLION
 }
 
+/// Units that it takes to write the last prediction of a row, or to find that a newer one is there.
+fn prediction_units(deployed: &Deployment) -> f64 {
+    (deployed.prediction_bytes / WRITE_UNIT_BYTES).ceil()
+}
+
+fn writes(units: f64, prices: &Prices) -> f64 {
+    units * prices.dynamodb.per_million_write_units / MILLION
+}
+
 /// Reads of a file of ids, in pieces of 2 MiB; 16 bytes are the id of a row with its line break.
 fn pieces(rows: f64) -> f64 {
     (rows * 16.0 / (2.0 * 1024.0 * 1024.0)).ceil()
@@ -263,6 +277,7 @@ mod tests {
             traced_share: 0.05,
             nightly_rows: 1e6,
             environments: 5.0,
+            prediction_bytes: 1500.0,
         }
     }
 
@@ -304,6 +319,8 @@ mod tests {
             per_nightly_run(&measured(), &deployed(), &prices()).expect("rows were measured");
         assert!((cost(&bill, "Lambda, time") - 10_000.0 * 2.0).abs() < 1e-9);
         assert!((cost(&bill, "DynamoDB, reads") - 1.5 * 2.0).abs() < 1e-9);
+        // 1500 bytes are two units of 1 KB.
+        assert!((cost(&bill, "DynamoDB, predictions") - 2.0 * 2.0).abs() < 1e-9);
         // 16 MB of ids are eight pieces.
         assert!((cost(&bill, "S3") - (3.0 + 8.0) * 2.0 / 1000.0).abs() < 1e-12);
         let unknown = Measured {

@@ -1,13 +1,18 @@
-//! `storecast outcomes churn`: what was predicted, held against what happened.
+//! `storecast outcomes`: what was predicted, held against what happened. Here for churn, in [`lists`] for recommendations, in
+//! [`demand`] for inventory.
 //!
 //! Of each customer, predictions count that do not overlap: the first, and then the first that begins when the window of the one
 //! before is over. Others about the same window are the same question asked again, and would count one outcome twice.
 
+mod apart;
+pub mod demand;
+pub mod lists;
 pub mod truth;
 pub mod uplift;
 
 use crate::evaluate::{Bootstrap, EvaluationError, EvaluationRows, MetricLine, evaluate};
 use crate::replay::Names;
+use apart::Apart;
 use churn::Churn;
 use churn::kept::Told;
 use churn::policy::{ChurnPolicy, DO_NOTHING};
@@ -59,16 +64,16 @@ pub fn join(lines: &[LoggedPrediction], truth: &Truth, horizon_days: f64) -> Joi
     let mut read: Vec<Joined> = lines.iter().filter_map(|line| found.read(line)).collect();
     // Lines about the same come in the order of the log.
     read.sort_by(|a, b| (a.at, &a.customer).cmp(&(b.at, &b.customer)));
-    let mut over: HashMap<String, Timestamp> = HashMap::new();
+    let mut apart = Apart::new();
     for mut one in read {
-        if over.get(&one.customer).is_some_and(|over| one.at < *over) {
+        if apart.overlaps(&one.customer, one.at) {
             found.repeated += 1;
             continue;
         }
         match truth.fate(&one.customer, &one.as_of, one.at) {
             Fate::Open => found.open += 1,
             fate => {
-                over.insert(one.customer.clone(), one.at.plus_days(horizon_days));
+                apart.take(one.customer.clone(), one.at.plus_days(horizon_days));
                 one.left = fate == Fate::Left;
                 found.joined.push(one);
             }

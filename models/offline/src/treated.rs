@@ -19,6 +19,7 @@ static ROWS: RowShape = RowShape {
     around: &[],
     answer: "",
     columns: &[],
+    key: |_| None,
 };
 
 /// A row.

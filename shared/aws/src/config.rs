@@ -31,6 +31,19 @@ pub struct Settings {
     ///
     /// `STORECAST_PREDICTION_LOG_IDS`, optional: `hashed` (the default) or `plain`.
     pub prediction_log: Option<PredictionLog>,
+    /// `STORECAST_PREDICTIONS_TABLE`, optional: the DynamoDB table of last predictions; none are kept where it is not set.
+    ///
+    /// `STORECAST_PREDICTIONS_TTL_DAYS`, optional: days from 1 to 3650 for which they are kept, 30 where it is not set.
+    pub predictions: Option<PredictionsTable>,
+}
+
+/// Where files and runs over the whole base leave the last prediction of each entity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PredictionsTable {
+    /// The table.
+    pub table: String,
+    /// Days for which a prediction is kept.
+    pub days: u32,
 }
 
 /// Every setting that is missing or wrong.
@@ -77,12 +90,14 @@ impl Settings {
             read.faults.push(fault);
             None
         });
+        let predictions = predictions(&read.lookup, &table, &mut read.faults);
         read.checked(Self {
             table,
             model_bucket,
             runtime_library,
             log_level,
             prediction_log,
+            predictions,
         })
     }
 }
@@ -264,6 +279,47 @@ fn prediction_log(
     }))
 }
 
+/// Where last predictions are kept; both settings are looked at, whatever is wrong with the other.
+fn predictions(
+    lookup: &impl Fn(&str) -> Option<String>,
+    histories: &str,
+    faults: &mut Vec<String>,
+) -> Option<PredictionsTable> {
+    let given = |name: &str| lookup(name).filter(|value| !value.is_empty());
+    let days = match given("STORECAST_PREDICTIONS_TTL_DAYS") {
+        None => Some(KEPT_DAYS),
+        Some(text) => {
+            let days = text
+                .parse()
+                .ok()
+                .filter(|days| KEPT_DAYS_ALLOWED.contains(days));
+            if days.is_none() {
+                let (least, most) = (KEPT_DAYS_ALLOWED.start(), KEPT_DAYS_ALLOWED.end());
+                faults.push(format!(
+                    "STORECAST_PREDICTIONS_TTL_DAYS is `{}`, expected whole days from {least} to {most}",
+                    shortened(&text)
+                ));
+            }
+            days
+        }
+    };
+    let table = given("STORECAST_PREDICTIONS_TABLE")?;
+    let rule = if !is_table_name(&table) {
+        TABLE_RULE
+    } else if table == histories {
+        "a table of its own is needed: STORECAST_TABLE holds what must not go"
+    } else {
+        return days.map(|days| PredictionsTable { table, days });
+    };
+    let table = shortened(&table);
+    faults.push(format!("STORECAST_PREDICTIONS_TABLE is `{table}`, {rule}"));
+    None
+}
+
+/// Days for which last predictions are kept unless it is said.
+const KEPT_DAYS: u32 = 30;
+const KEPT_DAYS_ALLOWED: std::ops::RangeInclusive<u32> = 1..=3650;
+
 // Source: DynamoDB developer guide, naming rules.
 const TABLE_RULE: &str = "a table name has 3 to 255 letters, digits, `_`, `-` or `.`";
 
@@ -289,67 +345,4 @@ fn shortened(value: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_every_fault_at_once() {
-        let environment = |name: &str| match name {
-            "STORECAST_MODEL_BUCKET" => Some("My_Bucket".to_owned()),
-            "STORECAST_ORT_LIBRARY" => Some("/no/such/library.so".to_owned()),
-            "STORECAST_LOG_LEVEL" => Some("loud".to_owned()),
-            "STORECAST_PREDICTION_LOG_SHARE" => Some("5 %".to_owned()),
-            _ => None,
-        };
-        let error = Settings::from_lookup(environment).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "read settings: STORECAST_TABLE is missing, it names the DynamoDB table; \
-             STORECAST_MODEL_BUCKET is `My_Bucket`, a bucket name has 3 to 63 lower-case letters, digits, `-` or `.`; \
-             STORECAST_ORT_LIBRARY is `/no/such/library.so`, no such file; \
-             STORECAST_LOG_LEVEL is `loud`, expected error, warn, info, debug or trace; \
-             STORECAST_PREDICTION_LOG_SHARE is `5 %`, expected a number from 0 to 1"
-        );
-    }
-
-    #[test]
-    fn optional_settings_have_defaults() {
-        let environment = |name: &str| match name {
-            "STORECAST_TABLE" => Some("storecast".to_owned()),
-            "STORECAST_MODEL_BUCKET" => Some("models.example-shop".to_owned()),
-            "STORECAST_ORT_LIBRARY" => Some(String::new()),
-            _ => None,
-        };
-        let settings = Settings::from_lookup(environment).unwrap();
-        assert_eq!(
-            (
-                settings.runtime_library,
-                settings.log_level,
-                settings.prediction_log
-            ),
-            (None, LevelFilter::INFO, None)
-        );
-    }
-
-    #[test]
-    fn predictions_are_kept_where_a_share_a_bucket_and_a_salt_are_given() {
-        let log = |share: &str, bucket: &str, salt: &str| {
-            super::prediction_log(&|name: &str| {
-                let value = match name {
-                    "STORECAST_PREDICTION_LOG" => bucket,
-                    "STORECAST_PREDICTION_LOG_SHARE" => share,
-                    "STORECAST_PREDICTION_LOG_SALT" => salt,
-                    _ => return None,
-                };
-                Some(value.to_owned())
-            })
-        };
-        assert_eq!(log("0", "", ""), Ok(None));
-        assert!(log("0.1", "", "0123456789abcdef").is_err());
-        assert!(log("0.1", "shop", "short").is_err());
-        assert!(log("1.1", "shop", "0123456789abcdef").is_err());
-        let kept = log("0.1", "shop", "0123456789abcdef").unwrap().unwrap();
-        assert!(!kept.with_ids);
-        assert_eq!((kept.share, kept.bucket), (0.1, "shop".to_owned()));
-    }
-}
+mod tests;

@@ -7,6 +7,12 @@
 //! | `pointer#<name>` | `target`: the value; `writer`: a random mark of the write |
 //! | `sets#<owner>` | one set of numbers per name; `expires_at`: seconds since 1970, for the table's TTL |
 //!
+//! and, in a table of their own, last predictions:
+//!
+//! | `pk` | attributes |
+//! |---|---|
+//! | `<function>#<key>`, for example `churn#42` | `answer`: JSON; `model_version`; `as_of`, `computed_at`, `expires_at`: seconds since 1970 |
+//!
 //! No kind is called `meta`, `pointer` or `sets`. An item holds at most 400 KB, so a longer record is refused before the
 //! call: a history is compact (tens of bytes per order line), and one that reaches the limit is not a person's.
 //!
@@ -16,6 +22,7 @@
 
 mod batch;
 mod pointers;
+mod predictions;
 mod sets;
 
 use crate::sdk_error::store_error;
@@ -36,6 +43,8 @@ const ITEM_LIMIT: usize = 400 * 1024;
 const PK: &str = "pk";
 const RECORD: &str = "record";
 const COMPLETE_THROUGH: &str = "complete_through";
+/// Seconds since 1970 after which an item may go, for the table's TTL.
+const EXPIRES_AT: &str = "expires_at";
 
 /// Every port but that of files, on one table with the string key `pk`.
 #[derive(Debug, Clone)]

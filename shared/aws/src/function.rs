@@ -17,6 +17,7 @@ use invocation::Invocation;
 use lambda_runtime::{Diagnostic, LambdaEvent, Runtime, service_fn};
 use serde::Serialize;
 use serde_json::value::RawValue;
+use serving::batch::run::LastPredictions;
 use serving::error::Error;
 use serving::predictor::Predictor;
 use serving::problem::Problem;
@@ -109,6 +110,7 @@ struct Function<P: Predictor> {
     store: DynamoStore,
     files: UploadedFiles,
     claims: DynamoClaims,
+    last: Option<LastPredictions<DynamoStore>>,
     registry: Arc<Follower<P>>,
     answered_before: AtomicBool,
 }
@@ -133,6 +135,10 @@ impl<P: Predictor> Function<P> {
         let clients = Clients::from_environment().await;
         let files = UploadedFiles::new(&clients);
         let claims = DynamoClaims::new(clients.dynamo.clone(), &settings.table);
+        let last = settings.predictions.map(|kept| LastPredictions {
+            store: DynamoStore::new(clients.dynamo.clone(), kept.table),
+            kept_days: kept.days,
+        });
         let store = DynamoStore::new(clients.dynamo, settings.table);
         let artifacts = S3Artifacts::new(clients.s3, settings.model_bucket, "");
         let library = settings.runtime_library;
@@ -148,6 +154,7 @@ impl<P: Predictor> Function<P> {
             store,
             files,
             claims,
+            last,
             registry,
             answered_before: AtomicBool::new(false),
         }

@@ -5,13 +5,16 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use serving::ports::StoreError;
 use std::error::Error;
 
-/// Error codes that ask for patience with a status below 500.
+/// Error codes of a table or an account that is asked too often.
 /// Source: the retryable errors of the DynamoDB developer guide and of the SDK's standard retry mode.
-const PATIENCE: [&str; 10] = [
+const THROTTLED: [&str; 4] = [
     "ProvisionedThroughputExceededException",
     "ThrottlingException",
     "Throttling",
     "RequestLimitExceeded",
+];
+/// Others that ask for patience with a status below 500. Source: the same.
+const PATIENCE: [&str; 6] = [
     "LimitExceededException",
     "TransactionInProgressException",
     "ConditionalRequestConflict",
@@ -19,6 +22,14 @@ const PATIENCE: [&str; 10] = [
     "RequestTimeout",
     "SlowDown",
 ];
+
+/// Whether a call was refused because too many are made.
+pub(crate) fn is_throttled<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
+    let code = error
+        .as_service_error()
+        .and_then(ProvideErrorMetadata::code);
+    code.is_some_and(|code| THROTTLED.contains(&code))
+}
 
 /// What a failed call means to whoever made it.
 pub(crate) fn store_error<E>(
@@ -47,7 +58,8 @@ where
         (Some(code), None) => code.to_owned(),
         (None, _) => format!("status {status}"),
     };
-    let patience = status >= 500 || status == 429 || code.is_some_and(|c| PATIENCE.contains(&c));
+    let asks = |code: &str| THROTTLED.contains(&code) || PATIENCE.contains(&code);
+    let patience = status >= 500 || status == 429 || code.is_some_and(asks);
     let make = if patience {
         StoreError::unavailable
     } else {

@@ -1,11 +1,12 @@
 //! One suite per port. An adapter belongs to the project when it passes the suites of its ports.
 //!
 //! Each suite wants a store in which nothing was written under the names it uses (kinds `customer` and `sku`, keys
-//! below `conformance/`, pointers and sets below `conformance/`), and panics with what was expected. Stores that answer reads
+//! below `conformance/`, pointers and sets below `conformance/`, predictions of `conformance` and `other`), and panics with what was expected. Stores that answer reads
 //! from replicas are to be handed over in the mode that reads their own writes.
 
 pub mod batch;
 mod pointers;
+mod predictions;
 mod race;
 mod removal;
 mod sets;
@@ -13,6 +14,7 @@ mod sets;
 use crate::ports::{ArtifactStore, HistoryStore, PointerStore};
 use bytes::Bytes;
 use features::time::Timestamp;
+pub use predictions::predictions;
 use race::{all, only_winner};
 pub use sets::sets;
 

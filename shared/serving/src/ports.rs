@@ -2,9 +2,11 @@
 
 mod directory;
 mod memory;
+mod predictions;
 
 pub use directory::DirectoryStore;
 pub use memory::MemoryStore;
+pub use predictions::{LastPrediction, PredictionCounts, PredictionStore, newest};
 
 use bytes::Bytes;
 use features::time::Timestamp;

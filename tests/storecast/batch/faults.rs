@@ -7,7 +7,10 @@ use serving::batch::ports::{
     FileArchive, FileHead, FilePlace, FileStore, FileVersion, Listed, Part, Piece,
 };
 use serving::batch::{Arrival, Claim, ClaimStore};
-use serving::ports::{Histories, HistoryStore, PointerChange, PointerStore, StoreError};
+use serving::ports::{
+    Histories, HistoryStore, LastPrediction, PointerChange, PointerStore, PredictionCounts,
+    PredictionStore, StoreError,
+};
 use std::future::{Future, poll_fn};
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
@@ -76,6 +79,7 @@ impl<S: Send + Sync> Faulty<S> {
                 return Poll::Ready(());
             }
             is_later = true;
+            // For who does not poll by hand.
             context.waker().wake_by_ref();
             Poll::Pending
         })
@@ -213,6 +217,34 @@ impl<S: PointerStore> PointerStore for Faulty<S> {
 
     async fn set_pointers(&self, changes: &[PointerChange<'_>]) -> Result<bool, StoreError> {
         self.call(self.inner.set_pointers(changes)).await
+    }
+}
+
+impl<S: PredictionStore> PredictionStore for Faulty<S> {
+    async fn put_predictions(
+        &self,
+        function: &'static str,
+        predictions: &[LastPrediction],
+    ) -> Result<PredictionCounts, StoreError> {
+        self.call(self.inner.put_predictions(function, predictions))
+            .await
+    }
+
+    async fn get_predictions(
+        &self,
+        function: &'static str,
+        keys: &[&str],
+    ) -> Result<Vec<Option<LastPrediction>>, StoreError> {
+        self.call(self.inner.get_predictions(function, keys)).await
+    }
+
+    async fn remove_predictions(
+        &self,
+        function: &'static str,
+        keys: &[&str],
+    ) -> Result<(), StoreError> {
+        self.call(self.inner.remove_predictions(function, keys))
+            .await
     }
 }
 

@@ -4,6 +4,8 @@ use super::faults::{Fault, Faulty, Plan};
 use super::*;
 use churn::Churn;
 use serde_json::Value;
+use serving::ports::PredictionStore;
+use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
@@ -28,9 +30,14 @@ impl FaultyRig {
         }
         let arrival = rig.upload(KEY, gzip(file.as_bytes())).await;
         let stores = Faulty::new(filled().await, &plan);
+        let mut releases = Releases::new(|| stores.clone()).await;
+        releases.last = Some(LastPredictions {
+            store: Faulty::new(MemoryStore::default(), &plan),
+            kept_days: 30,
+        });
         Self {
             files: Faulty::new(rig.files, &plan),
-            releases: Releases::new(|| stores.clone()).await,
+            releases,
             now_ms: rig.now_ms,
             arrival,
         }
@@ -60,7 +67,7 @@ impl FaultyRig {
         self.now_ms.fetch_add(ms, Ordering::Relaxed);
     }
 
-    /// Every output, without what differs from attempt to attempt.
+    /// Every output, without what differs from attempt to attempt, and every last prediction.
     fn outputs(&self) -> Vec<(String, Vec<u8>)> {
         let places = self.files.inner.places();
         let output = |place: FilePlace| {
@@ -75,7 +82,20 @@ impl FaultyRig {
             };
             (place.key, bytes)
         };
-        places.into_iter().map(output).collect()
+        let files = places.into_iter().map(output);
+        files.chain([self.predictions()]).collect()
+    }
+
+    fn predictions(&self) -> (String, Vec<u8>) {
+        let last = self.releases.last.as_ref().expect("they are kept");
+        let mut context = Context::from_waker(Waker::noop());
+        let asked = ["1", "208", "nobody"];
+        let get = last.store.inner.get_predictions(Churn::NAME, &asked);
+        let Poll::Ready(found) = pin!(get).poll(&mut context) else {
+            panic!("memory waits for nobody")
+        };
+        let text = format!("{:?}", found.expect("memory"));
+        ("last predictions".to_owned(), text.into_bytes())
     }
 }
 
@@ -96,7 +116,7 @@ pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().expect("memory")
 }
 
-fn no_faults() -> Plan {
+pub(super) fn no_faults() -> Plan {
     Arc::new(Mutex::new(|| Fault::None))
 }
 
@@ -121,6 +141,9 @@ async fn killed_between_any_two_calls_it_is_done_once_by_the_next_delivery() {
     let outcome = clean.run("clean", FOREVER).expect("ends").expect("scored");
     assert_eq!(outcome, Outcome::Scored(counts(51, 9)));
     let expected = clean.outputs();
+    let (_, kept) = clean.predictions();
+    let kept = String::from_utf8_lossy(&kept);
+    assert_eq!(kept.matches("LastPrediction").count(), 3, "{kept}");
     let mut kills = 0;
     loop {
         let rig = FaultyRig::new(no_faults()).await;

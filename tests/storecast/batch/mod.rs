@@ -10,6 +10,7 @@ mod fuzz;
 mod huge;
 mod kept;
 pub(crate) mod kills;
+mod last;
 mod outcomes;
 pub(crate) mod storm;
 mod tables;
@@ -18,11 +19,12 @@ mod whole;
 
 use crate::shop::{self, NOW};
 use bytes::Bytes;
+use faults::Faulty;
 use serving::batch::claim::{Counts, claim_key};
 use serving::batch::limits::Limits;
 use serving::batch::name::Key;
 use serving::batch::ports::{FilePlace, FileStore};
-use serving::batch::run::{Clock, Pinned, Services};
+use serving::batch::run::{Clock, LastPredictions, Pinned, Services};
 use serving::batch::{Arrival, Batch, ClaimStore, MemoryFiles, Outcome};
 use serving::error::Error;
 use serving::ports::{HistoryStore, MemoryStore};
@@ -76,6 +78,8 @@ struct Releases<P: Predictor, S> {
     served: AtomicUsize,
     /// Versions that the code can no longer load.
     forgotten: Mutex<Vec<String>>,
+    /// Where last predictions are kept.
+    last: Option<LastPredictions<Faulty<MemoryStore>>>,
 }
 
 impl<P: Predictor, S: HistoryStore> Releases<P, S> {
@@ -100,6 +104,7 @@ impl<P: Predictor, S: HistoryStore> Releases<P, S> {
             services,
             served: AtomicUsize::new(0),
             forgotten: Mutex::default(),
+            last: None,
         }
     }
 }
@@ -107,6 +112,11 @@ impl<P: Predictor, S: HistoryStore> Releases<P, S> {
 impl<P: Predictor, S: HistoryStore + 'static> Services for Releases<P, S> {
     type Predictor = P;
     type Store = S;
+    type Predictions = Faulty<MemoryStore>;
+
+    fn last_predictions(&self) -> Option<&LastPredictions<Faulty<MemoryStore>>> {
+        self.last.as_ref()
+    }
 
     fn current(&self) -> Result<(Pins, Pinned<Self>), Error> {
         Ok(self.services[self.served.load(Ordering::Relaxed)].clone())

@@ -205,7 +205,8 @@ async fn chunks_of_skus_are_scored_as_the_upload_of_their_ids() {
 
 #[tokio::test]
 async fn a_promote_in_the_middle_changes_no_row_of_the_run() {
-    let base = Base::<Churn>::new().await;
+    let mut base = Base::<Churn>::new().await;
+    base.rig.releases.last = Some(last::kept());
     let run = base.begin(Some(NOW)).await;
     let chunks = base.chunks(&run);
     assert!(chunks.len() > 2);
@@ -219,6 +220,8 @@ async fn a_promote_in_the_middle_changes_no_row_of_the_run() {
     let report = base.reconcile(&run).await;
     assert!(report.is_balanced(), "{report:?}");
     assert_eq!(report.model_version, "first");
+    let written = report.predictions.map(|counts| counts.written);
+    assert_eq!(written, Some(CUSTOMERS.len() as u64), "one each");
     // Another instant is another run, and keeps apart from this one.
     let next = base.begin(Some(Timestamp(NOW.0 + 60))).await;
     assert_eq!(
@@ -228,6 +231,8 @@ async fn a_promote_in_the_middle_changes_no_row_of_the_run() {
     base.score_all(&next).await;
     assert!(base.reconcile(&next).await.is_balanced());
     assert!(base.reconcile(&run).await.is_balanced());
+    let last = base.rig.last(shop::STEADY).await.expect("kept");
+    assert_eq!(last.model_version, "second", "of the later run");
     // What it was begun with cannot be loaded any more: nothing else is taken in its place.
     base.rig
         .releases

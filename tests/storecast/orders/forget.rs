@@ -4,8 +4,11 @@ use super::shop::MadeUp;
 use super::*;
 use crate::batch::kills::gzip;
 use crate::batch::storm::Random;
+use features::time::Timestamp;
 use flate2::read::MultiGzDecoder;
 use offline::orders::{Looked, Proof, forgotten};
+use recommendations::api::{SURFACES, key_of};
+use serving::ports::{LastPrediction, PredictionStore};
 use serving::prediction_log::hashed;
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -29,7 +32,9 @@ impl Rig {
             owner: "forget",
             work: &self.work.path().join("0"),
         };
-        merge.forget(customer_id, Some(SALT)).await
+        merge
+            .forget(customer_id, Some(SALT), Some(&self.last))
+            .await
     }
 }
 
@@ -85,6 +90,26 @@ async fn put_answers(rig: &Rig, who: &str) {
     }
 }
 
+/// Last predictions of two customers, by each key that they can have.
+async fn put_last_predictions(rig: &Rig, who: &str) {
+    let last = |key: String| LastPrediction {
+        key,
+        answer: "{}".to_owned(),
+        model_version: "v1".to_owned(),
+        as_of: Timestamp(0),
+        computed_at: Timestamp(0),
+        expires_at: Timestamp(i64::MAX),
+    };
+    for customer in ["K1", who] {
+        let put = [last(customer.to_owned())];
+        let put = rig.last.put_predictions("churn", &put);
+        assert_eq!(put.await.expect("memory").written, 1);
+        let put = SURFACES.map(|surface| last(key_of(surface, customer)));
+        let put = rig.last.put_predictions("recommendations", &put);
+        assert_eq!(put.await.expect("memory").written, 5);
+    }
+}
+
 fn counts(looked: &[Looked]) -> BTreeMap<&'static str, (u64, u64)> {
     let found = looked.iter().filter(|looked| looked.found());
     found
@@ -106,6 +131,7 @@ fn only_the_customer_is_gone(rig: &Rig, proof: &Proof, who: &str) {
     assert_eq!(first["predictions/churn/"], (1, 0));
     assert_eq!(first["predictions/recommendations/"], (1, 0));
     assert_eq!((first["ledgers"], first["histories"]), ((0, 1), (1, 0)));
+    assert_eq!(first["last predictions"], (6, 0));
     assert!(proof.holds(), "{:?}", proof.again);
     let again = proof.again.as_deref().expect("a second look");
     assert_eq!(counts(again), BTreeMap::new());
@@ -180,11 +206,14 @@ async fn a_forgotten_customer_is_nowhere_and_stays_away() {
         rig.put(&file.name, &file.bytes).await;
     }
     put_answers(&rig, &who).await;
+    put_last_predictions(&rig, &who).await;
     let merged = to_end(rig.merge("first", 0));
     assert!(matches!(merged, Ok(Outcome::Merged(_))), "{merged:?}");
 
     let proof = to_end(rig.forget(&who)).expect("no fault");
     only_the_customer_is_gone(&rig, &proof, &who);
+    let last = rig.last.get_predictions("churn", &["K1", &who]).await;
+    assert!(matches!(&last.expect("memory")[..], [Some(_), None]));
     let others = made_up.clone().without(&who);
     let folder = tempfile::tempdir().expect("a folder");
     let clean = load(&others.shop, &others.clean(), folder.path());
@@ -272,7 +301,8 @@ async fn hashes_that_nobody_can_tell_are_no_proof() {
         owner: "forget",
         work: &rig.work.path().join("0"),
     };
-    let proof = to_end(merge.forget("K2", None)).expect("no fault");
+    let last = None::<&MemoryStore>;
+    let proof = to_end(merge.forget("K2", None, last)).expect("no fault");
     assert!(!proof.holds());
     let found = proof.again.iter().flatten().filter(|looked| looked.found());
     let [unclear] = &found.collect::<Vec<_>>()[..] else {
@@ -280,6 +310,6 @@ async fn hashes_that_nobody_can_tell_are_no_proof() {
     };
     let told = (unclear.place, unclear.contents, unclear.unclear.len());
     assert_eq!(told, ("predictions/churn/", 1, 1), "{unclear:?}");
-    let proof = to_end(merge.forget("K2", Some(SALT))).expect("no fault");
+    let proof = to_end(merge.forget("K2", Some(SALT), last)).expect("no fault");
     assert!(proof.holds(), "{proof:?}");
 }

@@ -41,6 +41,7 @@ struct Rig {
     shop: Shop,
     files: Faulty<MemoryFiles>,
     store: Faulty<MemoryStore>,
+    last: MemoryStore,
     now_ms: Arc<AtomicI64>,
     work: TempDir,
 }
@@ -60,6 +61,7 @@ impl Rig {
                 plan,
                 markers: Arc::default(),
             },
+            last: MemoryStore::default(),
             now_ms: Arc::new(AtomicI64::new(1_800_000_000_000)),
             work: tempfile::tempdir().expect("a folder"),
         }

@@ -112,6 +112,11 @@ impl LeadTime {
         })
     }
 
+    /// The days it may take, in the order of the parts of [`LeadTime::demand`].
+    pub fn days(&self) -> impl Iterator<Item = f64> + '_ {
+        self.pmf.iter().map(|(days, _)| *days)
+    }
+
     /// Expected days.
     pub fn mean_days(&self) -> f64 {
         self.pmf.iter().map(|(days, p)| days * p).sum()

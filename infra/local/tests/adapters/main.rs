@@ -5,9 +5,12 @@ use aws::clients::Clients;
 use aws::dynamo::DynamoStore;
 use aws::s3::S3Artifacts;
 use bytes::Bytes;
+use features::time::Timestamp;
 use local::servers::{Server, ServerError, start_dynamo, start_s3};
 use serving::conformance;
-use serving::ports::{ArtifactStore, HistoryStore, PointerStore, StoreError};
+use serving::ports::{
+    ArtifactStore, HistoryStore, LastPrediction, PointerStore, PredictionStore, StoreError,
+};
 use tempfile::TempDir;
 
 mod batch;
@@ -58,6 +61,7 @@ async fn dynamo_store_conforms() {
     conformance::histories(&stack.store()).await;
     conformance::pointers(&stack.store()).await;
     conformance::sets(&stack.store()).await;
+    conformance::predictions(&stack.store()).await;
     conformance::one_winner_of(&stack.store(), 32).await;
 }
 
@@ -103,6 +107,29 @@ async fn records_and_ids_beyond_the_limits_are_refused_before_the_call() {
         found[0].is_none() && found[1].is_some(),
         "an id that cannot be is unknown, and spoils no other"
     );
+}
+
+#[tokio::test]
+async fn answers_beyond_the_limit_are_counted_and_spoil_no_other() {
+    let stack = Stack::start().await;
+    let store = stack.store();
+    let one = |key: &str, bytes: usize| LastPrediction {
+        key: key.to_owned(),
+        answer: "x".repeat(bytes),
+        model_version: "v1".to_owned(),
+        as_of: Timestamp(-62_000_000_000),
+        computed_at: Timestamp(1_800_000_000),
+        expires_at: Timestamp(1_900_000_000),
+    };
+    // 409,600 bytes of an item less the names of its attributes (47), the key, the version and three numbers of 21 bytes.
+    let largest = 409_600 - 47 - "churn#a".len() - "v1".len() - 3 * 21;
+    let put = [one("a", largest), one("b", largest + 1), one("c", 1)];
+    let counts = store.put_predictions("churn", &put).await.unwrap();
+    assert_eq!((counts.written, counts.too_large), (2, 1));
+    let found = store.get_predictions("churn", &["a", "b", "c"]).await;
+    let [a, b, c] = put;
+    assert_eq!(found.unwrap(), [Some(a), None, Some(c)]);
+    drop(b);
 }
 
 #[tokio::test]

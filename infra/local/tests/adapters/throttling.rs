@@ -3,12 +3,13 @@
 use aws::clients::Clients;
 use aws::dynamo::DynamoStore;
 use bytes::Bytes;
+use features::time::Timestamp;
 use hyper::body::{Body, Incoming};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use serving::ports::{HistoryStore, PointerStore, StoreError};
+use serving::ports::{HistoryStore, LastPrediction, PointerStore, PredictionStore, StoreError};
 use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -22,6 +23,8 @@ enum Mood {
     Refusing,
     /// Writes, and answers the first write with a failure.
     Forgetful,
+    /// Answers so many calls with a throttling error, then writes.
+    Awaited(usize),
 }
 
 struct Busy {
@@ -70,6 +73,20 @@ impl Busy {
                     400,
                     json!({"__type": "com.amazonaws.dynamodb.v20120810#ThrottlingException", "message": "too fast"}),
                 )
+            }
+            (_, Mood::Awaited(more)) if more > 0 => {
+                self.mood = Mood::Awaited(more - 1);
+                self.calls.push(1);
+                (
+                    400,
+                    json!({"__type": "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException", "message": "too fast"}),
+                )
+            }
+            ("PutItem", Mood::Awaited(_)) => {
+                self.calls.push(1);
+                let item = &body["Item"];
+                self.items.insert(item["pk"]["S"].to_string(), item.clone());
+                (200, json!({}))
             }
             ("BatchGetItem", Mood::Partly(some)) => {
                 self.get(&body["RequestItems"]["storecast"]["Keys"], some)
@@ -250,4 +267,31 @@ async fn a_pointer_write_whose_answer_was_lost_is_still_won() {
         Ok(false),
         "an equal write of somebody else is not ours"
     );
+}
+
+#[tokio::test]
+async fn predictions_wait_for_a_throttled_table_and_then_give_up() {
+    let one = LastPrediction {
+        key: "secret-id".to_owned(),
+        answer: "{}".to_owned(),
+        model_version: "v1".to_owned(),
+        as_of: Timestamp(0),
+        computed_at: Timestamp(0),
+        expires_at: Timestamp(1),
+    };
+    let (busy, store) = Busy::start(Mood::Awaited(7)).await;
+    let put = store.put_predictions("churn", std::slice::from_ref(&one));
+    let written = put.await.unwrap().written;
+    assert_eq!((written, busy.lock().unwrap().items.len()), (1, 1));
+    assert_eq!(
+        busy.lock().unwrap().calls.len(),
+        8,
+        "two times the SDK's three attempts, then the second of the next"
+    );
+    let (busy, store) = Busy::start(Mood::Refusing).await;
+    let put = store.put_predictions("churn", &[one]).await;
+    let error = put.unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable { .. }), "{error}");
+    assert!(!error.to_string().contains("secret-id"), "{error}");
+    assert_eq!(busy.lock().unwrap().calls.len(), 24, "eight times three");
 }

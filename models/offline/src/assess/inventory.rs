@@ -23,6 +23,7 @@ use serving::predictor::{Model, Predictor};
 use serving::registry::{verify_model, with_policy};
 use std::path::Path;
 use std::sync::Arc;
+pub(crate) use windows::demand_within;
 use windows::{Asked, Windows};
 
 /// Metrics of every SKU on sale, whoever answers for it, end in this.
@@ -212,7 +213,7 @@ impl Judge {
 }
 
 /// The demand behind a SKU's sales; both are stored in the same order.
-fn next_truth(
+pub(crate) fn next_truth(
     truths: &mut impl Iterator<Item = Result<(String, DemandHistory), crate::ingest::LoadError>>,
     id: &str,
 ) -> Result<DemandHistory, Failure> {

@@ -55,6 +55,9 @@ pub(super) struct Cost {
     /// Environments that answer at once, each of which notes what a canary does
     #[arg(long, default_value_t = 10.0)]
     environments: f64,
+    /// Bytes of a last prediction, where `STORECAST_PREDICTIONS_TABLE` keeps one of each row; 0 where it keeps none
+    #[arg(long, default_value_t = 0.0)]
+    prediction_bytes: f64,
 }
 
 impl Cost {
@@ -134,6 +137,7 @@ impl Cost {
             ("--per-request", self.per_request),
             ("--nightly-rows", self.nightly_rows),
             ("--environments", self.environments),
+            ("--prediction-bytes", self.prediction_bytes),
         ] {
             if !(amount >= 0.0 && amount.is_finite()) {
                 return Err(format!("{name} is {amount}, allowed is 0 or more").into());
@@ -149,6 +153,7 @@ impl Cost {
             traced_share: self.traced_share,
             nightly_rows: self.nightly_rows,
             environments: self.environments,
+            prediction_bytes: self.prediction_bytes,
         })
     }
 }

@@ -13,8 +13,8 @@ use std::process::ExitCode;
 Sets a tombstone, takes the customer's rows out of the shop's files, of uploads to score, of answers, rejects and reports, and
 of older versions of them where the bucket keeps any, merges what is left, and looks again. Ends with 1 when anything is
 found then: repeat it. A file that cannot be cut into rows goes as a whole where the id stands in it. Outcomes and kept
-predictions go too; hashes among these need STORECAST_PREDICTION_LOG_SALT, once with each salt that there was. The table and
-endpoints come from the environment, as for `load`. Not looked at: other copies of the files, backups of the table, logs (they hold no
+predictions go too; hashes among these need STORECAST_PREDICTION_LOG_SALT, once with each salt that there was; last predictions
+are looked up in STORECAST_PREDICTIONS_TABLE, where the functions have one. The table and endpoints come from the environment, as for `load`. Not looked at: other copies of the files, backups of the table, logs (they hold no
 ids), and what models learned.")]
 pub(super) struct Forget {
     /// The customer's id, as order files have it
@@ -45,10 +45,14 @@ impl Forget {
             let connected = self.shop.connect().await?;
             // Of hashes that were ever written, whatever is written now.
             let salt = config::prediction_log_salt();
-            Ok(connected
-                .merge()
-                .forget(customer_id, salt.as_deref())
-                .await?)
+            let last = connected.last.as_ref();
+            if last.is_none() {
+                println!(
+                    "not looked for: last predictions, STORECAST_PREDICTIONS_TABLE is not set"
+                );
+            }
+            let merge = connected.merge();
+            Ok(merge.forget(customer_id, salt.as_deref(), last).await?)
         })?;
         print!("found and removed:\n{}", listed(&proof.first));
         let Some(again) = &proof.again else {

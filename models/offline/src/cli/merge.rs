@@ -50,12 +50,14 @@ impl ShopBucket {
         let settings = Settings::from_environment()?;
         let clients = Clients::from_environment().await;
         let clock = CommandClock::started();
+        let table = |table| DynamoStore::new(clients.dynamo.clone(), table).reading_own_writes();
         Ok(Connected {
             bucket: &self.bucket,
             shop,
             work,
             files: UploadedFiles::new(&clients),
-            store: DynamoStore::new(clients.dynamo, settings.table).reading_own_writes(),
+            store: table(settings.table),
+            last: settings.predictions.map(|kept| table(kept.table)),
             owner: clock.owner(),
             clock,
         })
@@ -69,6 +71,8 @@ pub(super) struct Connected<'a> {
     work: PathBuf,
     files: UploadedFiles,
     store: DynamoStore,
+    /// Last predictions, where the functions keep any.
+    pub(super) last: Option<DynamoStore>,
     clock: CommandClock,
     owner: String,
 }

@@ -1,5 +1,7 @@
 //! `storecast outcomes`.
 
+mod from_orders;
+
 use super::Failure;
 use super::prediction_log::{PredictionLog, salt};
 use super::shop_data::ShopData;
@@ -11,6 +13,8 @@ use churn::Churn;
 use churn::policy::ChurnPolicy;
 use clap::Args;
 use features::history::CustomerHistory;
+use inventory::Inventory;
+use recommendations::Recommendations;
 use serde_json::{Value, json};
 use serving::predictor::Predictor;
 use std::path::PathBuf;
@@ -18,22 +22,31 @@ use std::process::ExitCode;
 
 #[derive(Args)]
 #[command(after_help = "\
-Outcomes are files below outcomes/churn/ of the bucket (customer_id, as_of, purchased as 0 or 1, perhaps spend_minor) or, with
+For churn, outcomes are files below outcomes/churn/ of the bucket (customer_id, as_of, purchased as 0 or 1, perhaps spend_minor) or, with
 --from-orders, the shop's own orders, by the label that the model learns. Of a customer, predictions count whose windows do not
 overlap. An offer's uplift is measured against the customers of the control group it would have been chosen for; decisions
-that a budget took part in are left out of that. STORECAST_PREDICTION_LOG_SALT tells which hash is of whom; endpoints come
+that a budget took part in are left out of that.
+For recommendations and inventory the shop's own orders are the outcomes. A list is held against what its customer bought within
+--window-days, a forecast against what was sold in the interval that an order had to last for, days out of stock masked.
+Both count once all of it is known, and once where windows overlap. STORECAST_PREDICTION_LOG_SALT tells which hash is of whom; endpoints come
 from the environment, as for `load`.")]
 pub(super) struct Outcomes {
     /// The function
-    #[arg(value_parser = [Churn::NAME])]
+    #[arg(value_parser = [Churn::NAME, Recommendations::NAME, Inventory::NAME])]
     function: String,
     #[command(flatten)]
     data: ShopData,
     #[command(flatten)]
     log: PredictionLog,
-    /// Take what became of customers from the shop's orders
+    /// Take what became of customers from the shop's orders (churn; the others always do)
     #[arg(long)]
     from_orders: bool,
+    /// Days after a list within which a purchase counts (recommendations); `training.horizon_days` of the shop when left out
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u16).range(1..))]
+    window_days: Option<u16>,
+    /// Items at the front of a list that count (recommendations); 10 when left out
+    #[arg(long, value_name = "ITEMS", value_parser = clap::value_parser!(u16).range(1..))]
+    k: Option<u16>,
     /// The policy whose offers are measured
     #[arg(long, value_name = "FILE", default_value = "models/churn/policy.json")]
     policy: PathBuf,
@@ -49,11 +62,39 @@ pub(super) struct Outcomes {
 }
 
 impl Outcomes {
+    pub(super) fn run(&self) -> Result<ExitCode, Failure> {
+        self.check_options()?;
+        match self.function.as_str() {
+            Recommendations::NAME => self.of_lists(),
+            Inventory::NAME => self.of_forecasts(),
+            _ => self.of_churn(),
+        }
+    }
+
+    /// Whether every option that is given has a meaning for the function.
+    fn check_options(&self) -> Result<(), Failure> {
+        let given = [
+            ("--write-policy", Churn::NAME, self.write_policy.is_some()),
+            ("--write-treated", Churn::NAME, self.write_treated.is_some()),
+            (
+                "--window-days",
+                Recommendations::NAME,
+                self.window_days.is_some(),
+            ),
+            ("--k", Recommendations::NAME, self.k.is_some()),
+        ];
+        let mut given = given.into_iter().filter(|(_, _, is_given)| *is_given);
+        match given.find(|(_, function, _)| self.function != *function) {
+            Some((option, function, _)) => Err(format!("{option} is for {function} only").into()),
+            None => Ok(()),
+        }
+    }
+
     #[expect(
         clippy::print_stdout,
         reason = "the answer of a command for people and pipes"
     )]
-    pub(super) fn run(&self) -> Result<ExitCode, Failure> {
+    fn of_churn(&self) -> Result<ExitCode, Failure> {
         let policy: Value = serde_json::from_slice(&std::fs::read(&self.policy)?)?;
         let parsed: ChurnPolicy = serde_json::from_value(policy.clone())?;
         let lines = self.log.read(&self.function)?.lines;

@@ -11,12 +11,16 @@ mod places;
 use super::ledger::{Ledger, key as ledger_key};
 use super::{Merge, MergeError, Outcome, forgotten, tombstones};
 use crate::ingest::LoadError;
+use churn::Churn;
 use content::{Look, Reader};
 use places::PLACES;
+use recommendations::Recommendations;
+use recommendations::api::{SURFACES, key_of};
 use serving::batch::ports::Listed;
 use serving::batch::run::Clock;
 use serving::batch::{FileArchive, FileStore};
-use serving::ports::{HistoryStore, PointerStore};
+use serving::ports::{HistoryStore, PointerStore, PredictionStore};
+use serving::predictor::Predictor;
 
 /// What a bucket without versions calls the only one it has.
 const NO_VERSION: &str = "null";
@@ -69,12 +73,19 @@ where
 {
     /// Removes a customer from everything, for good, and looks again.
     ///
-    /// `salt` is the key of the hashes in the log of predictions. May be repeated; whatever failed before is done then.
-    pub async fn forget(&self, customer_id: &str, salt: Option<&str>) -> Result<Proof, MergeError> {
+    /// `salt` is the key of the hashes in the log of predictions, `last` holds the last predictions, where any are kept. May be
+    /// repeated; whatever failed before is done then.
+    pub async fn forget(
+        &self,
+        customer_id: &str,
+        salt: Option<&str>,
+        last: Option<&impl PredictionStore>,
+    ) -> Result<Proof, MergeError> {
         // Before anything is removed: by a shop file that does not fit, every file would be one that nothing can be taken out of.
         self.patterns_are_relative()?;
         tombstones::bury(self.store, customer_id).await?;
-        let first = self.look(customer_id, salt, true).await?;
+        let mut first = self.look(customer_id, salt, true).await?;
+        first.extend(look_up(last, customer_id).await?);
         if self.run().await? == Outcome::Busy {
             let again = None;
             return Ok(Proof { first, again });
@@ -82,7 +93,10 @@ where
         // A table that no merge keeps, or of which no order is left, still holds the record.
         let ids = [customer_id];
         self.store.remove_histories(churn::CUSTOMER, &ids).await?;
-        let again = Some(self.look(customer_id, salt, false).await?);
+        erase(last, customer_id).await?;
+        let mut again = self.look(customer_id, salt, false).await?;
+        again.extend(look_up(last, customer_id).await?);
+        let again = Some(again);
         Ok(Proof { first, again })
     }
 
@@ -200,4 +214,41 @@ where
         }
         Ok(looked)
     }
+}
+
+/// What the last predictions of a customer are looked up by, of each function that is asked about customers.
+fn last_keys(customer_id: &str) -> [(&'static str, Vec<String>); 2] {
+    let of_surfaces = SURFACES.map(|surface| key_of(surface, customer_id));
+    [
+        (Churn::NAME, vec![customer_id.to_owned()]),
+        (Recommendations::NAME, of_surfaces.to_vec()),
+    ]
+}
+
+/// Last predictions of the customer; nothing where none are kept.
+async fn look_up(
+    last: Option<&impl PredictionStore>,
+    customer_id: &str,
+) -> Result<Option<Looked>, MergeError> {
+    let Some(last) = last else { return Ok(None) };
+    let mut looked = Looked {
+        place: "last predictions",
+        ..Looked::default()
+    };
+    for (function, keys) in last_keys(customer_id) {
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        looked.contents += keys.len() as u64;
+        let found = last.get_predictions(function, &keys).await?;
+        looked.rows += found.iter().flatten().count() as u64;
+    }
+    Ok(Some(looked))
+}
+
+async fn erase(last: Option<&impl PredictionStore>, customer_id: &str) -> Result<(), MergeError> {
+    let Some(last) = last else { return Ok(()) };
+    for (function, keys) in last_keys(customer_id) {
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        last.remove_predictions(function, &keys).await?;
+    }
+    Ok(())
 }

@@ -33,6 +33,7 @@ static ROWS: RowShape = RowShape {
     around: &[],
     answer: "",
     columns: &[Column::text("as_of", "/as_of")],
+    key: |_| None,
 };
 
 /// A row of a file.

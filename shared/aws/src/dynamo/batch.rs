@@ -156,7 +156,7 @@ impl DynamoStore {
 
 /// Counts calls in a row that brought nothing.
 #[derive(Default)]
-struct Patience {
+pub(super) struct Patience {
     fruitless: u32,
 }
 
@@ -165,7 +165,7 @@ impl Patience {
     ///
     /// The pause is drawn from nothing to 25 ms, doubled per fruitless call, up to 1 s. Source: exponential backoff
     /// with full jitter, AWS Architecture Blog (2015).
-    async fn pause(&mut self, progress: bool) -> bool {
+    pub(super) async fn pause(&mut self, progress: bool) -> bool {
         self.fruitless = if progress { 0 } else { self.fruitless + 1 };
         if self.fruitless >= FRUITLESS_CALLS {
             return false;

@@ -1,14 +1,12 @@
 //! Sets that only grow, each an attribute of its owner's item.
 
-use super::{DynamoStore, PK};
+use super::{DynamoStore, EXPIRES_AT, PK};
 use crate::sdk_error::store_error;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use features::time::Timestamp;
 use serving::ports::{SetStore, Sets, StoreError};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-
-const EXPIRES_AT: &str = "expires_at";
 
 impl SetStore for DynamoStore {
     async fn add_members(

@@ -12,7 +12,7 @@ use serde_json::json;
 use serde_json::value::to_raw_value;
 use serving::batch::limits::Limits;
 use serving::batch::ports::FilePlace;
-use serving::batch::run::{Pinned, Services};
+use serving::batch::run::{LastPredictions, Pinned, Services};
 use serving::batch::{Arrival, Batch, Outcome};
 use serving::error::Error;
 use serving::predictor::Predictor;
@@ -198,6 +198,11 @@ pub(super) fn refused(kind: &str, message: String) -> Invoked {
 impl<P: Predictor> Services for Function<P> {
     type Predictor = P;
     type Store = DynamoStore;
+    type Predictions = DynamoStore;
+
+    fn last_predictions(&self) -> Option<&LastPredictions<DynamoStore>> {
+        self.last.as_ref()
+    }
 
     fn current(&self) -> Result<(Pins, Pinned<Self>), Error> {
         self.registry.current().ok_or_else(|| Error::Retry {

@@ -90,6 +90,7 @@ async fn function() -> Function<Fragile> {
         claims: DynamoClaims::new(clients.dynamo.clone(), "storecast"),
         registry: Arc::new(Follower::new(store.clone(), artifacts, None)),
         store,
+        last: None,
         answered_before: AtomicBool::new(false),
     }
 }

@@ -8,6 +8,7 @@ use super::progress::Reasons;
 use super::rows::Reject;
 use super::shape::RowShape;
 use crate::drift::Drift;
+use crate::ports::PredictionCounts;
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -65,7 +66,7 @@ pub fn write_answer(
 }
 
 /// The text of a part of a JSON text, byte for byte, by a pointer whose names need no escapes.
-fn part_of<'a>(json: &'a str, pointer: &str) -> Result<&'a str, serde_json::Error> {
+pub(super) fn part_of<'a>(json: &'a str, pointer: &str) -> Result<&'a str, serde_json::Error> {
     let mut part = json;
     for step in pointer.split('/').skip(1) {
         let found = if let Ok(index) = step.parse::<usize>() {
@@ -169,6 +170,9 @@ pub struct Report<'a> {
     /// Of a chunk of the whole base: its rows in the bins of training, which the report of the run adds up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seen: Option<Box<RawValue>>,
+    /// What became of the scored rows in the store of last predictions, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub predictions: Option<PredictionCounts>,
     /// Keys of the outputs, in the bucket of the upload.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outputs: Option<Outputs>,
@@ -246,6 +250,7 @@ impl<'a> Report<'a> {
             gb_seconds: None,
             drift: None,
             seen: None,
+            predictions: None,
             outputs: None,
         }
     }
@@ -280,6 +285,7 @@ mod tests {
             Column::number("gain", "/results/0/plan/gain"),
             Column::text("version", "/version"),
         ],
+        key: |_| None,
     };
 
     fn line(format: Format, answer: &str) -> String {

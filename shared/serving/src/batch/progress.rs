@@ -8,6 +8,7 @@ use super::parquet::write::Written;
 use super::ports::Part;
 use super::rows::Bookmark;
 use crate::drift::Seen;
+use crate::ports::PredictionCounts;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -30,6 +31,9 @@ pub struct Progress {
     /// Scored ones in the bins of training.
     #[serde(default)]
     pub seen: Seen,
+    /// What became of them in the store of last predictions, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predictions: Option<PredictionCounts>,
     /// Answers.
     pub scored: Grown,
     /// Rejects.
@@ -115,6 +119,7 @@ mod tests {
             counts: Counts::default(),
             reasons: Reasons::from([("failed".into(), 3)]),
             seen: Seen::default(),
+            predictions: Some(PredictionCounts::default()),
             scored: grown(b"{}\n"),
             rejects: grown(b""),
         };

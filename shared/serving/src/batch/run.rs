@@ -3,6 +3,7 @@
 mod claiming;
 mod continuing;
 mod ending;
+mod last;
 mod reconcile;
 mod score;
 mod source;
@@ -17,7 +18,7 @@ use super::ports::{ClaimStore, FileHead, FilePlace, FileStore};
 use super::shape::RowShape;
 use super::whole::Run;
 use crate::error::Error;
-use crate::ports::{HistoryStore, StoreError};
+use crate::ports::{HistoryStore, PredictionStore, StoreError};
 use crate::predictor::Predictor;
 use crate::registry::Pins;
 use crate::service::{Brought, Observed, Service, Shared, store_failed};
@@ -85,12 +86,26 @@ pub trait Clock: Send + Sync {
     }
 }
 
-/// The models that files are scored with.
+/// Where the last prediction of each entity is kept, and for how long.
+#[derive(Debug, Clone)]
+pub struct LastPredictions<S> {
+    /// The store.
+    pub store: S,
+    /// Days after the instant that a file or run asks about.
+    pub kept_days: u32,
+}
+
+/// The models that files are scored with, and where predictions are kept besides.
 pub trait Services: Send + Sync {
     /// The predictor.
     type Predictor: Predictor;
     /// Where histories are read.
     type Store: HistoryStore;
+    /// Where last predictions are kept.
+    type Predictions: PredictionStore;
+
+    /// Where the last prediction of each entity is kept; `None` where nobody asked for it.
+    fn last_predictions(&self) -> Option<&LastPredictions<Self::Predictions>>;
 
     /// What is served now.
     fn current(&self) -> Result<(Pins, Pinned<Self>), Error>;

@@ -1,5 +1,7 @@
 //! Which columns a predictor takes and gives, written once, beside its types.
 
+use serde_json::Value;
+
 /// How one row becomes a request, and its answer a row.
 #[derive(Debug)]
 pub struct RowShape {
@@ -19,6 +21,14 @@ pub struct RowShape {
     pub answer: &'static str,
     /// Columns of the answers in a CSV or Parquet file, after the id.
     pub columns: &'static [Column],
+    /// What the last prediction of an answer is looked up by: the entity, and what else tells questions apart that an entity has at
+    /// the same time; `None` for an answer about nobody.
+    pub key: fn(&Value) -> Option<String>,
+}
+
+/// A text of an answer, by its JSON pointer.
+pub fn text_at<'a>(answer: &'a Value, pointer: &str) -> Option<&'a str> {
+    answer.pointer(pointer)?.as_str()
 }
 
 /// A column of the answers.

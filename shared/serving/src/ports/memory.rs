@@ -1,7 +1,8 @@
 //! Everything in memory: for tests, and for requests that carry their own histories.
 
 use super::{
-    ArtifactStore, Histories, HistoryStore, PointerChange, PointerStore, SetStore, Sets, StoreError,
+    ArtifactStore, Histories, HistoryStore, LastPrediction, PointerChange, PointerStore,
+    PredictionCounts, PredictionStore, SetStore, Sets, StoreError, newest,
 };
 use bytes::Bytes;
 use features::time::Timestamp;
@@ -30,6 +31,7 @@ struct State {
     artifacts: BTreeMap<String, Bytes>,
     pointers: BTreeMap<String, String>,
     sets: BTreeMap<String, Sets>,
+    predictions: BTreeMap<(&'static str, String), LastPrediction>,
 }
 
 #[derive(Debug, Default)]
@@ -161,6 +163,54 @@ impl SetStore for MemoryStore {
     }
 }
 
+impl PredictionStore for MemoryStore {
+    async fn put_predictions(
+        &self,
+        function: &'static str,
+        predictions: &[LastPrediction],
+    ) -> Result<PredictionCounts, StoreError> {
+        let mut state = self.state();
+        let (newest, newer_there) = newest(predictions);
+        let mut counts = PredictionCounts {
+            newer_there,
+            ..PredictionCounts::default()
+        };
+        for one in newest.into_values() {
+            let key = (function, one.key.clone());
+            let there = state.predictions.get(&key);
+            if there.is_some_and(|there| there.order() > one.order()) {
+                counts.newer_there += 1;
+            } else {
+                state.predictions.insert(key, one.clone());
+                counts.written += 1;
+            }
+        }
+        Ok(counts)
+    }
+
+    async fn get_predictions(
+        &self,
+        function: &'static str,
+        keys: &[&str],
+    ) -> Result<Vec<Option<LastPrediction>>, StoreError> {
+        let state = self.state();
+        let found = |key: &&str| state.predictions.get(&(function, (*key).to_owned()));
+        Ok(keys.iter().map(|key| found(key).cloned()).collect())
+    }
+
+    async fn remove_predictions(
+        &self,
+        function: &'static str,
+        keys: &[&str],
+    ) -> Result<(), StoreError> {
+        let mut state = self.state();
+        for key in keys {
+            state.predictions.remove(&(function, (*key).to_owned()));
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::MemoryStore;
@@ -172,5 +222,6 @@ mod tests {
         conformance::artifacts(&MemoryStore::default()).await;
         conformance::pointers(&MemoryStore::default()).await;
         conformance::sets(&MemoryStore::default()).await;
+        conformance::predictions(&MemoryStore::default()).await;
     }
 }

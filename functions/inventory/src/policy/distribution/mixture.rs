@@ -28,6 +28,10 @@ impl Mixture {
 }
 
 impl Law for Mixture {
+    fn parts(&self) -> &[(f64, Demand)] {
+        &self.parts
+    }
+
     fn mean(&self) -> f64 {
         self.average(Demand::mean)
     }

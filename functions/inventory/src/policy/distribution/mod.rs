@@ -29,6 +29,10 @@ trait Law: Debug + Send + Sync {
     fn second_loss(&self, x: f64) -> f64;
     /// For 0 < p < 1.
     fn quantile(&self, p: f64) -> f64;
+    /// The laws it is one of, each with its probability; none of a law that is one itself.
+    fn parts(&self) -> &[(f64, Demand)] {
+        &[]
+    }
     fn smallest(&self) -> f64 {
         0.0
     }
@@ -117,6 +121,22 @@ impl Demand {
             return Self::poisson(mean);
         }
         Self::negative_binomial(mean, (mean * mean / excess).max(SMALLEST_SIZE))
+    }
+
+    /// The laws that it is one of, each with its probability: itself, where it is no mixture.
+    ///
+    /// ```
+    /// use inventory::policy::Demand;
+    /// let (short, long) = (Demand::poisson(2.0)?, Demand::poisson(4.0)?);
+    /// let either = Demand::mixture(vec![(0.25, short), (0.75, long)])?;
+    /// assert_eq!(either.parts()[1].0, 0.75);
+    /// # Ok::<(), inventory::policy::PolicyError>(())
+    /// ```
+    pub fn parts(&self) -> Vec<(f64, Demand)> {
+        match self.0.parts() {
+            [] => vec![(1.0, self.clone())],
+            parts => parts.to_vec(),
+        }
     }
 
     /// E[D].

@@ -94,15 +94,7 @@ impl Asked {
         let until = LocalDay(self.as_of.0.saturating_add(i32::from(counts.horizon_days)));
         let seen = &self.history.demand;
         let horizon_days = f64::from(counts.horizon_days);
-        let (actual, days) = truth.map_or_else(
-            || {
-                (
-                    seen.units(self.as_of, until),
-                    seen.exposed_days(self.as_of, until) as f64,
-                )
-            },
-            |truth| (truth.units(self.as_of, until), horizon_days),
-        );
+        let (actual, days) = demand_within(seen, truth, self.as_of, until);
         if days < 1.0 {
             return Ok(None);
         }
@@ -145,6 +137,26 @@ impl Asked {
         let count = weeks.len().saturating_sub(1).max(1) as f64;
         changes.sum::<f64>() / count * (days / 7.0).powi(2)
     }
+}
+
+/// Units of demand from a day until another one, and the days on which they could be bought: what was sold on days that began with
+/// stock, or, where the stock is made up, the demand behind the sales.
+pub(crate) fn demand_within(
+    seen: &DemandHistory,
+    truth: Option<&DemandHistory>,
+    from: LocalDay,
+    until: LocalDay,
+) -> (f64, f64) {
+    truth.map_or_else(
+        || {
+            let days = seen.exposed_days(from, until);
+            (seen.units(from, until), days as f64)
+        },
+        |truth| {
+            let days = i64::from(until.0) - i64::from(from.0);
+            (truth.units(from, until), days as f64)
+        },
+    )
 }
 
 /// Columns and scores of a case as the function makes them, without the reasons.

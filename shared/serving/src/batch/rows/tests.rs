@@ -20,6 +20,7 @@ static SHAPE: RowShape = RowShape {
     around: &[Field::text("as_of")],
     answer: "/results/0",
     columns: &[],
+    key: |_| None,
 };
 static FLAT: RowShape = RowShape {
     list: None,

@@ -33,6 +33,7 @@ where
         // Without line breaks: some hundred numbers.
         let seen = job.run.map(|_| to_raw_value(&tally.seen)).transpose();
         report.seen = seen.map_err(|error| cannot_report(&error))?;
+        report.predictions = tally.predictions;
         report.outputs = Some(Outputs {
             scored: job.name.scored(),
             rejects: job.name.rejects(),

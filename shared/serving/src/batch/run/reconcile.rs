@@ -8,7 +8,7 @@ use crate::batch::progress::Reasons;
 use crate::batch::whole::{Chunk, Run};
 use crate::drift::{Drift, Seen};
 use crate::error::Error;
-use crate::ports::StoreError;
+use crate::ports::{PredictionCounts, StoreError};
 use crate::predictor::Predictor;
 use crate::wire::format_instant;
 use bytes::Bytes;
@@ -68,6 +68,9 @@ pub struct RunReport {
     /// be loaded any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drift: Option<Drift>,
+    /// What became of the scored rows in the store of last predictions, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub predictions: Option<PredictionCounts>,
     /// What does not balance, and why; not more than a hundred are shown.
     pub faults: Vec<String>,
 }
@@ -94,6 +97,7 @@ struct ChunkReport {
     gb_seconds: Option<f64>,
     #[serde(default)]
     seen: Seen,
+    predictions: Option<PredictionCounts>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -256,6 +260,7 @@ fn begun(function: &str, run: &Run) -> RunReport {
         slowest_chunk_ms: 0,
         gb_seconds: None,
         drift: None,
+        predictions: None,
         faults: Vec::new(),
     }
 }
@@ -271,6 +276,9 @@ impl RunReport {
         }
         self.duration_ms += chunk.duration_ms;
         self.slowest_chunk_ms = self.slowest_chunk_ms.max(chunk.duration_ms);
+        if let Some(more) = chunk.predictions {
+            self.predictions.get_or_insert_default().add(more);
+        }
         if let Some(more) = chunk.gb_seconds {
             self.gb_seconds = Some(self.gb_seconds.unwrap_or(0.0) + more);
         }

@@ -92,10 +92,12 @@ where
                 Form::Bytes(Packing::Plain),
                 progress.rejects,
             ),
+            last: self.services.last_predictions(),
             tally: Tally {
                 counts: progress.counts,
                 reasons: progress.reasons,
                 seen: progress.seen,
+                predictions: progress.predictions,
                 observed: Observed::default(),
             },
         })

@@ -2,7 +2,7 @@
 
 use super::source::Fetched;
 use super::splitter::Splitter;
-use super::{Clock, DEADLINE_MARGIN_MS, Job, Services, Stop};
+use super::{Clock, DEADLINE_MARGIN_MS, Job, LastPredictions, Services, Stop};
 use crate::batch::claim::Counts;
 use crate::batch::limits::{FileFault, Limits, cut_short};
 use crate::batch::output::{write_answer, write_reject};
@@ -13,6 +13,7 @@ use crate::batch::shape::RowShape;
 use crate::batch::upload::Growing;
 use crate::drift::Seen;
 use crate::error::{CallerError, Error};
+use crate::ports::PredictionCounts;
 use crate::prediction_log::{LoggedPrediction, as_file};
 use crate::predictor::Predictor;
 use crate::service::{Observed, Shared};
@@ -34,6 +35,7 @@ pub(super) struct Tally {
     pub(super) counts: Counts,
     pub(super) reasons: Reasons,
     pub(super) seen: Seen,
+    pub(super) predictions: Option<PredictionCounts>,
     pub(super) observed: Observed,
 }
 
@@ -65,6 +67,8 @@ pub(super) struct Work<'a, F, M: Services, K> {
     pub(super) rows_before: u64,
     pub(super) scored: Growing<'a, F>,
     pub(super) rejects: Growing<'a, F>,
+    /// Where the last prediction of each entity is kept.
+    pub(super) last: Option<&'a LastPredictions<M::Predictions>>,
     pub(super) tally: Tally,
 }
 
@@ -135,6 +139,7 @@ impl<F: FileStore, M: Services, K: Clock> Work<'_, F, M, K> {
             counts: self.tally.counts,
             reasons: self.tally.reasons,
             seen: self.tally.seen,
+            predictions: self.tally.predictions,
             scored: self.scored.leave(),
             rejects: self.rejects.leave(),
         };
@@ -206,6 +211,7 @@ impl<F: FileStore, M: Services, K: Clock> Work<'_, F, M, K> {
             self.tally.seen.merge(answered.seen);
             let first = asked.first().map_or(0, |(number, _)| *number);
             self.keep(&answered.logged, first).await;
+            self.keep_last(&answered.answers).await?;
             answers = answered.answers.into_iter();
         }
         let (mut scored, mut rejects) = (Vec::new(), Vec::new());
