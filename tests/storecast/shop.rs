@@ -144,14 +144,14 @@ fn bought(last: i64, every: i64, count: i64, net_minor: i64) -> CustomerHistory 
 fn order(id: &str, days_ago: i64, quantity_milli: i64, net_minor: i64) -> Order {
     let placed_at = Timestamp(COMPLETE_THROUGH.0 - days_ago * SECONDS_PER_DAY - 3_600);
     let line = |product: &str, category: &str, net_minor, discount_minor| OrderLine {
-        product_id: product.to_owned(),
-        category: category.to_owned(),
+        product_id: product.into(),
+        category: category.into(),
         quantity_milli,
         net_minor,
         discount_minor,
     };
     Order {
-        order_id: id.to_owned(),
+        order_id: id.into(),
         placed_at,
         local_day: LocalDay::at(placed_at, -5 * 3_600),
         lines: vec![

@@ -46,8 +46,8 @@ fn column(name: &str, history: &CustomerHistory, as_of: Timestamp) -> f64 {
 
 fn line(product: &str, category: &str, milli: i64, net: i64, discount: i64) -> OrderLine {
     OrderLine {
-        product_id: product.to_owned(),
-        category: category.to_owned(),
+        product_id: product.into(),
+        category: category.into(),
         quantity_milli: milli,
         net_minor: net,
         discount_minor: discount,
@@ -56,7 +56,7 @@ fn line(product: &str, category: &str, milli: i64, net: i64, discount: i64) -> O
 
 fn order(id: &str, at: i64, lines: Vec<OrderLine>) -> Order {
     Order {
-        order_id: id.to_owned(),
+        order_id: id.into(),
         placed_at: Timestamp(at),
         local_day: LocalDay::at(Timestamp(at), 0),
         lines,
@@ -105,7 +105,7 @@ fn senseless_order() -> impl Strategy<Value = Order> {
     );
     ("[a-c]", number(), any::<i32>(), vec(any_line, 0..4)).prop_map(|(order_id, at, day, lines)| {
         Order {
-            order_id,
+            order_id: order_id.into(),
             placed_at: Timestamp(at),
             local_day: LocalDay(day),
             lines,

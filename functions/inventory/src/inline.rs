@@ -1,12 +1,13 @@
 //! A demand history as it stands in a request or a golden row.
 
 use features::demand::{DaySpan, DemandDay, DemandHistory, Promotion};
-use features::time::LocalDay;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serving::calendar::{format_date, parse_date};
 use serving::error::CallerError;
-use serving::wire::{AMOUNT_LIMIT_MINOR, ID_LIMIT_BYTES, QUANTITY_LIMIT, check_text, value_error};
+use serving::wire::{
+    AMOUNT_LIMIT_MINOR, ID_LIMIT_BYTES, QUANTITY_LIMIT, check_text, each, value_error,
+};
 
 /// Days of one inline history: thirty years.
 pub const DAYS_LIMIT: usize = 10_958;
@@ -82,7 +83,11 @@ pub struct InlinePromotion {
 
 impl InlineDemand {
     /// The history, or what is wrong with it; `pointer` is where it stands in the body.
-    pub fn parse(&self, pointer: &str) -> Result<DemandHistory, CallerError> {
+    pub fn parse(self, pointer: &str) -> Result<DemandHistory, CallerError> {
+        self.parsed().map_err(|error| error.below(pointer))
+    }
+
+    fn parsed(self) -> Result<DemandHistory, CallerError> {
         for (name, count) in [
             ("days", self.days.len()),
             ("stock_outs", self.stock_outs.len()),
@@ -90,25 +95,17 @@ impl InlineDemand {
         ] {
             if count > DAYS_LIMIT {
                 let reason = format!("{count} entries, at most {DAYS_LIMIT} allowed");
-                return Err(value_error(format!("{pointer}/{name}"), reason));
+                return Err(value_error(format!("/{name}"), reason));
             }
         }
-        check_text(&self.category, &format!("{pointer}/category"))?;
+        check_text(&self.category, "/category")?;
         let history = DemandHistory {
-            category: self.category.clone(),
-            days: each(&self.days, |at, day| {
-                day.parse(&format!("{pointer}/days/{at}"))
+            category: self.category,
+            days: each(self.days, "days", |day| day.parse())?,
+            stock_outs: each(self.stock_outs, "stock_outs", |span| {
+                span_of(&span.from, &span.until)
             })?,
-            stock_outs: each(&self.stock_outs, |at, span| {
-                span_of(
-                    &span.from,
-                    &span.until,
-                    &format!("{pointer}/stock_outs/{at}"),
-                )
-            })?,
-            promotions: each(&self.promotions, |at, promotion| {
-                promotion.parse(&format!("{pointer}/promotions/{at}"))
-            })?,
+            promotions: each(self.promotions, "promotions", |promotion| promotion.parse())?,
             stock: None,
         };
         Ok(history.sorted())
@@ -133,18 +130,9 @@ impl InlineDemand {
     }
 }
 
-fn each<T, R>(
-    items: &[T],
-    parse: impl Fn(usize, &T) -> Result<R, CallerError>,
-) -> Result<Vec<R>, CallerError> {
-    let numbered = items.iter().enumerate();
-    numbered.map(|(index, item)| parse(index, item)).collect()
-}
-
 impl InlineDay {
-    fn parse(&self, pointer: &str) -> Result<DemandDay, CallerError> {
-        let refuse =
-            |field: &str, reason: String| Err(value_error(format!("{pointer}/{field}"), reason));
+    fn parse(&self) -> Result<DemandDay, CallerError> {
+        let refuse = |field: &str, reason: String| Err(value_error(format!("/{field}"), reason));
         if !(self.units > 0.0 && self.units <= QUANTITY_LIMIT) {
             let reason = format!(
                 "{} is not above 0 and at most {QUANTITY_LIMIT} units",
@@ -162,7 +150,7 @@ impl InlineDay {
             }
         }
         Ok(DemandDay {
-            day: parse_date(&self.date, &format!("{pointer}/date"))?,
+            day: parse_date(&self.date, "/date")?,
             units_milli: (self.units * 1000.0).round().max(1.0) as i64,
             net_minor: self.net_minor,
             discount_minor: self.discount_minor,
@@ -189,11 +177,11 @@ impl InlineSpan {
 }
 
 impl InlinePromotion {
-    fn parse(&self, pointer: &str) -> Result<Promotion, CallerError> {
-        let span = span_of(&self.from, &self.until, pointer)?;
-        let known_since = self.known_since.as_deref().map_or(Ok(span.from), |text| {
-            parse_date(text, &format!("{pointer}/known_since"))
-        })?;
+    fn parse(&self) -> Result<Promotion, CallerError> {
+        let span = span_of(&self.from, &self.until)?;
+        let known_since = self.known_since.as_deref();
+        let known_since =
+            known_since.map_or(Ok(span.from), |text| parse_date(text, "/known_since"))?;
         Ok(Promotion { span, known_since })
     }
 
@@ -206,17 +194,14 @@ impl InlinePromotion {
     }
 }
 
-fn span_of(from: &str, until: &str, pointer: &str) -> Result<DaySpan, CallerError> {
-    let day = |text: &str, field: &str| -> Result<LocalDay, CallerError> {
-        parse_date(text, &format!("{pointer}/{field}"))
-    };
+fn span_of(from: &str, until: &str) -> Result<DaySpan, CallerError> {
     let span = DaySpan {
-        from: day(from, "from")?,
-        until: day(until, "until")?,
+        from: parse_date(from, "/from")?,
+        until: parse_date(until, "/until")?,
     };
     if span.from >= span.until {
         let reason = format!("{until} is not after from, {from}");
-        return Err(value_error(format!("{pointer}/until"), reason));
+        return Err(value_error("/until".to_owned(), reason));
     }
     Ok(span)
 }

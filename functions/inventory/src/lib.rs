@@ -273,13 +273,13 @@ impl Predictor for Inventory {
         };
         let entity: GoldenEntity =
             serde_json::from_value(entity.clone()).map_err(|e| e.to_string())?;
-        let parse = |inline: &InlineDemand, pointer: &str| {
+        let parse = |inline: InlineDemand, pointer: &str| {
             inline.parse(pointer).map_err(|error| error.to_string())
         };
-        let category = entity.category.as_ref();
-        let category = category.map(|c| parse(c, "/entity/category")).transpose()?;
+        let category = entity.category.map(|c| parse(c, "/entity/category"));
+        let category = category.transpose()?;
         let history = SkuHistory {
-            demand: parse(&entity.history, "/entity/history")?,
+            demand: parse(entity.history, "/entity/history")?,
             category: category.map(Arc::new),
         };
         let (as_of, _) = parse_instant(as_of, "/as_of").map_err(|e| e.to_string())?;

@@ -119,7 +119,7 @@ impl Judged {
         by_chance.sort_by_key(|id| (chance(&order.order_id, id), *id));
         let owned = |ids: &mut dyn Iterator<Item = &str>| ids.map(str::to_owned).collect();
         Some(Self {
-            order_id: order.order_id.clone(),
+            order_id: order.order_id.to_string(),
             first_basket: owned(&mut first.iter().copied()),
             hidden: owned(&mut by_chance.into_iter().take(HIDDEN_PER_ORDER)),
             bought: baskets

@@ -86,15 +86,15 @@ fn customer(random: &mut Random, items: u64, orders: i64) -> CustomerHistory {
         let line = |_| {
             let item = random.item(items);
             OrderLine {
-                product_id: format!("sku-{item:06}"),
-                category: format!("category {}", item % 300),
+                product_id: format!("sku-{item:06}").into(),
+                category: format!("category {}", item % 300).into(),
                 quantity_milli: 1000,
                 net_minor: 100 + i64::try_from(item % 900).unwrap_or_default(),
                 discount_minor: 0,
             }
         };
         Order {
-            order_id: number.to_string(),
+            order_id: number.to_string().into(),
             placed_at: Timestamp(day * SECONDS_PER_DAY + 40_000),
             local_day: LocalDay(day as i32),
             lines: (0..ITEMS_PER_ORDER).map(line).collect(),

@@ -1,11 +1,12 @@
 //! What an event is, by its shape alone: one binary answers every trigger.
 
-use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpRequestContext};
+use aws_lambda_events::apigw::ApiGatewayV2httpRequestContext;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use percent_encoding::percent_decode_str;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use serving::error::CallerError;
 use serving::service::{HttpRequest, HttpResponse};
 use std::collections::BTreeMap;
@@ -28,18 +29,19 @@ pub enum Event {
     Direct,
 }
 
+/// What tells events apart, and all that is needed of the gateway's, so that a payload is read once: most of it is a body.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Shape {
-    request_context: Option<ContextShape>,
+struct Shape<'a> {
+    #[serde(borrow)]
+    request_context: Option<&'a RawValue>,
     #[serde(rename = "Records")]
     records: Option<Vec<RecordShape>>,
     whole: Option<IgnoredAny>,
-}
-
-#[derive(Deserialize)]
-struct ContextShape {
-    http: Option<IgnoredAny>,
+    raw_path: Option<String>,
+    raw_query_string: Option<String>,
+    body: Option<String>,
+    is_base64_encoded: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -70,12 +72,11 @@ impl Event {
         if shape.whole.is_some() {
             return Self::Whole;
         }
-        if shape.request_context.and_then(|c| c.http).is_none() {
-            return Self::Direct;
-        }
-        match serde_json::from_str(payload) {
-            Ok(event) => http(event).map_or_else(Self::Undecodable, Self::Http),
-            Err(_) => Self::Direct,
+        let context = shape.request_context.map(RawValue::get);
+        let context = context.and_then(|context| serde_json::from_str(context).ok());
+        match context {
+            Some(context) => http(shape, context).map_or_else(Self::Undecodable, Self::Http),
+            None => Self::Direct,
         }
     }
 }
@@ -92,18 +93,16 @@ impl Event {
     }
 }
 
-fn http(event: ApiGatewayV2httpRequest) -> Result<HttpRequest, CallerError> {
+fn http(
+    event: Shape<'_>,
+    context: ApiGatewayV2httpRequestContext,
+) -> Result<HttpRequest, CallerError> {
     let body = event.body.unwrap_or_default();
     Ok(HttpRequest {
-        path: path(event.raw_path.unwrap_or_default(), &event.request_context),
+        path: path(event.raw_path.unwrap_or_default(), &context),
         query: pairs(&event.raw_query_string.unwrap_or_default()),
-        method: event
-            .request_context
-            .http
-            .method
-            .as_str()
-            .to_ascii_uppercase(),
-        body: if event.is_base64_encoded {
+        method: context.http.method.as_str().to_ascii_uppercase(),
+        body: if event.is_base64_encoded == Some(true) {
             decoded(&body)?
         } else {
             body.into_bytes()

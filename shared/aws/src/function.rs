@@ -226,6 +226,7 @@ impl<P: Predictor> Function<P> {
             let shadow = about(service.shadow_version());
             shadow.emit_shadow(shadowed, since_1970().as_millis() as u64);
         }
+        self.registry.check_rest();
         outcome.answer
     }
 }

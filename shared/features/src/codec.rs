@@ -6,6 +6,7 @@
 use crate::history::{CustomerHistory, Order, OrderLine};
 use crate::time::{LocalDay, Timestamp};
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 use std::collections::BTreeMap;
 
 /// The layout this code writes and reads.
@@ -35,14 +36,14 @@ pub enum CodecError {
 
 #[derive(Serialize, Deserialize, Default)]
 struct Stored {
-    products: Vec<(String, u32)>,
-    categories: Vec<String>,
+    products: Vec<(SmolStr, u32)>,
+    categories: Vec<SmolStr>,
     orders: Vec<StoredOrder>,
 }
 
 #[derive(Serialize, Deserialize)]
 struct StoredOrder {
-    order_id: String,
+    order_id: SmolStr,
     seconds_after_previous: i64,
     /// Shop-local seconds of the day boundary are not needed: the difference to the UTC day is -1, 0 or 1.
     local_day_minus_utc_day: i32,
@@ -139,14 +140,14 @@ pub fn decode(bytes: &[u8]) -> Result<CustomerHistory, CodecError> {
         });
     }
     let damaged = |reason: String| CodecError::Damaged { reason };
-    let (stored, rest): (Stored, _) =
+    let (mut stored, rest): (Stored, _) =
         postcard::take_from_bytes(body).map_err(|e| damaged(e.to_string()))?;
     if !rest.is_empty() {
         return Err(damaged(format!("{} bytes after the end", rest.len())));
     }
     let mut previous = 0i64;
     let mut orders = Vec::with_capacity(stored.orders.len());
-    for order in &stored.orders {
+    for order in std::mem::take(&mut stored.orders) {
         let placed_at = Timestamp(previous.wrapping_add(order.seconds_after_previous));
         previous = placed_at.0;
         let lines = order
@@ -155,7 +156,7 @@ pub fn decode(bytes: &[u8]) -> Result<CustomerHistory, CodecError> {
             .map(|line| stored.line(line))
             .collect::<Result<_, _>>()?;
         orders.push(Order {
-            order_id: order.order_id.clone(),
+            order_id: order.order_id,
             placed_at,
             local_day: LocalDay(utc_day(placed_at).wrapping_add(order.local_day_minus_utc_day)),
             lines,
@@ -190,10 +191,10 @@ impl Stored {
 /// Distinct products (with their category) and categories, in order of first use.
 #[derive(Default)]
 struct Tables {
-    products: Vec<(String, u32)>,
-    categories: Vec<String>,
-    product_index: BTreeMap<(String, u32), u32>,
-    category_index: BTreeMap<String, u32>,
+    products: Vec<(SmolStr, u32)>,
+    categories: Vec<SmolStr>,
+    product_index: BTreeMap<(SmolStr, u32), u32>,
+    category_index: BTreeMap<SmolStr, u32>,
 }
 
 impl Tables {

@@ -2,6 +2,7 @@
 
 use crate::time::{LocalDay, Timestamp};
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 /// What is known of one entity, whatever its kind.
 pub trait History: Clone + Send + Sync + 'static {
@@ -17,9 +18,9 @@ pub trait History: Clone + Send + Sync + 'static {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderLine {
     /// The shop's product id; empty where the shop has no products.
-    pub product_id: String,
+    pub product_id: SmolStr,
     /// The product's category; empty when unknown.
-    pub category: String,
+    pub category: SmolStr,
     /// Thousandths of a unit, so that 0.5 kg is 500; negative for a return.
     pub quantity_milli: i64,
     /// What the customer paid for the position after discounts, in minor units (cents); negative for a return.
@@ -39,7 +40,7 @@ impl OrderLine {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
     /// The shop's order id; unique within the customer.
-    pub order_id: String,
+    pub order_id: SmolStr,
     /// When it was placed.
     pub placed_at: Timestamp,
     /// The shop-local calendar day of `placed_at`.

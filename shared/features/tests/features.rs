@@ -13,8 +13,8 @@ fn any_line() -> impl Strategy<Value = OrderLine> {
     let product = prop_oneof!["[a-c]{0,2}", any::<String>()];
     (product, "[x-z]?", any::<i64>(), any::<i64>(), any::<i64>()).prop_map(
         |(product_id, category, quantity_milli, net_minor, discount_minor)| OrderLine {
-            product_id,
-            category,
+            product_id: product_id.into(),
+            category: category.into(),
             quantity_milli,
             net_minor,
             discount_minor,
@@ -27,7 +27,7 @@ fn any_history() -> impl Strategy<Value = CustomerHistory> {
     let instant = prop_oneof![any::<i64>(), Just(i64::MIN), Just(i64::MAX), 0i64..1000];
     let order = ("[a-z]{0,3}", instant, any::<i32>(), vec(any_line(), 0..4));
     let order = order.prop_map(|(order_id, at, day, lines)| Order {
-        order_id,
+        order_id: order_id.into(),
         placed_at: Timestamp(at),
         local_day: LocalDay(day),
         lines,
@@ -40,8 +40,8 @@ fn likely_history() -> impl Strategy<Value = CustomerHistory> {
     let line = (0u8..4, 0u8..3, -2i64..4, 0i64..5_000, 0i64..500);
     let line = line.prop_map(
         |(product, category, units, cents, discount_minor)| OrderLine {
-            product_id: format!("p{product}"),
-            category: ["", "tea", "milk"][usize::from(category)].to_owned(),
+            product_id: format!("p{product}").into(),
+            category: ["", "tea", "milk"][usize::from(category)].into(),
             quantity_milli: units * 1000,
             net_minor: units.signum() * cents,
             discount_minor,
@@ -55,7 +55,7 @@ fn likely_history() -> impl Strategy<Value = CustomerHistory> {
     let order = (at, vec(line, 1..5));
     vec(order, 0..20).prop_map(|orders| {
         let order = |(id, (at, lines)): (usize, (i64, Vec<OrderLine>))| Order {
-            order_id: id.to_string(),
+            order_id: id.to_string().into(),
             placed_at: Timestamp(at),
             local_day: LocalDay::at(Timestamp(at), -5 * 3600),
             lines,

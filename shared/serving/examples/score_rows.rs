@@ -1,13 +1,14 @@
 //! Scores and explains rows of a file for `make bench`: `score_rows MODEL.onnx ROWS.f32 SCORES.f64 [libonnxruntime.so]`.
 //!
 //! `ROWS.f32` holds rows of little-endian float32 one after the other. Prints one line of JSON: microseconds per row of each call that
-//! scored all rows, of our scorer and, in turns, of the runtime; of single rows; and of explained rows. The scores go to
+//! scored all rows, of our scorer by each kind of instructions that this processor has (`ours` is the best of them) and, in turns, of the
+//! runtime; of single rows; and of explained rows. The scores go to
 //! `SCORES.f64`, so that others can be compared with them.
 
 #![expect(clippy::print_stdout, reason = "a tool for programs")]
 
 use features::matrix::Matrix;
-use serving::model::{OrtScorer, Scorer, load};
+use serving::model::{Instructions, OrtScorer, Scorer, load, load_for};
 use std::hint::black_box;
 use std::path::Path;
 use std::time::Instant;
@@ -30,9 +31,19 @@ fn main() -> Result<(), Failure> {
         [] => None,
         [library, ..] => Some(OrtScorer::load(Path::new(library), &bytes)?),
     };
+    let slower = Instructions::ALL.into_iter();
+    let slower = slower.take_while(|slower| *slower != Instructions::best());
+    let mut by_others = Vec::new();
+    for slower in slower {
+        let name = format!("{slower:?}").to_lowercase();
+        by_others.push((name, load_for(&bytes, None, slower)?.scorer, Vec::new()));
+    }
     let (mut of_ours, mut of_runtime) = (Vec::new(), Vec::new());
     let mut found = Vec::new();
     for _ in 0..CALLS {
+        for (_, scorer, of_other) in &mut by_others {
+            of_other.push(per_row(&**scorer, &rows, &mut Vec::new())?);
+        }
         of_ours.push(per_row(&*ours, &rows, &mut found)?);
         if let Some(runtime) = &runtime {
             of_runtime.push(per_row(runtime, &rows, &mut Vec::new())?);
@@ -45,10 +56,11 @@ fn main() -> Result<(), Failure> {
         black_box(ours.explain(row).ok_or("no contributions")??);
         Ok(())
     })?;
-    println!(
-        "{}",
-        serde_json::json!({ "ours": of_ours, "runtime": of_runtime, "single": single, "explained": explained })
-    );
+    let mut told = serde_json::json!({ "ours": of_ours, "runtime": of_runtime, "single": single, "explained": explained });
+    for (name, _, of_other) in by_others {
+        told[name] = of_other.into();
+    }
+    println!("{told}");
     Ok(())
 }
 

@@ -82,3 +82,22 @@ pub enum CallerError {
         limit: usize,
     },
 }
+
+impl CallerError {
+    /// The same error of a part, told from the whole: `pointer` is where the part stands.
+    #[must_use]
+    pub fn below(self, pointer: &str) -> Self {
+        let whole = |part: String| format!("{pointer}{part}");
+        match self {
+            Self::Shape { pointer, reason } => Self::Shape {
+                pointer: whole(pointer),
+                reason,
+            },
+            Self::Value { pointer, reason } => Self::Value {
+                pointer: whole(pointer),
+                reason,
+            },
+            other => other,
+        }
+    }
+}

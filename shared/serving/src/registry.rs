@@ -11,6 +11,7 @@ pub mod release;
 mod verify;
 
 pub use change::{ChangeError, Registry, Use};
+pub use golden::GoldenRows;
 pub use refusal::Refusal;
 pub use release::{ModelRelease, ModelVersion, PolicyRelease};
 pub use verify::{ModelFiles, verify_model, with_policy};
@@ -145,7 +146,7 @@ pub async fn load_pinned<P: Predictor>(
 ) -> Result<Served<P>, Refusal> {
     fetch_pinned::<P>(artifacts, pins)
         .await?
-        .verified(pins, runtime_library)
+        .verified(pins, runtime_library, GoldenRows::All)
 }
 
 /// The files of a pinned model and policy, as they came.
@@ -156,11 +157,12 @@ pub struct PinnedFiles {
 }
 
 impl PinnedFiles {
-    /// Every check, which is all work and no waiting.
+    /// Every check, by these golden rows, which is all work and no waiting.
     pub fn verified<P: Predictor>(
         &self,
         pins: &Pins,
         runtime_library: Option<&Path>,
+        rows: GoldenRows,
     ) -> Result<Served<P>, Refusal> {
         let Pins { model, policy } = pins;
         same_hash(
@@ -169,7 +171,13 @@ impl PinnedFiles {
             &model.manifest_sha256,
         )?;
         same_hash(POLICY_FILE, &sha256_hex(&self.policy), &policy.sha256)?;
-        with_policy(verify_model(&self.files, runtime_library)?, &self.policy)
+        let model = verify::verify_model_by(&self.files, runtime_library, rows)?;
+        with_policy(model, &self.policy)
+    }
+
+    /// Replays every golden row with the model made of these files.
+    pub fn check_golden<P: Predictor>(&self, model: &Model<P>) -> Result<(), Refusal> {
+        golden::check_golden(model, &self.files.golden, GoldenRows::All)
     }
 }
 

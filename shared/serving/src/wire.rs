@@ -9,6 +9,8 @@ use features::time::{LocalDay, Timestamp};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+use std::collections::HashSet;
 
 /// A body larger than this is refused: Lambda itself ends at 6 MB, the gateway in front of it would let 10 MB through.
 pub const BODY_LIMIT_BYTES: usize = 5 * 1024 * 1024;
@@ -35,8 +37,8 @@ pub struct InlineHistory {
 #[serde(deny_unknown_fields)]
 pub struct InlineOrder {
     /// The shop's id, unique within the history.
-    #[schemars(length(min = 1, max = ID_LIMIT_BYTES))]
-    pub order_id: String,
+    #[schemars(with = "String", length(min = 1, max = ID_LIMIT_BYTES))]
+    pub order_id: SmolStr,
     /// RFC 3339 with the shop's UTC offset: its date is the shop-local day.
     #[schemars(extend("format" = "date-time"))]
     pub placed_at: String,
@@ -49,13 +51,13 @@ pub struct InlineOrder {
 #[serde(deny_unknown_fields)]
 pub struct InlineLine {
     /// The shop's product id; may be left out.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    #[schemars(length(max = ID_LIMIT_BYTES))]
-    pub product_id: String,
+    #[serde(default, skip_serializing_if = "SmolStr::is_empty")]
+    #[schemars(with = "String", length(max = ID_LIMIT_BYTES))]
+    pub product_id: SmolStr,
     /// The product's category; may be left out.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    #[schemars(length(max = ID_LIMIT_BYTES))]
-    pub category: String,
+    #[serde(default, skip_serializing_if = "SmolStr::is_empty")]
+    #[schemars(with = "String", length(max = ID_LIMIT_BYTES))]
+    pub category: SmolStr,
     /// Units, negative for a return; 1 when left out.
     #[serde(default = "one")]
     #[schemars(range(min = -QUANTITY_LIMIT, max = QUANTITY_LIMIT))]
@@ -75,24 +77,27 @@ fn one() -> f64 {
 
 impl InlineHistory {
     /// The history, or what is wrong with it; `pointer` is where it stands in the body.
-    pub fn parse(&self, pointer: &str) -> Result<CustomerHistory, CallerError> {
-        if self.orders.len() > ORDERS_LIMIT {
-            let reason = format!(
-                "{} orders, at most {ORDERS_LIMIT} allowed",
-                self.orders.len()
-            );
-            return Err(value_error(format!("{pointer}/orders"), reason));
+    pub fn parse(self, pointer: &str) -> Result<CustomerHistory, CallerError> {
+        let orders = self.parsed_orders();
+        Ok(CustomerHistory::new(
+            orders.map_err(|error| error.below(pointer))?,
+        ))
+    }
+
+    fn parsed_orders(self) -> Result<Vec<Order>, CallerError> {
+        let count = self.orders.len();
+        if count > ORDERS_LIMIT {
+            let reason = format!("{count} orders, at most {ORDERS_LIMIT} allowed");
+            return Err(value_error("/orders".to_owned(), reason));
         }
-        let mut seen = std::collections::HashSet::new();
-        let orders = self.orders.iter().enumerate().map(|(index, order)| {
-            let pointer = format!("{pointer}/orders/{index}");
-            if !seen.insert(order.order_id.as_str()) {
+        let mut seen = HashSet::with_capacity(count);
+        each(self.orders, "orders", |order| {
+            if !seen.insert(order.order_id.clone()) {
                 let reason = format!("order id {} stands there twice", shown(&order.order_id));
-                return Err(value_error(format!("{pointer}/order_id"), reason));
+                return Err(value_error("/order_id".to_owned(), reason));
             }
-            order.parse(&pointer)
-        });
-        Ok(CustomerHistory::new(orders.collect::<Result<_, _>>()?))
+            order.parse()
+        })
     }
 
     /// A history as a request would give it; `utc_offset_seconds` of an order follow from its local day.
@@ -108,17 +113,15 @@ impl InlineHistory {
 }
 
 impl InlineOrder {
-    fn parse(&self, pointer: &str) -> Result<Order, CallerError> {
-        check_id(&self.order_id, &format!("{pointer}/order_id"))?;
-        let (placed_at, offset) = parse_instant(&self.placed_at, &format!("{pointer}/placed_at"))?;
-        let lines = self.lines.iter().enumerate();
+    /// Places of errors are told from the order on.
+    fn parse(self) -> Result<Order, CallerError> {
+        check_id(&self.order_id, "/order_id")?;
+        let (placed_at, offset) = parse_instant(&self.placed_at, "/placed_at")?;
         Ok(Order {
-            order_id: self.order_id.clone(),
+            order_id: self.order_id,
             placed_at,
             local_day: LocalDay::at(placed_at, offset),
-            lines: lines
-                .map(|(index, line)| line.parse(&format!("{pointer}/lines/{index}")))
-                .collect::<Result<_, _>>()?,
+            lines: each(self.lines, "lines", InlineLine::parse)?,
         })
     }
 
@@ -136,9 +139,9 @@ impl InlineOrder {
 }
 
 impl InlineLine {
-    fn parse(&self, pointer: &str) -> Result<OrderLine, CallerError> {
-        let refuse =
-            |field: &str, reason: String| Err(value_error(format!("{pointer}/{field}"), reason));
+    /// Places of errors are told from the line on.
+    fn parse(self) -> Result<OrderLine, CallerError> {
+        let refuse = |field: &str, reason: String| Err(value_error(format!("/{field}"), reason));
         if !(self.quantity.abs() <= QUANTITY_LIMIT) {
             return refuse(
                 "quantity",
@@ -169,11 +172,11 @@ impl InlineLine {
                 ),
             );
         }
-        check_text(&self.product_id, &format!("{pointer}/product_id"))?;
-        check_text(&self.category, &format!("{pointer}/category"))?;
+        check_text(&self.product_id, "/product_id")?;
+        check_text(&self.category, "/category")?;
         Ok(OrderLine {
-            product_id: self.product_id.clone(),
-            category: self.category.clone(),
+            product_id: self.product_id,
+            category: self.category,
             quantity_milli: (self.quantity * 1000.0).round() as i64,
             net_minor: self.net_minor,
             discount_minor: self.discount_minor,
@@ -203,6 +206,17 @@ impl InlineLine {
 /// assert_eq!(pointer("[1, 1e999]"), "/1");
 /// ```
 pub fn parse_body<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    let parsed = T::deserialize(ByName(&mut reader)).and_then(|parsed| {
+        reader.end()?;
+        Ok(parsed)
+    });
+    // To know where one is costs as much as all the rest: only a body that is refused is read for that.
+    parsed.or_else(|_| parse_with_places(body))
+}
+
+/// The same, and errors name the place.
+fn parse_with_places<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
     let mut reader = serde_json::Deserializer::from_slice(body);
     let parsed = serde_path_to_error::deserialize(ByName(&mut reader)).map_err(|error| {
         let pointer = pointer_of(error.path());
@@ -334,6 +348,26 @@ pub fn within(field: &str, value: f64, least: f64, most: f64) -> Result<(), Stri
         return Ok(());
     }
     Err(format!("{field} is {value}, allowed are {least} to {most}"))
+}
+
+/// Parses what stands in a list called `name`; where it fails, the error names the list and the place in it.
+///
+/// ```
+/// use serving::wire::{check_id, each};
+/// let parsed = each(vec!["a", ""], "ids", |id| check_id(id, "/id"));
+/// assert!(format!("{parsed:?}").contains("/ids/1/id"));
+/// ```
+pub fn each<T, R>(
+    items: Vec<T>,
+    name: &str,
+    mut parse: impl FnMut(T) -> Result<R, CallerError>,
+) -> Result<Vec<R>, CallerError> {
+    let numbered = items.into_iter().enumerate();
+    let parsed = numbered.map(|(index, item)| {
+        // Made only for who is refused.
+        parse(item).map_err(|error| error.below(&format!("/{name}/{index}")))
+    });
+    parsed.collect()
 }
 
 /// A value error at a place.

@@ -5,6 +5,7 @@ mod lambda;
 mod observed;
 mod orders;
 mod releases;
+mod sampled;
 mod stack;
 mod uploads;
 

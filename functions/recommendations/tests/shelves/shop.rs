@@ -75,14 +75,14 @@ pub(crate) struct Shop {
 
 pub(crate) fn history(orders: &[Bought]) -> CustomerHistory {
     let line = |item: &usize| OrderLine {
-        product_id: id(*item),
-        category: category(*item),
+        product_id: id(*item).into(),
+        category: category(*item).into(),
         quantity_milli: 1_000,
         net_minor: 100,
         discount_minor: 0,
     };
     let order = |(number, (day, items)): (usize, &Bought)| Order {
-        order_id: format!("order-{number}"),
+        order_id: format!("order-{number}").into(),
         placed_at: Timestamp(instant(FIRST + day).0 + 3_600),
         local_day: LocalDay((FIRST + day) as i32),
         lines: items.iter().map(line).collect(),

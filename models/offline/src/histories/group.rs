@@ -181,7 +181,7 @@ fn order_of(
     grouped.kept += kept.len() as u64;
     let first = kept.iter().min_by_key(|line| line.placed_at)?;
     let order = Order {
-        order_id: first.order.to_owned(),
+        order_id: first.order.into(),
         placed_at: Timestamp(first.placed_at),
         local_day: LocalDay(first.local_day),
         lines: kept.iter().map(|line| order_line(line)).collect(),
@@ -211,8 +211,8 @@ fn sold<'a>(line: &Spilled<'a>, day: LocalDay) -> Record<'a> {
 
 fn order_line(line: &Spilled<'_>) -> OrderLine {
     OrderLine {
-        product_id: line.product.to_owned(),
-        category: line.category.to_owned(),
+        product_id: line.product.into(),
+        category: line.category.into(),
         quantity_milli: line.quantity_milli,
         net_minor: line.net_minor,
         discount_minor: line.discount_minor,

@@ -10,6 +10,7 @@
 //! rarely asked environment would never see a release.
 
 mod canary;
+mod golden;
 
 use crate::dynamo::DynamoStore;
 use crate::s3::S3Artifacts;
@@ -19,7 +20,8 @@ use serving::ports::StoreError;
 use serving::prediction_log::PredictionLog;
 use serving::predictor::{Predictor, Served};
 use serving::registry::{
-    ModelRelease, ModelVersion, Pins, Refusal, Releases, fetch_pinned, read_releases,
+    GoldenRows, ModelRelease, ModelVersion, PinnedFiles, Pins, Refusal, Releases, fetch_pinned,
+    read_releases,
 };
 use serving::service::Service;
 use std::path::PathBuf;
@@ -57,6 +59,10 @@ struct State<P: Predictor> {
     looked_at: Instant,
     /// When the first look began that has brought nothing yet.
     unfinished_since: Option<Instant>,
+    /// What was taken up by a sample of its golden rows, and has not replayed all of them.
+    sampled: Vec<(Arc<Served<P>>, PinnedFiles)>,
+    /// Whether a model that passed its sample failed another row: then no sample is trusted here any more.
+    distrusts_samples: bool,
 }
 
 impl<P: Predictor> Follower<P> {
@@ -77,6 +83,8 @@ impl<P: Predictor> Follower<P> {
             refused: None,
             looked_at: Instant::now(),
             unfinished_since: None,
+            sampled: Vec::new(),
+            distrusts_samples: false,
         });
         Self {
             store,
@@ -229,9 +237,12 @@ impl<P: Predictor> Follower<P> {
             return Ok(known);
         }
         let files = fetch_pinned::<P>(&self.artifacts, pins).await?;
+        if self.may_sample() {
+            return self.by_sample(pins, files);
+        }
         let (pins, library) = (pins.clone(), self.runtime_library.clone());
         // Hashes and golden rows are all work: on this thread they would hold up every answer.
-        let verify = move || files.verified::<P>(&pins, library.as_deref());
+        let verify = move || files.verified::<P>(&pins, library.as_deref(), GoldenRows::All);
         let verified = tokio::task::spawn_blocking(verify).await;
         let verified = verified.unwrap_or_else(|_| {
             let reason = "the verification panicked";

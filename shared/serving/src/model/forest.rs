@@ -1,19 +1,21 @@
 //! Scores tree ensembles natively, from the same ONNX file that the runtime would read.
 //!
-//! Two layouts of the same trees, both in safe Rust. A single row walks all trees, sixteen in lock-step (`walk`). A
-//! batch goes sixteen rows at a time through all splits of a tree without branching (`bitvector`). With more than 32
-//! leaves in a tree that is slower than the walk, which then serves batches too.
+//! Two layouts of the same trees. A single row walks all trees, sixteen in lock-step (`walk`). A
+//! batch goes through all splits of a tree without branching, many rows at a time (`bitvector`, and `vector` where the processor has
+//! wide registers). With more than 32 leaves in a tree that is slower than the walk, which then serves batches too.
 //!
-//! A row scores the same in every batch: leaf values are float32, their sum is kept in float64, and both layouts add
-//! the trees in one order, by depth.
+//! A row scores the same in every batch and on every processor: leaf values are float32, their sum is kept in float64, and all
+//! add the trees in one order, by depth.
 
 mod bitvector;
+#[cfg(target_arch = "x86_64")]
+mod vector;
 mod walk;
 
 use super::onnx::{Ensemble, Tree};
 use super::shap::Explainer;
 use super::{Contributions, ModelError, Scorer};
-use bitvector::BitTree;
+use bitvector::{BLOCK_ROWS, BitTree, Column};
 use features::matrix::Matrix;
 use walk::Walk;
 
@@ -25,9 +27,58 @@ pub(super) const LANES: usize = 16;
 /// about as much as five single rows.
 const WORTH_A_BLOCK: usize = 6;
 
+/// Which instructions score batches; the scores are the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Instructions {
+    /// What every processor of the architecture has.
+    Portable,
+    /// AVX2 of `x86_64`.
+    Avx2,
+    /// AVX-512 (F and CD) of `x86_64`.
+    Avx512,
+}
+
+impl Instructions {
+    /// From the slowest to the fastest.
+    pub const ALL: [Self; 3] = [Self::Portable, Self::Avx2, Self::Avx512];
+
+    /// The fastest that this processor has.
+    pub fn best() -> Self {
+        let available = |chosen: &Self| Kernel::of(*chosen).is_some();
+        let found = Self::ALL.into_iter().rfind(available);
+        found.unwrap_or(Self::Portable)
+    }
+}
+
+/// Instructions that are there.
+#[derive(Debug, Clone, Copy)]
+enum Kernel {
+    Portable,
+    #[cfg(target_arch = "x86_64")]
+    Avx2(vector::Avx2),
+    #[cfg(target_arch = "x86_64")]
+    Avx512(vector::Avx512),
+}
+
+impl Kernel {
+    /// `None` where the processor has them not.
+    fn of(instructions: Instructions) -> Option<Self> {
+        match instructions {
+            Instructions::Portable => Some(Self::Portable),
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Avx2 => vector::Avx2::detected().map(Self::Avx2),
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Avx512 => vector::Avx512::detected().map(Self::Avx512),
+            #[cfg(not(target_arch = "x86_64"))]
+            Instructions::Avx2 | Instructions::Avx512 => None,
+        }
+    }
+}
+
 /// A tree ensemble in memory, ready to score and to explain.
 pub(super) struct Forest {
     columns: usize,
+    kernel: Kernel,
     walk: Walk,
     /// In the order of the walk; `None` when a tree has too many leaves.
     bit_trees: Option<Vec<BitTree>>,
@@ -35,13 +86,14 @@ pub(super) struct Forest {
 }
 
 impl Forest {
-    /// Lays out checked trees.
-    pub(super) fn new(ensemble: &Ensemble) -> Self {
+    /// Lays out checked trees, for these instructions where the processor has them.
+    pub(super) fn new(ensemble: &Ensemble, instructions: Instructions) -> Self {
         let mut trees: Vec<&Tree> = ensemble.trees.iter().collect();
         // Stable, so that the order of addition depends on nothing but the file.
         trees.sort_by_key(|tree| tree.depth);
         Self {
             columns: ensemble.columns,
+            kernel: Kernel::of(instructions).unwrap_or(Kernel::Portable),
             walk: Walk::new(&trees, ensemble.columns),
             bit_trees: trees
                 .iter()
@@ -72,12 +124,29 @@ impl Forest {
     }
 }
 
-/// Scores up to [`LANES`] rows; lanes without a row score something that is not to be read.
-fn score_block(trees: &[BitTree], rows: &[&[f32]], block: &mut Block) -> [f64; LANES] {
+/// Scores up to [`BLOCK_ROWS`] rows; lanes without a row score something that is not to be read.
+fn score_block(
+    kernel: Kernel,
+    trees: &[BitTree],
+    rows: &[&[f32]],
+    block: &mut Block,
+) -> [f64; BLOCK_ROWS] {
     block.fill(rows);
-    let mut sums = [0.0; LANES];
-    for tree in trees {
-        tree.add(block, &mut sums);
+    let mut sums = [0.0; BLOCK_ROWS];
+    match kernel {
+        #[cfg(target_arch = "x86_64")]
+        Kernel::Avx2(avx2) => avx2.add(trees, &block.columns, rows.len(), &mut sums),
+        #[cfg(target_arch = "x86_64")]
+        Kernel::Avx512(avx512) => avx512.add(trees, &block.columns, rows.len(), &mut sums),
+        Kernel::Portable => {
+            let (sixteens, _) = sums.as_chunks_mut::<LANES>();
+            let filled = rows.len().div_ceil(LANES);
+            for (sixteen, sums) in sixteens.iter_mut().enumerate().take(filled) {
+                for tree in trees {
+                    tree.add(&block.columns, sixteen, sums);
+                }
+            }
+        }
     }
     sums
 }
@@ -99,11 +168,12 @@ impl Scorer for Forest {
             }
         };
         let mut block = Block::new(self.columns);
-        for rows in all.chunks(LANES) {
+        for rows in all.chunks(BLOCK_ROWS) {
             if rows.len() < WORTH_A_BLOCK {
                 self.walk(rows, scores);
             } else {
-                scores.extend(&score_block(trees, rows, &mut block)[..rows.len()]);
+                let sums = score_block(self.kernel, trees, rows, &mut block);
+                scores.extend(&sums[..rows.len()]);
             }
         }
         Ok(())
@@ -140,15 +210,15 @@ pub(super) fn doubled_column(column: usize, nan_left: bool, columns: usize) -> u
     if nan_left { column + columns } else { column }
 }
 
-/// Up to [`LANES`] doubled rows, one lane each: `columns[column][lane]`.
+/// Up to [`BLOCK_ROWS`] doubled rows, one lane each: `columns[column][lane]`.
 struct Block {
-    columns: Vec<[f32; LANES]>,
+    columns: Vec<Column>,
 }
 
 impl Block {
     fn new(columns: usize) -> Self {
         Self {
-            columns: vec![[0.0; LANES]; 2 * columns],
+            columns: vec![[0.0; BLOCK_ROWS]; 2 * columns],
         }
     }
 

@@ -1,6 +1,6 @@
 //! From the bytes of an ONNX file to a scorer.
 
-use super::forest::Forest;
+use super::forest::{Forest, Instructions};
 use super::onnx;
 use super::ort::OrtScorer;
 use super::{ModelError, Scorer};
@@ -64,9 +64,19 @@ impl std::fmt::Debug for LoadedModel {
 /// assert!(error.to_string().starts_with("read ONNX model: not an ONNX file"));
 /// ```
 pub fn load(bytes: &[u8], runtime_library: Option<&Path>) -> Result<LoadedModel, ModelError> {
+    load_for(bytes, runtime_library, Instructions::best())
+}
+
+/// The same, and trees score batches by these instructions where the processor has them: to compare them, for [`load`] takes the best.
+pub fn load_for(
+    bytes: &[u8],
+    runtime_library: Option<&Path>,
+    instructions: Instructions,
+) -> Result<LoadedModel, ModelError> {
     let model = onnx::read(bytes)?;
     let (scorer, kind): (Box<dyn Scorer>, _) = if model.is_tree_ensemble() {
-        (Box::new(Forest::new(&model.ensemble()?)), ModelKind::Native)
+        let forest = Forest::new(&model.ensemble()?, instructions);
+        (Box::new(forest), ModelKind::Native)
     } else {
         let library = runtime_library.ok_or_else(|| ModelError::Runtime {
             reason: format!(

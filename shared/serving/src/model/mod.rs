@@ -8,7 +8,8 @@ mod shap;
 #[cfg(test)]
 mod tests;
 
-pub use load::{LoadedModel, ModelKind, TensorInfo, load};
+pub use forest::Instructions;
+pub use load::{LoadedModel, ModelKind, TensorInfo, load, load_for};
 pub use ort::OrtScorer;
 
 use features::matrix::Matrix;

@@ -3,7 +3,7 @@
 mod forests;
 mod refusals;
 
-use super::{Contributions, ModelError, load};
+use super::{Contributions, Instructions, ModelError, load, load_for};
 use features::matrix::Matrix;
 use forests::{Node, encode, file, forest, row};
 use proptest::collection::vec;
@@ -93,10 +93,16 @@ proptest! {
     #[test]
     fn a_row_scores_the_same_alone_in_a_batch_and_by_a_plain_walk(
         trees in prop_oneof![forest(4, 32, 20), forest(4, 60, 20)],
-        rows in vec(row(4), 1..50),
+        rows in vec(row(4), 1..150),
     ) {
         let bytes = file(&trees, 4);
         let together = scores(&bytes, &matrix(4, &rows));
+        for instructions in Instructions::ALL {
+            let mut found = Vec::new();
+            let scorer = load_for(&bytes, None, instructions).unwrap().scorer;
+            scorer.score(&matrix(4, &rows), &mut found).unwrap();
+            prop_assert_eq!(&found, &together, "{:?}", instructions);
+        }
         for (row, score) in rows.iter().zip(together) {
             let alone = scores(&bytes, &matrix(4, std::slice::from_ref(row)));
             prop_assert_eq!(alone[0].to_bits(), score.to_bits());

@@ -1,22 +1,63 @@
 //! Golden rows: the model must answer here what training's own library answered there.
 
 use super::Refusal;
-use crate::manifest::{GOLDEN_FILE, Golden, GoldenRow};
+use crate::manifest::{GOLDEN_FILE, GoldenRow};
 use crate::predictor::{Model, Predictor};
 use features::matrix::Matrix;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 /// Raw scores may differ by this times the larger of 1 and the score: leaves are float32, training's are double.
 const RAW_TOLERANCE: f64 = 1e-5;
 /// Contributions may differ by this.
 const CONTRIBUTION_TOLERANCE: f64 = 1e-6;
 
-/// Replays every row: raw history to columns exactly, columns to raw score and contributions within tolerance.
-pub(super) fn check_golden<P: Predictor>(model: &Model<P>, golden: &Golden) -> Result<(), Refusal> {
-    if golden.rows.is_empty() {
+/// Which golden rows are replayed before a model is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GoldenRows {
+    /// Every one.
+    All,
+    /// A few, evenly over the file: code that makes other columns or scores does so in nearly every row. For who answers first and
+    /// replays all of them right after ([`PinnedFiles::check_golden`](super::PinnedFiles::check_golden)).
+    Sample,
+}
+
+/// How many rows are a sample.
+const SAMPLE_ROWS: usize = 4;
+
+impl GoldenRows {
+    /// A row is read from its text only when it is replayed: all the others are nearly all of the file.
+    fn read(self, golden: &[u8]) -> Result<Vec<GoldenRow>, Refusal> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Texts<'a> {
+            #[serde(borrow)]
+            rows: Vec<&'a RawValue>,
+        }
+        let unreadable = |error| Refusal::unreadable(GOLDEN_FILE, error);
+        let Texts { rows } = serde_json::from_slice(golden).map_err(unreadable)?;
+        let step = match self {
+            Self::All => 1,
+            Self::Sample => rows.len().div_ceil(SAMPLE_ROWS).max(1),
+        };
+        let chosen = rows.iter().step_by(step);
+        let read = chosen.map(|row| serde_json::from_str(row.get()).map_err(unreadable));
+        read.collect()
+    }
+}
+
+/// Replays rows: raw history to columns exactly, columns to raw score and contributions within tolerance.
+pub(super) fn check_golden<P: Predictor>(
+    model: &Model<P>,
+    golden: &[u8],
+    which: GoldenRows,
+) -> Result<(), Refusal> {
+    let golden = which.read(golden)?;
+    if golden.is_empty() {
         return Err(Refusal::unreadable(GOLDEN_FILE, "holds no rows"));
     }
     let mut rows = Matrix::new(model.scorer.columns());
-    for row in &golden.rows {
+    for row in &golden {
         check_features(model, row)?;
         if row.features.len() != model.scorer.columns() {
             return Err(differs(
@@ -28,8 +69,8 @@ pub(super) fn check_golden<P: Predictor>(model: &Model<P>, golden: &Golden) -> R
         }
         rows.push_row(row.features.iter().map(|value| f64::from(value.value())));
     }
-    check_scores(model, golden, &rows)?;
-    check_contributions(model, golden, &rows)
+    check_scores(model, &golden, &rows)?;
+    check_contributions(model, &golden, &rows)
 }
 
 fn check_features<P: Predictor>(model: &Model<P>, row: &GoldenRow) -> Result<(), Refusal> {
@@ -57,12 +98,12 @@ fn check_features<P: Predictor>(model: &Model<P>, row: &GoldenRow) -> Result<(),
 
 fn check_scores<P: Predictor>(
     model: &Model<P>,
-    golden: &Golden,
+    golden: &[GoldenRow],
     rows: &Matrix,
 ) -> Result<(), Refusal> {
-    let mut scores = Vec::with_capacity(golden.rows.len());
+    let mut scores = Vec::with_capacity(golden.len());
     model.scorer.score(rows, &mut scores)?;
-    for (row, found) in golden.rows.iter().zip(scores) {
+    for (row, found) in golden.iter().zip(scores) {
         // A NaN fails every comparison, so the test is for "within", not for "beyond".
         if !((found - row.raw).abs() <= RAW_TOLERANCE * row.raw.abs().max(1.0)) {
             return Err(differs(row, "raw score", row.raw, found));
@@ -73,13 +114,13 @@ fn check_scores<P: Predictor>(
 
 fn check_contributions<P: Predictor>(
     model: &Model<P>,
-    golden: &Golden,
+    golden: &[GoldenRow],
     rows: &Matrix,
 ) -> Result<(), Refusal> {
     let Some(explained) = model.scorer.explain(rows).transpose()? else {
         return Ok(());
     };
-    for (row, found) in golden.rows.iter().zip(explained) {
+    for (row, found) in golden.iter().zip(explained) {
         if row.contributions.len() != found.values.len() {
             return Err(differs(
                 row,

@@ -1,10 +1,9 @@
 //! Every check between a folder of files and a model in service.
 
-use super::golden::check_golden;
+use super::golden::{GoldenRows, check_golden};
 use super::{Refusal, same_hash};
 use crate::manifest::{
-    ARTIFACTS_FILE, FORMAT, GOLDEN_FILE, Golden, Hashed, MANIFEST_FILE, MODEL_FILE, Manifest,
-    POLICY_FILE,
+    ARTIFACTS_FILE, FORMAT, GOLDEN_FILE, Hashed, MANIFEST_FILE, MODEL_FILE, Manifest, POLICY_FILE,
 };
 use crate::model::{self, FEATURES_KEY, FINGERPRINT_KEY, LoadedModel};
 use crate::predictor::{Model, Predictor, Served};
@@ -33,6 +32,15 @@ pub fn verify_model<P: Predictor>(
     files: &ModelFiles,
     runtime_library: Option<&Path>,
 ) -> Result<Model<P>, Refusal> {
+    verify_model_by(files, runtime_library, GoldenRows::All)
+}
+
+/// The same by these golden rows.
+pub(super) fn verify_model_by<P: Predictor>(
+    files: &ModelFiles,
+    runtime_library: Option<&Path>,
+    rows: GoldenRows,
+) -> Result<Model<P>, Refusal> {
     let manifest: Manifest = parse(MANIFEST_FILE, &files.manifest)?;
     check_manifest::<P>(&manifest)?;
     let named = [
@@ -57,8 +65,7 @@ pub fn verify_model<P: Predictor>(
         artifacts,
         scorer: loaded.scorer,
     };
-    let golden: Golden = parse(GOLDEN_FILE, &files.golden)?;
-    check_golden(&model, &golden)?;
+    check_golden(&model, &files.golden, rows)?;
     Ok(model)
 }
 

@@ -5,26 +5,32 @@
 //! leaf further left would have needed a left turn that failed. Source: Lucchese et al., `QuickScorer` (SIGIR 2015),
 //! without its sorting of splits, which would bring back the branches.
 
-use super::{Block, LANES, doubled_column};
+use super::{LANES, doubled_column};
 use crate::model::onnx::{Child, Tree};
 
 /// Leaves that fit into a mask.
 const MAX_LEAVES: usize = u32::BITS as usize;
 
+/// Rows of a block: what the widest registers take at once.
+pub(super) const BLOCK_ROWS: usize = 64;
+
+/// One column of a block, a lane for each row.
+pub(super) type Column = [f32; BLOCK_ROWS];
+
 #[derive(Debug, Clone, Copy)]
-struct MaskedSplit {
-    threshold: f32,
+pub(super) struct MaskedSplit {
+    pub(super) threshold: f32,
     /// In the doubled row.
-    column: u32,
+    pub(super) column: u32,
     /// The leaves that remain possible when `x <= threshold` fails; bit 0 is the leftmost leaf.
-    right: u32,
+    pub(super) right: u32,
 }
 
 /// A tree of at most 32 leaves.
 #[derive(Debug)]
 pub(super) struct BitTree {
-    splits: Vec<MaskedSplit>,
-    values: [f32; MAX_LEAVES],
+    pub(super) splits: Vec<MaskedSplit>,
+    pub(super) values: [f32; MAX_LEAVES],
 }
 
 impl BitTree {
@@ -52,9 +58,9 @@ impl BitTree {
         })
     }
 
-    /// Adds the tree's values to the sums of a block of rows.
-    pub(super) fn add(&self, block: &Block, sums: &mut [f64; LANES]) {
-        for (sum, possible) in sums.iter_mut().zip(self.possible_leaves(block)) {
+    /// Adds the tree's values to the sums of one sixteen of a block's rows.
+    pub(super) fn add(&self, block: &[Column], sixteen: usize, sums: &mut [f64; LANES]) {
+        for (sum, possible) in sums.iter_mut().zip(self.possible_leaves(block, sixteen)) {
             // At least the rightmost leaf remains; the remainder says so to the compiler.
             *sum += f64::from(self.values[possible.trailing_zeros() as usize % MAX_LEAVES]);
         }
@@ -65,10 +71,11 @@ impl BitTree {
     /// On its own and written as arithmetic so that it compiles to vector instructions: beside code that reads single
     /// lanes, or with an `if`, it becomes sixteen scalar chains and takes seven times as long.
     #[inline(never)]
-    fn possible_leaves(&self, block: &Block) -> [u32; LANES] {
+    fn possible_leaves(&self, block: &[Column], sixteen: usize) -> [u32; LANES] {
         let mut possible = [u32::MAX; LANES];
         for split in &self.splits {
-            let column = &block.columns[split.column as usize];
+            let (sixteens, _) = block[split.column as usize].as_chunks::<LANES>();
+            let column = &sixteens[sixteen];
             for (possible, &value) in possible.iter_mut().zip(column) {
                 *possible &= u32::from(value <= split.threshold).wrapping_neg() | split.right;
             }
