@@ -13,7 +13,12 @@ from fake_lambda import RESERVED, FakeLambda
 from settings import CONFIG, MERGING, documented, read, settings_of
 from stack import Stack, listed, mutated, real
 
-OUTPUTS = {"TableName": "shop-table", "ModelBucketName": "shop-models", "DataBucketName": "shop-data"}
+OUTPUTS = {
+    "TableName": "shop-table",
+    "PredictionsTableName": "shop-predictions",
+    "ModelBucketName": "shop-models",
+    "DataBucketName": "shop-data",
+}
 # Read by ONNX Runtime, not by the code.
 FOREIGN = {"ORT_DISABLE_TELEMETRY"}
 # Alarms that move traffic back; a slow start is no reason to.
