@@ -21,6 +21,8 @@ from trees import Ensemble
 ROWS = 100_000
 ROUNDS = 2
 COLUMNS, TREES, LEAVES = 30, 300, 31
+# How many times ONNX Runtime's speed each kind of instructions is to reach, from the slowest to the fastest.
+GOALS = {"portable": 7, "avx2": 14, "avx512": 20}
 FINGERPRINT = "0" * 64
 
 
@@ -72,7 +74,12 @@ def one_model(stack: Stack, progress: Callable[[str], None], name: str, graph: P
         for key, micros in (ours | theirs).items():
             spent.setdefault(key, []).extend(micros)
     trees = f"scoring {ROWS // 1000} k rows, one thread, {name}"
-    yield compared(f"{trees}: ONNX Runtime", spent["ours"], spent["runtime"], "us/row", 7 if is_first else None)
+    # The program tells the slower kinds apart; what comes after them is the best that this processor has.
+    slower = [kind for kind in GOALS if kind in spent]
+    best = list(GOALS)[len(slower)]
+    for kind in (*slower, best):
+        own = spent["ours"] if kind == best else spent[kind]
+        yield compared(f"{trees}, by {kind} instructions: ONNX Runtime", own, spent["runtime"], "us/row", GOALS[kind] if is_first else None)
     for key, peer in {"tl2cgen": "C by tl2cgen", "lleaves": "LLVM by lleaves", "lightgbm": "LightGBM"}.items():
         goal = 10 if is_first and key == "tl2cgen" else None
         yield compared(f"{trees}: {peer}", spent["ours"], spent[key], "us/row", goal)

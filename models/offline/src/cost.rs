@@ -17,8 +17,6 @@ const WRITE_UNIT_BYTES: f64 = 1024.0;
 const GB: f64 = 1_073_741_824.0;
 const MILLION: f64 = 1e6;
 
-/// Bytes of a write unit. Source: DynamoDB developer guide, read consistency and capacity.
-const WRITE_UNIT_BYTES: f64 = 1024.0;
 /// What an environment adds to the sample of a canary takes as many write units as the item has kilobytes, and it has 30 when it is full:
 /// see `serving::canary`. So this is the most that a look costs; one that has nothing to add costs nothing.
 const SAMPLE_BYTES: f64 = 30_000.0;

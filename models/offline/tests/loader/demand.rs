@@ -20,7 +20,7 @@ fn recomputed(histories: &Histories) -> BTreeMap<String, BTreeMap<LocalDay, (i64
     for customer in histories.customers() {
         for order in customer.unwrap().1.orders() {
             for line in order.lines.iter().filter(|line| line.quantity_milli > 0) {
-                let days = skus.entry(line.product_id.clone()).or_default();
+                let days = skus.entry(line.product_id.to_string()).or_default();
                 let day = days.entry(order.local_day).or_default();
                 day.0 += line.quantity_milli;
                 day.1 += line.net_minor;

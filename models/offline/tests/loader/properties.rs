@@ -109,7 +109,7 @@ fn found(histories: &BTreeMap<String, CustomerHistory>) -> Orders {
             lines.sort_unstable();
             // 2024-01-01 is day 19,723.
             (
-                (id.clone(), order.order_id.clone()),
+                (id.clone(), order.order_id.to_string()),
                 (order.local_day.0 - 19_723, lines),
             )
         })
@@ -181,7 +181,7 @@ fn an_order_of_which_nothing_is_left_replaces_its_earlier_version() {
     let orders: Vec<String> = by_customer(&histories)["c1"]
         .orders()
         .iter()
-        .map(|o| o.order_id.clone())
+        .map(|o| o.order_id.to_string())
         .collect();
     assert_eq!(orders, ["o2"]);
 }
@@ -241,7 +241,7 @@ fn the_shops_habits_decide_about_guests_cancellations_returns_and_discounts() {
             .flat_map(|o| {
                 o.lines
                     .iter()
-                    .map(|l| (o.order_id.clone(), l.quantity_milli, l.net_minor))
+                    .map(|l| (o.order_id.to_string(), l.quantity_milli, l.net_minor))
             })
             .collect()
     };
