@@ -8,9 +8,9 @@
     unsafe_code,
     reason = "vector loads and stores, and calls of code for processors that are known to be there; tested against the portable code"
 )]
-#![expect(
+#![allow(
     clippy::wildcard_imports,
-    reason = "the instructions' names are long and their own prefix"
+    reason = "the instructions' names are long and their own prefix; not said of tests, so not expected"
 )]
 
 use super::bitvector::{BLOCK_ROWS, BitTree, Column};
@@ -30,6 +30,7 @@ impl Avx2 {
     }
 
     /// Adds the values of all trees to the sums of the first rows of a block; sums of other rows are not to be read.
+    #[expect(clippy::unused_self, reason = "that there is one is the proof")]
     pub(super) fn add(
         self,
         trees: &[BitTree],
@@ -56,6 +57,7 @@ impl Avx512 {
     }
 
     /// Adds the values of all trees to the sums of the first rows of a block; sums of other rows are not to be read.
+    #[expect(clippy::unused_self, reason = "that there is one is the proof")]
     pub(super) fn add(
         self,
         trees: &[BitTree],
