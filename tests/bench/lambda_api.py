@@ -141,7 +141,7 @@ def next_answer(event: bytes) -> bytes:
 class Function:
     """A function's process, started with these settings and no others."""
 
-    def __init__(self, command: list[str | Path], settings: dict[str, str], first_event: bytes | None = None, folder: Path | None = None):
+    def __init__(self, command: list[str | Path], settings: dict[str, str], first_event: bytes | None = None, folder: Path | None = None, log: Path | None = None):
         self.api = RuntimeApi()
         environment = {
             "AWS_LAMBDA_RUNTIME_API": self.api.address,
@@ -153,7 +153,7 @@ class Function:
         }
         if first_event is not None:
             self.api.events.put(first_event)
-        self.log = open("/dev/null", "w") if "BENCH_LOG" not in os.environ else open(os.environ["BENCH_LOG"], "a")
+        self.log = open(log or os.environ.get("BENCH_LOG", "/dev/null"), "a")
         self.started_at = time.perf_counter()
         self.process = subprocess.Popen(command, env=environment, stdout=self.log, stderr=self.log, cwd=folder)
 

@@ -7,11 +7,12 @@ import io
 import json
 import os
 import time
+from pathlib import Path
 from typing import Callable, Iterator
 
 from lambda_api import Function, finished
 from ledger import Row, compared, quartiles
-from stack import AS_OF, ONE_THREAD, PEERS, ROOT, UPLOADS, Stack
+from stack import AS_OF, ONE_THREAD, PEERS, ROOT, UPLOADS, WORK, Stack
 
 CUSTOMERS = 1_000
 ROUNDS = 4
@@ -69,13 +70,24 @@ def scored_by(stack: Stack, engine: str) -> tuple[dict, dict, float]:
     return json.loads(said), probabilities(scored), peak
 
 
+def own_stages(log: Path) -> str:
+    """Where our time goes, by the metric lines of the invocations; each thread does a part, so they may add up to more than all."""
+    lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+    told = [line for line in lines if line.get("trigger") == "records"]
+    named = {"parsing and histories": "gather_ms", "columns and trees": "score_ms", "reasons and answers": "respond_ms"}
+    shares = {name: quartiles([line[key] / line["latency_ms"] for line in told])[1] for name, key in named.items()}
+    return ", ".join(f"{name} {100 * share:.0f} %" for name, share in shares.items())
+
+
 def batch_files(stack: Stack, progress: Callable[[str], None]) -> Iterator[Row]:
     body = upload(stack)
     stack.s3.put_object(Bucket=UPLOADS, Key="peer.csv", Body=body)
     spent: dict[str, list[float]] = {"churn": [], **{engine: [] for engine in ENGINES}}
     stages: dict[str, list[dict]] = {engine: [] for engine in ENGINES}
     peaks: dict[str, list[float]] = {engine: [] for engine in ENGINES}
-    with Function(*stack.ours("churn")) as function:
+    log = WORK / "files.log"
+    log.unlink(missing_ok=True)
+    with Function(*stack.ours("churn"), log=log) as function:
         for number in range(ROUNDS):
             progress(f"a file of {CUSTOMERS} customers, {len(body) / 1e6:.0f} MB: round {number + 1} of {ROUNDS}")
             seconds, ours = scored_by_us(stack, function, body, number + 1)
@@ -91,7 +103,7 @@ def batch_files(stack: Stack, progress: Callable[[str], None]) -> Iterator[Row]:
         own_peak = [function.peak_bytes() / 1e6]
     for engine, name in ENGINES.items():
         shares = {stage: quartiles([t[stage] / t["total"] for t in stages[engine]])[1] for stage in ("read", "features", "score", "write")}
-        note = "the peer's time: " + ", ".join(f"{stage} {100 * share:.0f} %" for stage, share in shares.items())
+        note = f"our time: {own_stages(log)}; the peer's: " + ", ".join(f"{stage} {100 * share:.0f} %" for stage, share in shares.items())
         yield compared(f"a file of {CUSTOMERS} customers with orders, S3 to S3: {name}", spent["churn"], spent[engine], "rows/s", 10, note=note,
                        more_is_better=True)
         yield compared(f"peak memory of that: {name}", own_peak, peaks[engine], "MB", None)
