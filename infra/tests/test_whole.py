@@ -156,7 +156,7 @@ def test_the_roles_of_a_run_reach_what_it_needs_and_nothing_else():
             "WriteResults": ({"s3:GetObject", "s3:PutObject", "s3:ListMultipartUploadParts", "s3:AbortMultipartUpload"}, {f"{data}/results/*"}),
         }
         if uses_key:
-            expected["UseKey"] = ({"kms:Decrypt", "kms:GenerateDataKey"}, {made.values["KmsKeyArn"]})
+            expected["UseKey"] = ({"kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"}, {made.values["KmsKeyArn"]})
         assert grants(made, "WholeBaseRole") == expected
         assert grants(made, "NightlyRole") == {"StartRuns": ({"states:StartExecution"}, {"<WholeBase>"})}
         for role, service in (("WholeBaseRole", "states"), ("NightlyRole", "scheduler")):
