@@ -71,11 +71,12 @@ def scored_by(stack: Stack, engine: str) -> tuple[dict, dict, float]:
 
 
 def own_stages(log: Path) -> str:
-    """Where our time goes, by the metric lines of the invocations; each thread does a part, so they may add up to more than all."""
+    """Where our time goes, by the metric lines of the invocations."""
     lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
     told = [line for line in lines if line.get("trigger") == "records"]
-    named = {"parsing and histories": "gather_ms", "columns and trees": "score_ms", "reasons and answers": "respond_ms"}
+    named = {"columns and trees": "score_ms", "reasons and answers": "respond_ms"}
     shares = {name: quartiles([line[key] / line["latency_ms"] for line in told])[1] for name, key in named.items()}
+    shares["reading, parsing and writing"] = 1 - sum(shares.values())
     return ", ".join(f"{name} {100 * share:.0f} %" for name, share in shares.items())
 
 
