@@ -334,13 +334,13 @@ class World:
         owner = f"sets#{item['pk']['S'].removeprefix('pointer#')}/{canary['salt']}/{canary['since_seconds']}/0"
         self.dynamo.put_item(TableName=table, Item={"pk": {"S": owner}, "canary_failed": {"NS": [str(mark) for mark in range(40)]}})
 
-    def started(self, resource: str, who: str, seconds: float | None = None) -> FakeLambda:
-        """A function of the template, with its settings and its time, unless it is given another."""
+    def started(self, resource: str, who: str, seconds: float | None = None, **others: str) -> FakeLambda:
+        """A function of the template, with its settings and its time, unless it is given others."""
         program = self.program(stack.function_of(resource)[0])
         settings = {**self.endpoint, **settings_of(self.stack, resource, self.outputs, program), "AWS_ACCESS_KEY_ID": who}
         if resource == stack.MERGE:
             settings["STORECAST_WORK"] = str(self.work / "arrived")
-        return FakeLambda(program, settings, seconds or self.stack.resources[resource]["Properties"]["Timeout"])
+        return FakeLambda(program, settings | others, seconds or self.stack.resources[resource]["Properties"]["Timeout"])
 
     def score(self, function: str) -> None:
         """Uploads files, and hands the messages about them to the function as a queue would."""
