@@ -8,13 +8,20 @@
     unsafe_code,
     reason = "vector loads and stores, and calls of code for processors that are known to be there; tested against the portable code"
 )]
-#![allow(
-    clippy::wildcard_imports,
-    reason = "the instructions' names are long and their own prefix; not said of tests, so not expected"
-)]
 
 use super::bitvector::{BLOCK_ROWS, BitTree, Column};
-use std::arch::x86_64::*;
+use std::arch::x86_64::{
+    __m256, __m256i, __m512, _CMP_LE_OQ, _CMP_NLE_UQ, _mm256_add_pd, _mm256_and_si256,
+    _mm256_blendv_ps, _mm256_castps_si256, _mm256_castps256_ps128, _mm256_castsi256_ps,
+    _mm256_cmp_ps, _mm256_cvtepi32_ps, _mm256_cvtps_pd, _mm256_extractf128_ps, _mm256_loadu_pd,
+    _mm256_loadu_ps, _mm256_or_si256, _mm256_permutevar8x32_ps, _mm256_set1_epi32, _mm256_set1_ps,
+    _mm256_setzero_si256, _mm256_slli_epi32, _mm256_srli_epi32, _mm256_storeu_pd, _mm256_sub_epi32,
+    _mm512_add_pd, _mm512_and_si512, _mm512_castpd_ps, _mm512_castpd256_pd512, _mm512_castps_pd,
+    _mm512_castps512_ps256, _mm512_cmp_ps_mask, _mm512_cvtps_pd, _mm512_extractf64x4_pd,
+    _mm512_loadu_pd, _mm512_loadu_ps, _mm512_lzcnt_epi32, _mm512_mask_and_epi32,
+    _mm512_permutex2var_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_si512,
+    _mm512_storeu_pd, _mm512_sub_epi32,
+};
 
 /// Says that the processor has AVX2.
 #[derive(Debug, Clone, Copy)]
