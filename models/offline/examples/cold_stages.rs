@@ -1,7 +1,7 @@
 //! A cold start, stage by stage: `cold_stages FUNCTION REQUEST.json SPAWNED_AT`. `make bench` starts it anew for every line.
 //!
 //! Does what the function does between its start and its first answer, with the same code in the same order, and takes the time in
-//! between. `SPAWNED_AT` is when the process was asked for, in seconds since 1970. Prints one line of JSON, milliseconds by stage; what
+//! between; but it fetches one file after the other, and replays all golden rows, where a start replays a sample. `SPAWNED_AT` is when the process was asked for, in seconds since 1970. Prints one line of JSON, milliseconds by stage; what
 //! follows `again_` is a part of the checks, done a second time with everything in the caches.
 
 #![expect(clippy::print_stdout, reason = "a tool for programs")]
