@@ -90,7 +90,7 @@ impl Settings {
             read.faults.push(fault);
             None
         });
-        let predictions = predictions(&read.lookup, &table, &mut read.faults);
+        let predictions = read.predictions(&table);
         read.checked(Self {
             table,
             model_bucket,
@@ -153,6 +153,39 @@ impl<L: Fn(&str) -> Option<String>> Reading<L> {
             self.faults.push(fault);
             LevelFilter::INFO
         })
+    }
+
+    /// Where last predictions are kept; both settings are looked at, whatever is wrong with the other.
+    fn predictions(&mut self, histories: &str) -> Option<PredictionsTable> {
+        let days = match self.given("STORECAST_PREDICTIONS_TTL_DAYS") {
+            None => Some(KEPT_DAYS),
+            Some(text) => {
+                let days = text
+                    .parse()
+                    .ok()
+                    .filter(|days| KEPT_DAYS_ALLOWED.contains(days));
+                if days.is_none() {
+                    let (least, most) = (KEPT_DAYS_ALLOWED.start(), KEPT_DAYS_ALLOWED.end());
+                    self.faults.push(format!(
+                        "STORECAST_PREDICTIONS_TTL_DAYS is `{}`, expected whole days from {least} to {most}",
+                        shortened(&text)
+                    ));
+                }
+                days
+            }
+        };
+        let table = self.given("STORECAST_PREDICTIONS_TABLE")?;
+        let rule = if !is_table_name(&table) {
+            TABLE_RULE
+        } else if table == histories {
+            "a table of its own is needed: STORECAST_TABLE holds what must not go"
+        } else {
+            return days.map(|days| PredictionsTable { table, days });
+        };
+        let table = shortened(&table);
+        self.faults
+            .push(format!("STORECAST_PREDICTIONS_TABLE is `{table}`, {rule}"));
+        None
     }
 
     /// What was read, unless anything is wrong with it.
@@ -277,43 +310,6 @@ fn prediction_log(
         salt,
         with_ids,
     }))
-}
-
-/// Where last predictions are kept; both settings are looked at, whatever is wrong with the other.
-fn predictions(
-    lookup: &impl Fn(&str) -> Option<String>,
-    histories: &str,
-    faults: &mut Vec<String>,
-) -> Option<PredictionsTable> {
-    let given = |name: &str| lookup(name).filter(|value| !value.is_empty());
-    let days = match given("STORECAST_PREDICTIONS_TTL_DAYS") {
-        None => Some(KEPT_DAYS),
-        Some(text) => {
-            let days = text
-                .parse()
-                .ok()
-                .filter(|days| KEPT_DAYS_ALLOWED.contains(days));
-            if days.is_none() {
-                let (least, most) = (KEPT_DAYS_ALLOWED.start(), KEPT_DAYS_ALLOWED.end());
-                faults.push(format!(
-                    "STORECAST_PREDICTIONS_TTL_DAYS is `{}`, expected whole days from {least} to {most}",
-                    shortened(&text)
-                ));
-            }
-            days
-        }
-    };
-    let table = given("STORECAST_PREDICTIONS_TABLE")?;
-    let rule = if !is_table_name(&table) {
-        TABLE_RULE
-    } else if table == histories {
-        "a table of its own is needed: STORECAST_TABLE holds what must not go"
-    } else {
-        return days.map(|days| PredictionsTable { table, days });
-    };
-    let table = shortened(&table);
-    faults.push(format!("STORECAST_PREDICTIONS_TABLE is `{table}`, {rule}"));
-    None
 }
 
 /// Days for which last predictions are kept unless it is said.

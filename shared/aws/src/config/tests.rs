@@ -54,9 +54,9 @@ fn last_predictions_are_kept_in_a_table_of_their_own() {
             "STORECAST_PREDICTIONS_TTL_DAYS" => Some(days.to_owned()),
             _ => None,
         };
-        let mut faults = Vec::new();
-        let kept = super::predictions(&lookup, "storecast", &mut faults);
-        (kept.map(|kept| (kept.table, kept.days)), faults.len())
+        let mut read = Reading::of(lookup);
+        let kept = read.predictions("storecast");
+        (kept.map(|kept| (kept.table, kept.days)), read.faults.len())
     };
     let of = |days| Some(("last".to_owned(), days));
     assert_eq!(kept("", ""), (None, 0));
