@@ -15,6 +15,7 @@ use crate::ports::{LastPrediction, PredictionStore, StoreError};
 use crate::predictor::Predictor;
 use crate::service::store_failed;
 use crate::wire::parse_instant;
+use features::demand::day_start;
 use features::time::Timestamp;
 use serde_json::Value;
 
@@ -72,7 +73,7 @@ impl<F: FileStore, M: Services, K: Clock> Work<'_, F, M, K> {
 /// The instant that an answer names, or the beginning of the day.
 fn beginning(as_of: &str) -> Option<Timestamp> {
     let instant = parse_instant(as_of, AS_OF).map(|(at, _)| at);
-    let day = || parse_date(as_of, AS_OF).map(|day| Timestamp(i64::from(day.0) * 86_400));
+    let day = || parse_date(as_of, AS_OF).map(day_start);
     instant.or_else(|_| day()).ok()
 }
 
