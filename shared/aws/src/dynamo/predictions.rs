@@ -32,11 +32,7 @@ impl PredictionStore for DynamoStore {
         function: &'static str,
         predictions: &[LastPrediction],
     ) -> Result<PredictionCounts, StoreError> {
-        let (newest, newer_there) = newest(predictions);
-        let mut counts = PredictionCounts {
-            newer_there,
-            ..PredictionCounts::default()
-        };
+        let (newest, mut counts) = newest(predictions);
         let mut writes = Vec::with_capacity(newest.len());
         for one in newest.into_values() {
             let key = prediction_key(function, &one.key);

@@ -170,11 +170,7 @@ impl PredictionStore for MemoryStore {
         predictions: &[LastPrediction],
     ) -> Result<PredictionCounts, StoreError> {
         let mut state = self.state();
-        let (newest, newer_there) = newest(predictions);
-        let mut counts = PredictionCounts {
-            newer_there,
-            ..PredictionCounts::default()
-        };
+        let (newest, mut counts) = newest(predictions);
         for one in newest.into_values() {
             let key = (function, one.key.clone());
             let there = state.predictions.get(&key);

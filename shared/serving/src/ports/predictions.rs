@@ -77,8 +77,10 @@ pub trait PredictionStore: Send + Sync {
     ) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
-/// The newest prediction of each key, by key, and how many of others there were; what adapters share.
-pub fn newest(predictions: &[LastPrediction]) -> (BTreeMap<&str, &LastPrediction>, u64) {
+/// The newest prediction of each key, by key, and the others as counted; what adapters share.
+pub fn newest(
+    predictions: &[LastPrediction],
+) -> (BTreeMap<&str, &LastPrediction>, PredictionCounts) {
     let mut newest: BTreeMap<&str, &LastPrediction> = BTreeMap::new();
     for one in predictions {
         let there = newest.entry(&one.key).or_insert(one);
@@ -86,6 +88,9 @@ pub fn newest(predictions: &[LastPrediction]) -> (BTreeMap<&str, &LastPrediction
             *there = one;
         }
     }
-    let others = predictions.len() - newest.len();
-    (newest, others as u64)
+    let counts = PredictionCounts {
+        newer_there: (predictions.len() - newest.len()) as u64,
+        ..PredictionCounts::default()
+    };
+    (newest, counts)
 }
