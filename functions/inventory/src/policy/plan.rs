@@ -191,9 +191,13 @@ fn outlook(sku: &Sku) -> Result<Outlook, PolicyError> {
     })
 }
 
+/// What a sum of probabilities may be off by, in units.
+const ROUNDING_UNITS: f64 = 1e-9;
+
 fn room(sku: &Sku, outlook: &Outlook) -> Result<Room, PolicyError> {
     let on_shelf = outlook.lead.complementary_loss(outlook.position);
-    let left = |most: f64| count((most - on_shelf).floor());
+    // Room for a whole unit is not lost to the rounding of what is expected on the shelf.
+    let left = |most: f64| count((most - on_shelf + ROUNDING_UNITS).floor());
     let weeks = sku.constraints.maximum_cover_weeks;
     let cover = weeks.map(|weeks| sku.lead_time.demand(&sku.forecast, weeks * 7.0));
     let cover = cover.transpose()?;

@@ -10,6 +10,7 @@ mod negative_binomial;
 mod normal;
 mod poisson;
 pub(super) mod special;
+mod table;
 
 use super::error::{PolicyError, check, non_negative, positive, probability, units};
 use super::search::first_whole;
@@ -81,7 +82,7 @@ impl Demand {
         if mean <= 1e-9 * size {
             return Self::poisson(mean);
         }
-        let law = negative_binomial::NegativeBinomial { mean, size };
+        let law = negative_binomial::NegativeBinomial::new(mean, size);
         Ok(Self(Arc::new(law)))
     }
 

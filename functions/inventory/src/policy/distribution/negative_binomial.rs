@@ -3,14 +3,24 @@
 use super::normal::NearlyNormal;
 use super::poisson::sum_below_zero;
 use super::special::{beta_fraction, negative_binomial_pmf, normal_quantile};
+use super::table::CountTable;
 use super::{Law, whole_quantile};
-use libm::sqrt;
+use libm::{exp, log1p, sqrt};
+use std::sync::OnceLock;
+
+/// Standard deviations above the mean that the table reaches: what is asked of a plan seldom lies beyond.
+const TABLE_SDS: f64 = 10.0;
+/// Counts of a table, at most.
+const MOST_COUNTS: f64 = 4096.0;
+/// Above this `-ln P(D = 0)` the table would begin among the numbers that doubles hold with fewer digits.
+const LEAST_LIKELY_ZERO: f64 = 600.0;
 
 /// Variance `mean + mean² / size`. Loss functions: Zipkin, appendix C.2.3.3, with `β = mean / size`.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct NegativeBinomial {
-    pub(super) mean: f64,
-    pub(super) size: f64,
+    mean: f64,
+    size: f64,
+    table: OnceLock<CountTable>,
 }
 
 /// A probability with its complement, each precise where it is small.
@@ -20,18 +30,50 @@ struct Split {
 }
 
 impl NegativeBinomial {
-    fn nearly_normal(self) -> Option<NearlyNormal> {
+    pub(super) fn new(mean: f64, size: f64) -> Self {
+        let table = OnceLock::new();
+        Self { mean, size, table }
+    }
+
+    fn table(&self) -> &CountTable {
+        self.table.get_or_init(|| {
+            let last = (self.mean + TABLE_SDS * sqrt(self.variance())).ceil();
+            let exponent = self.size * log1p(self.mean / self.size);
+            if last > MOST_COUNTS || exponent > LEAST_LIKELY_ZERO {
+                return CountTable::default();
+            }
+            let (size, go) = (self.size, self.mean / (self.size + self.mean));
+            let last_sf = self.closed(last, || self.closed_pmf(last)).sf;
+            // `P(D = k + 1) / P(D = k)` follows from the binomial coefficients.
+            let ratio = |k: f64| (size + k) / (k + 1.0) * go;
+            #[expect(clippy::cast_sign_loss, reason = "means are not negative")]
+            let last = last as usize;
+            CountTable::new(exp(-exponent), last, last_sf, ratio)
+        })
+    }
+
+    fn closed_pmf(&self, k: f64) -> f64 {
+        negative_binomial_pmf(k, self.mean, self.size)
+    }
+
+    fn nearly_normal(&self) -> Option<NearlyNormal> {
         let variance = self.variance();
         let skewness = (1.0 + 2.0 * self.mean / self.size) / sqrt(variance);
         NearlyNormal::when(self.mean, variance, skewness)
     }
 
-    /// P(D <= k) is the incomplete beta function `I_p(size, k + 1)` with `p = size / (size + mean)`.
-    fn split(self, k: f64) -> Split {
-        self.split_at(k, || self.pmf(k))
+    fn split(&self, k: f64) -> Split {
+        match self.table().at(k) {
+            Some(row) => Split {
+                cdf: row.cdf,
+                sf: row.sf,
+            },
+            None => self.closed(k, || self.closed_pmf(k)),
+        }
     }
 
-    fn split_at(self, k: f64, pmf: impl Fn() -> f64) -> Split {
+    /// P(D <= k) is the incomplete beta function `I_p(size, k + 1)` with `p = size / (size + mean)`.
+    fn closed(&self, k: f64, pmf: impl Fn() -> f64) -> Split {
         if let Some(law) = self.nearly_normal() {
             return Split {
                 cdf: law.cdf(k),
@@ -65,7 +107,8 @@ impl Law for NegativeBinomial {
     }
 
     fn pmf(&self, k: f64) -> f64 {
-        negative_binomial_pmf(k, self.mean, self.size)
+        let row = self.table().at(k);
+        row.map_or_else(|| self.closed_pmf(k), |row| row.pmf)
     }
 
     fn cdf(&self, k: f64) -> f64 {
@@ -82,8 +125,13 @@ impl Law for NegativeBinomial {
             return law.loss(k);
         }
         let beta = self.mean / self.size;
-        let pmf = self.pmf(k);
-        let sf = self.split_at(k, || pmf).sf;
+        let (pmf, sf) = self.table().at(k).map_or_else(
+            || {
+                let pmf = self.closed_pmf(k);
+                (pmf, self.closed(k, || pmf).sf)
+            },
+            |row| (row.pmf, row.sf),
+        );
         (self.mean - k) * sf + (k + self.size) * beta * pmf
     }
 
@@ -102,6 +150,9 @@ impl Law for NegativeBinomial {
     }
 
     fn quantile(&self, p: f64) -> f64 {
+        if let Some(k) = self.table().quantile(p) {
+            return k;
+        }
         let sd = sqrt(self.variance());
         let guess = self.mean + sd * normal_quantile(p);
         whole_quantile(p, guess, 0.1 * sd, |k| self.cdf(k).clamp(0.0, 1.0))
