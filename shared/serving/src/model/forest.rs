@@ -27,7 +27,7 @@ pub(super) const LANES: usize = 16;
 /// about as much as five single rows.
 const WORTH_A_BLOCK: usize = 6;
 
-/// Which instructions score batches; the scores are the same.
+/// Which instructions score batches and explain rows; the figures are the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Instructions {
     /// What every processor of the architecture has.
@@ -181,7 +181,13 @@ impl Scorer for Forest {
 
     fn explain(&self, rows: &Matrix) -> Option<Result<Vec<Contributions>, ModelError>> {
         let explainer = self.explainer.as_ref()?;
-        Some(self.check(rows).map(|()| explainer.explain(rows)))
+        Some(self.check(rows).map(|()| match self.kernel {
+            #[cfg(target_arch = "x86_64")]
+            Kernel::Avx2(avx2) => avx2.explain(explainer, rows),
+            #[cfg(target_arch = "x86_64")]
+            Kernel::Avx512(avx512) => avx512.explain(explainer, rows),
+            Kernel::Portable => explainer.explain(rows),
+        }))
     }
 }
 

@@ -17,12 +17,16 @@
 //! Sources: Lundberg et al., "From local explanations to global understanding with explainable AI for trees" (2020);
 //! Yu et al., `Linear TreeShap` (2022) for the two passes.
 
+mod lanes;
+mod outcomes;
 mod quadrature;
 
 use super::Contributions;
 use super::forest::{double, doubled_column};
 use super::onnx::{Child, Ensemble, Tree};
 use features::matrix::Matrix;
+use lanes::{Lanes, Work};
+use outcomes::Outcomes;
 use quadrature::gauss_legendre;
 use std::array::from_fn;
 use std::collections::{BTreeMap, VecDeque};
@@ -41,7 +45,14 @@ type Points = Arc<[(f64, f64)]>;
 pub(super) struct Explainer {
     columns: usize,
     base: f64,
-    trees: Vec<PathTree>,
+    trees: Vec<ExplainedTree>,
+}
+
+/// A tree in the layout that is faster for its size.
+#[derive(Debug)]
+enum ExplainedTree {
+    Small(Outcomes),
+    Large(PathTree),
 }
 
 /// One tree, breadth-first. A slot is a place in that order; the children of a split have neighbouring slots, and the
@@ -51,6 +62,9 @@ struct PathTree {
     splits: Vec<PathSplit>,
     slots: Vec<Slot>,
     points: Points,
+    /// `1 / (t + (1 - t) z)` of every slot, as if it were open: for every pass, slot and point. No row changes it, and a division costs as
+    /// much as all the rest of a step.
+    inverses: Vec<f64>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -84,33 +98,49 @@ impl Explainer {
                 .trees
                 .iter()
                 .map(|tree| PathTree::new(tree, ensemble.columns, &mut points))
+                .map(|tree| match Outcomes::new(&tree) {
+                    Some(outcomes) => ExplainedTree::Small(outcomes),
+                    None => ExplainedTree::Large(tree),
+                })
                 .collect(),
         }
     }
 
-    /// The contributions of every row, independent of the other rows.
+    /// The contributions of every row, independent of the other rows. Inlined, to be compiled for the instructions of whoever calls: lanes
+    /// are worked on alike and added in one order, so the figures are the same.
+    #[expect(
+        clippy::inline_always,
+        reason = "compiled anew for every kind of instructions"
+    )]
+    #[inline(always)]
     pub(super) fn explain(&self, rows: &Matrix) -> Vec<Contributions> {
-        let most_slots = self
-            .trees
-            .iter()
-            .map(|tree| tree.slots.len())
-            .max()
-            .unwrap_or(1);
-        let mut work = Work::new(most_slots);
+        let large = self.trees.iter().filter_map(|tree| match tree {
+            ExplainedTree::Small(_) => None,
+            ExplainedTree::Large(tree) => Some(tree),
+        });
+        let mut work = Work::new(large, self.columns);
         let mut doubled = vec![0.0; 2 * self.columns];
-        rows.rows()
-            .map(|row| {
-                double(row, &mut doubled);
-                let mut values = vec![0.0; self.columns];
-                for tree in &self.trees {
-                    tree.add(&doubled, &mut work, &mut values);
+        let mut explained = Vec::with_capacity(rows.row_count());
+        for row in rows.rows() {
+            double(row, &mut doubled);
+            let mut small = vec![0.0; self.columns];
+            for tree in &self.trees {
+                match tree {
+                    ExplainedTree::Small(outcomes) => outcomes.add(&doubled, &mut small),
+                    ExplainedTree::Large(tree) => tree.add(
+                        |_, split| doubled[split.doubled_column as usize] <= split.threshold,
+                        &mut work,
+                    ),
                 }
-                Contributions {
-                    base: self.base,
-                    values,
-                }
-            })
-            .collect()
+            }
+            let mut values = work.take_values(self.columns);
+            for (value, small) in values.iter_mut().zip(small) {
+                *value += small;
+            }
+            let base = self.base;
+            explained.push(Contributions { base, values });
+        }
+        explained
     }
 }
 
@@ -147,6 +177,7 @@ impl PathTree {
             splits: Vec::with_capacity(tree.splits.len()),
             slots: Vec::with_capacity(2 * tree.splits.len() + 1),
             points: Arc::default(),
+            inverses: Vec::new(),
         };
         let root = if tree.splits.is_empty() {
             Child::Leaf(0)
@@ -183,7 +214,18 @@ impl PathTree {
         }
         let path = layout.most_columns_of_a_path();
         layout.points = Arc::clone(points.entry(path).or_insert_with(|| points_for(path)));
+        layout.inverses = layout.inverses();
         layout
+    }
+
+    fn inverses(&self) -> Vec<f64> {
+        let passes = self.points.chunks(MAX_POINTS);
+        let inverse = |(t, _): &(f64, f64), slot: &Slot| 1.0 / (t + (1.0 - t) * slot.share);
+        let of_pass = |points: &[(f64, f64)]| {
+            let of_slot = |slot| points.iter().map(move |point| inverse(point, slot));
+            self.slots.iter().flat_map(of_slot).collect::<Vec<_>>()
+        };
+        passes.flat_map(of_pass).collect()
     }
 
     /// The slot below the nearest split on `column` on the way up from `slot`, or the root's.
@@ -209,56 +251,69 @@ impl PathTree {
         columns.into_iter().max().unwrap_or(0)
     }
 
-    /// Adds this tree's contributions for one doubled row.
-    fn add(&self, row: &[f32], work: &mut Work, values: &mut [f64]) {
+    /// Adds this tree's contributions for a row, by whether a split, named by its place, goes left.
+    #[expect(
+        clippy::inline_always,
+        reason = "compiled anew for every kind of instructions"
+    )]
+    #[inline(always)]
+    fn add(&self, goes_left: impl Fn(usize, &PathSplit) -> bool, work: &mut Work) {
         match self.points.len() {
             0 => {}
-            2 => self.pass(&self.points, row, &mut work.two, values),
-            4 => self.pass(&self.points, row, &mut work.four, values),
-            6 => self.pass(&self.points, row, &mut work.six, values),
-            _ => {
-                for points in self.points.chunks(MAX_POINTS) {
-                    self.pass(points, row, &mut work.eight, values);
-                }
-            }
+            2 => self.passes(goes_left, &mut work.two),
+            4 => self.passes(goes_left, &mut work.four),
+            6 => self.passes(goes_left, &mut work.six),
+            _ => self.passes(goes_left, &mut work.eight),
         }
     }
 
-    /// Down and up the tree for `N` points.
-    fn pass<const N: usize>(
+    /// Down and up the tree for `N` points at a time.
+    #[expect(
+        clippy::inline_always,
+        reason = "compiled anew for every kind of instructions"
+    )]
+    #[inline(always)]
+    fn passes<const N: usize>(
         &self,
-        points: &[(f64, f64)],
-        row: &[f32],
+        goes_left: impl Fn(usize, &PathSplit) -> bool,
         lanes: &mut Lanes<N>,
-        values: &mut [f64],
     ) {
-        let t: [f64; N] = from_fn(|lane| points[lane].0);
-        // Every product carries the weight of its point from the root down, so that lanes only have to be added.
-        lanes.product[0] = from_fn(|lane| points[lane].1);
-        self.down(t, row, lanes);
-        self.up(t, lanes, values);
+        let (inverses, _) = self.inverses.as_chunks::<N>();
+        let (points, _) = self.points.as_chunks::<N>();
+        for (points, inverses) in points.iter().zip(inverses.chunks(self.slots.len())) {
+            let t: [f64; N] = from_fn(|lane| points[lane].0);
+            // Every product carries the weight of its point from the root down, so that lanes only have to be added.
+            lanes.product[0] = from_fn(|lane| points[lane].1);
+            self.down(t, &goes_left, inverses, lanes);
+            self.up(t, inverses, lanes);
+        }
     }
 
-    /// The products of every slot, and of open branches `1 / (t + (1 - t) z)` and `g`. Leaves are multiplied by their
-    /// value.
-    fn down<const N: usize>(&self, t: [f64; N], row: &[f32], lanes: &mut Lanes<N>) {
+    /// The products of every slot; leaves are multiplied by their value.
+    #[expect(
+        clippy::inline_always,
+        reason = "compiled anew for every kind of instructions"
+    )]
+    #[inline(always)]
+    fn down<const N: usize>(
+        &self,
+        t: [f64; N],
+        goes_left: &impl Fn(usize, &PathSplit) -> bool,
+        inverses: &[[f64; N]],
+        lanes: &mut Lanes<N>,
+    ) {
         let rest = t.map(|t| 1.0 - t);
-        for split in &self.splits {
-            let left = row[split.doubled_column as usize] <= split.threshold;
-            let (open, shut) = split.branches(left);
+        for (index, split) in self.splits.iter().enumerate() {
+            let (open, shut) = split.branches(goes_left(index, split));
             let mut above = lanes.product[split.slot as usize];
             let ancestor = split.ancestor as usize;
             if lanes.open[ancestor] {
-                if ancestor != 0 {
-                    let inverse = &lanes.inverse[ancestor];
-                    above = from_fn(|lane| above[lane] * inverse[lane]);
-                }
+                // At the root it is 1.
+                let inverse = &inverses[ancestor];
+                above = from_fn(|lane| above[lane] * inverse[lane]);
                 let Slot { share, value } = self.slots[open];
-                let factor: [f64; N] = from_fn(|lane| t[lane] + rest[lane] * share);
-                let inverse = factor.map(|factor| 1.0 / factor);
-                lanes.product[open] = from_fn(|lane| above[lane] * factor[lane] * value);
-                lanes.gain[open] = inverse.map(|inverse| (1.0 - share) * inverse);
-                lanes.inverse[open] = inverse;
+                lanes.product[open] =
+                    from_fn(|lane| above[lane] * (t[lane] + rest[lane] * share) * value);
                 let shut_scale = self.slots[shut].share * self.slots[shut].value;
                 lanes.product[shut] = from_fn(|lane| above[lane] * (rest[lane] * shut_scale));
             } else {
@@ -276,7 +331,12 @@ impl PathTree {
 
     /// Sums the leaves and gives every split's column its part. A split that is below a shut branch of its own column
     /// changes nothing for it.
-    fn up<const N: usize>(&self, t: [f64; N], lanes: &mut Lanes<N>, values: &mut [f64]) {
+    #[expect(
+        clippy::inline_always,
+        reason = "compiled anew for every kind of instructions"
+    )]
+    #[inline(always)]
+    fn up<const N: usize>(&self, t: [f64; N], inverses: &[[f64; N]], lanes: &mut Lanes<N>) {
         // `g` of every shut branch.
         let shut_gain = t.map(|t| -1.0 / (1.0 - t));
         for split in self.splits.iter().rev() {
@@ -286,14 +346,18 @@ impl PathTree {
             lanes.product[split.slot as usize] = sum;
             let ancestor = split.ancestor as usize;
             if lanes.open[ancestor] {
-                let gain = &lanes.gain[open];
-                let mut terms: [f64; N] =
-                    from_fn(|lane| open_sum[lane] * gain[lane] + shut_sum[lane] * shut_gain[lane]);
-                if ancestor != 0 {
-                    let gain = &lanes.gain[ancestor];
-                    terms = from_fn(|lane| terms[lane] - sum[lane] * gain[lane]);
-                }
-                values[split.column as usize] += terms.iter().sum::<f64>();
+                // `g` of an open branch; 0 at the root, whose share is 1.
+                let (closed, closed_above) = (
+                    1.0 - self.slots[open].share,
+                    1.0 - self.slots[ancestor].share,
+                );
+                let (gain, gain_above) = (&inverses[open], &inverses[ancestor]);
+                let column = &mut lanes.columns[split.column as usize];
+                *column = from_fn(|lane| {
+                    let terms =
+                        open_sum[lane] * (closed * gain[lane]) + shut_sum[lane] * shut_gain[lane];
+                    column[lane] + (terms - sum[lane] * (closed_above * gain_above[lane]))
+                });
             }
         }
     }
@@ -331,49 +395,4 @@ fn points_for(columns: usize) -> Points {
     let mut points = gauss_legendre(needed);
     points.resize(needed.next_multiple_of(MAX_POINTS), (0.5, 0.0));
     points.into()
-}
-
-/// What the passes know of every slot, one lane per point.
-struct Lanes<const N: usize> {
-    /// Down: the product over the path's columns. Up: the sum of the leaves below.
-    product: Vec<[f64; N]>,
-    /// `1 / (t + (1 - t) z)`, where open and not the root.
-    inverse: Vec<[f64; N]>,
-    /// `g`, where open and not the root.
-    gain: Vec<[f64; N]>,
-    /// Whether the row passes all splits so far on the column just above: `o`. At the root `o` and `z` are 1.
-    open: Vec<bool>,
-}
-
-impl<const N: usize> Lanes<N> {
-    fn new(slots: usize) -> Self {
-        let lanes = || vec![[0.0; N]; slots];
-        let mut open = vec![false; slots];
-        open[0] = true;
-        Self {
-            product: lanes(),
-            inverse: lanes(),
-            gain: lanes(),
-            open,
-        }
-    }
-}
-
-/// Room for the passes, used again for every tree and row.
-struct Work {
-    two: Lanes<2>,
-    four: Lanes<4>,
-    six: Lanes<6>,
-    eight: Lanes<MAX_POINTS>,
-}
-
-impl Work {
-    fn new(slots: usize) -> Self {
-        Self {
-            two: Lanes::new(slots),
-            four: Lanes::new(slots),
-            six: Lanes::new(slots),
-            eight: Lanes::new(slots),
-        }
-    }
 }

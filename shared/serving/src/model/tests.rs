@@ -115,7 +115,13 @@ proptest! {
     #[test]
     fn contributions_are_shapley_values(trees in forest(6, 24, 3), row in row(6)) {
         let bytes = file(&trees, 6);
-        let found = &explain(&bytes, &matrix(6, std::slice::from_ref(&row)))[0];
+        let rows = matrix(6, std::slice::from_ref(&row));
+        let found = &explain(&bytes, &rows)[0];
+        for instructions in Instructions::ALL {
+            let scorer = load_for(&bytes, None, instructions).unwrap().scorer;
+            let again = &scorer.explain(&rows).unwrap().unwrap()[0];
+            prop_assert_eq!(&again.values, &found.values, "{:?}", instructions);
+        }
         let base: f64 = trees.iter().map(|tree| expectation(tree, &row, 0)).sum();
         prop_assert!((found.base - base).abs() < 1e-10);
         for (found, expected) in found.values.iter().zip(shapley(&trees, &row)) {

@@ -1,4 +1,5 @@
-//! The masks of [`bitvector`](super::bitvector) by vector instructions of newer `x86_64` processors, found when the program runs.
+//! The masks of [`bitvector`](super::bitvector) by vector instructions of newer `x86_64` processors, found when the program runs, and
+//! contributions compiled for them.
 //!
 //! Rows are lanes, 32 or 64 at a time, so that what a split broadcasts serves several registers and their chains hide each other's latency.
 //! A row's leaf is looked up by permuting the tree's 32 values in registers. Values are added in the order of the trees, as everywhere, so
@@ -10,6 +11,9 @@
 )]
 
 use super::bitvector::{BLOCK_ROWS, BitTree, Column};
+use crate::model::Contributions;
+use crate::model::shap::Explainer;
+use features::matrix::Matrix;
 use std::arch::x86_64::{
     __m256, __m256i, __m512, _CMP_LE_OQ, _CMP_NLE_UQ, _mm256_add_pd, _mm256_and_si256,
     _mm256_blendv_ps, _mm256_castps_si256, _mm256_castps256_ps128, _mm256_castsi256_ps,
@@ -55,6 +59,13 @@ impl Avx2 {
             unsafe { add_avx2(trees, block, part, sums) };
         }
     }
+
+    /// The contributions of every row.
+    #[expect(clippy::unused_self, reason = "that there is one is the proof")]
+    pub(super) fn explain(self, explainer: &Explainer, rows: &Matrix) -> Vec<Contributions> {
+        // SAFETY: `self` exists only where AVX2 was detected.
+        unsafe { explain_avx2(explainer, rows) }
+    }
 }
 
 impl Avx512 {
@@ -83,6 +94,23 @@ impl Avx512 {
             }
         }
     }
+
+    /// The contributions of every row.
+    #[expect(clippy::unused_self, reason = "that there is one is the proof")]
+    pub(super) fn explain(self, explainer: &Explainer, rows: &Matrix) -> Vec<Contributions> {
+        // SAFETY: `self` exists only where both were detected.
+        unsafe { explain_avx512(explainer, rows) }
+    }
+}
+
+#[target_feature(enable = "avx2")]
+fn explain_avx2(explainer: &Explainer, rows: &Matrix) -> Vec<Contributions> {
+    explainer.explain(rows)
+}
+
+#[target_feature(enable = "avx512f")]
+fn explain_avx512(explainer: &Explainer, rows: &Matrix) -> Vec<Contributions> {
+    explainer.explain(rows)
 }
 
 /// Four registers of eight.
