@@ -3,10 +3,11 @@
 A package is the same bytes for the same contents, so that a release of unchanged code is none. It holds
 
     bootstrap                  the program, under the name that the runtime starts
+    roots.pem                  root certificates of AWS's endpoints, where the template's SSL_CERT_FILE points
     lib/libonnxruntime.so      where the template's STORECAST_ORT_LIBRARY points
     lib/*.txt                  ONNX Runtime's licence and notices, which must go with it
 
-or, where the program runs no model, the program alone.
+or, where the program runs no model, only the first two.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pathlib import Path
 from elf import C_LIBRARIES, COMPILER_LIBRARIES, NEWEST, ELFError, complaints, needs
 
 PROGRAM = "bootstrap"
+ROOTS = "roots.pem"
 LIBRARY = "lib/libonnxruntime.so"
 NOTICES = {"lib/onnxruntime-LICENSE.txt": "LICENSE", "lib/onnxruntime-ThirdPartyNotices.txt": "ThirdPartyNotices.txt"}
 # Well below Lambda's own 50 MB zipped and 250 MB unpacked: what grows by half is noticed.
@@ -38,17 +40,18 @@ def pack(files: dict[str, bytes], path: Path, level: int = 9) -> None:
         for name in sorted(files):
             entry = zipfile.ZipInfo(name, EPOCH)
             entry.create_system, entry.compress_type = 3, zipfile.ZIP_DEFLATED
-            entry.external_attr = (0o100644 if name.endswith(".txt") else 0o100755) << 16
+            entry.external_attr = (0o100644 if name.endswith((".txt", ".pem")) else 0o100755) << 16
             archive.writestr(entry, files[name], compresslevel=level)
 
 
 def contents(program: Path, library: Path | None) -> dict[str, bytes]:
     """What goes into a package; notices lie beside the library's folder, as the wheel has them."""
+    own = {PROGRAM: program.read_bytes(), ROOTS: (Path(__file__).parent / ROOTS).read_bytes()}
     if library is None:
-        return {PROGRAM: program.read_bytes()}
+        return own
     notices = library.resolve().parents[1]
     texts = {name: (notices / file).read_bytes() for name, file in NOTICES.items()}
-    return {PROGRAM: program.read_bytes(), LIBRARY: library.read_bytes(), **texts}
+    return {**own, LIBRARY: library.read_bytes(), **texts}
 
 
 def faults(path: Path, architecture: str, has_library: bool = True) -> list[str]:
@@ -56,7 +59,7 @@ def faults(path: Path, architecture: str, has_library: bool = True) -> list[str]
     found = []
     with zipfile.ZipFile(path) as archive:
         entries = {entry.filename: entry for entry in archive.infolist()}
-        missing = ({PROGRAM, LIBRARY, *NOTICES} if has_library else {PROGRAM}) - set(entries)
+        missing = {PROGRAM, ROOTS, *([LIBRARY, *NOTICES] if has_library else [])} - set(entries)
         found += [f"{name} is missing" for name in sorted(missing)]
         for name in sorted({PROGRAM, LIBRARY} & set(entries)):
             found += [f"{name} {said}" for said in unfit(name, archive.read(name), architecture)]

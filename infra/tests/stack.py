@@ -50,6 +50,7 @@ ALL_OPTIONS = {
     "AlarmTopicArn": f"arn:aws:sns:{REGION}:{ACCOUNT}:alarms",
     "KmsKeyArn": f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1",
     "ModelLockDays": "30",
+    "TrustedRoots": "machine",
     "Architecture": "arm64",
 }
 # Nobody's token counts; callers sign their requests.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import re
+import ssl
 import subprocess
 import sys
 import zipfile
@@ -14,7 +16,7 @@ import boto3
 import pytest
 import stack
 from elf import C_LIBRARIES, COMPILER_LIBRARIES, NEWEST, Needs, complaints, needs
-from package import LIBRARY, MOST_ZIPPED_BYTES, NOTICES, PROGRAM, contents, described, faults, pack, unfit
+from package import LIBRARY, MOST_ZIPPED_BYTES, NOTICES, PROGRAM, ROOTS, contents, described, faults, pack, unfit
 from recording import RecordingServer
 from samtranslator.yaml_helper import yaml_parse
 
@@ -80,22 +82,38 @@ def packed(program, tmp_path_factory):
 @linux
 def test_a_package_holds_all_that_runs(packed):
     path, files = packed
-    assert set(files) == {PROGRAM, LIBRARY, *NOTICES}
+    assert set(files) == {PROGRAM, ROOTS, LIBRARY, *NOTICES}
     assert [fault for fault in faults(path, HERE) if not ORDINARY.fullmatch(fault)] == []
     assert "bootstrap needs libgcc_s.so.1" in faults(path, HERE)
 
 
 @linux
-def test_the_merger_s_package_holds_its_program_alone(program, tmp_path):
+def test_the_merger_s_package_holds_no_library(program, tmp_path):
     """It runs no model, so it needs no ONNX Runtime."""
     files = contents(program(stack.MERGER), None)
-    assert set(files) == {PROGRAM}
+    assert set(files) == {PROGRAM, ROOTS}
     path = tmp_path / "orders.zip"
     pack(files, path, level=1)
     found = faults(path, HERE, has_library=False)
     assert [fault for fault in found if not ORDINARY.fullmatch(fault)] == []
     assert f"{LIBRARY} is missing" in faults(path, HERE)
     assert "MB zipped" in described(path) and "ONNX" not in described(path)
+
+
+# As Amazon Trust Services publishes them: Amazon Root CA 1 to 4, and the older root of Starfield that signs the first.
+AMAZON = {
+    "8ecde6884f3d87b1125ba31ac3fcb13d7016de7f57cc904fe1cb97c6ae98196e",
+    "1ba5b2aa8c65401a82960118f80bec4f62304d83cec4713a19c39c011ea46db4",
+    "18ce6cfe7bf14e60b2e347b8dfe868cb31d02ebb3ada271569f50343b46db3a4",
+    "e35d28419ed02025cfa69038cd623962458da5c695fbdea3c22b0bfb25897092",
+    "568d6905a2c88708a4b3025190edcfedb1974a606a13c6e5290fcb2ae63edab5",
+}
+
+
+def test_a_package_trusts_the_roots_of_aws_and_no_other():
+    text = (stack.ROOT / "infra" / ROOTS).read_text(encoding="ascii")
+    found = re.findall("-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", text, re.DOTALL)
+    assert {hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest() for pem in found} == AMAZON
 
 
 @linux
