@@ -19,8 +19,8 @@ OUTPUTS = {
     "ModelBucketName": "shop-models",
     "DataBucketName": "shop-data",
 }
-# Read by ONNX Runtime, not by the code.
-FOREIGN = {"ORT_DISABLE_TELEMETRY"}
+# Read by ONNX Runtime and by what reads root certificates, not by the code.
+FOREIGN = {"ORT_DISABLE_TELEMETRY", "SSL_CERT_FILE"}
 # Alarms that move traffic back; a slow start is no reason to.
 ROLLS_BACK = ("Errors", "Failures", "Refusals")
 # Nothing listens there: the function starts, and refuses its model.
@@ -213,7 +213,7 @@ def test_alarms_tell_the_topic_that_is_named():
 
 # What our programs declare of metrics, some for every stage or fallback.
 FIXED = {"latency_ms", "rows_scored", "errors", "refusals", "model_refusals", "cold_start", "log_failures"}
-STAGES = {"gather_ms", "score_ms", "respond_ms"}
+STAGES = {"parse_ms", "gather_ms", "features_ms", "score_ms", "respond_ms"}
 
 
 def test_the_dashboard_draws_metrics_that_exist():

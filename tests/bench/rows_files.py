@@ -17,6 +17,7 @@ from stack import AS_OF, ONE_THREAD, PEERS, ROOT, UPLOADS, WORK, Stack
 CUSTOMERS = 1_000
 ROUNDS = 4
 CLOSE = 1e-6
+STAGES = ("split", "parse", "features", "score", "respond", "write")
 ENGINES = {"pandas": "pandas and ONNX Runtime", "polars": "Polars and LightGBM"}
 
 
@@ -74,9 +75,8 @@ def own_stages(log: Path) -> str:
     """Where our time goes, by the metric lines of the invocations."""
     lines = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
     told = [line for line in lines if line.get("trigger") == "records"]
-    named = {"columns and trees": "score_ms", "reasons and answers": "respond_ms"}
-    shares = {name: quartiles([line[key] / line["latency_ms"] for line in told])[1] for name, key in named.items()}
-    shares["reading, parsing and writing"] = 1 - sum(shares.values())
+    shares = {stage: quartiles([line[f"{stage}_ms"] / line["latency_ms"] for line in told])[1] for stage in STAGES}
+    shares["waiting for S3, claims"] = 1 - sum(shares.values())
     return ", ".join(f"{name} {100 * share:.0f} %" for name, share in shares.items())
 
 
@@ -85,6 +85,7 @@ def batch_files(stack: Stack, progress: Callable[[str], None]) -> Iterator[Row]:
     stack.s3.put_object(Bucket=UPLOADS, Key="peer.csv", Body=body)
     spent: dict[str, list[float]] = {"churn": [], **{engine: [] for engine in ENGINES}}
     stages: dict[str, list[dict]] = {engine: [] for engine in ENGINES}
+    bare: list[float] = []
     peaks: dict[str, list[float]] = {engine: [] for engine in ENGINES}
     log = WORK / "files.log"
     log.unlink(missing_ok=True)
@@ -100,6 +101,7 @@ def batch_files(stack: Stack, progress: Callable[[str], None]) -> Iterator[Row]:
                     raise AssertionError(f"{engine}: {len(theirs)} customers, probabilities differ by {worst:.2e}")
                 spent[engine].append(CUSTOMERS / told["total"])
                 stages[engine].append(told)
+                bare += [CUSTOMERS / told["bare"]] if "bare" in told else []
                 peaks[engine].append(peak)
         own_peak = [function.peak_bytes() / 1e6]
     for engine, name in ENGINES.items():
@@ -108,3 +110,6 @@ def batch_files(stack: Stack, progress: Callable[[str], None]) -> Iterator[Row]:
         yield compared(f"a file of {CUSTOMERS} customers with orders, S3 to S3: {name}", spent["churn"], spent[engine], "rows/s", 10, note=note,
                        more_is_better=True)
         yield compared(f"peak memory of that: {name}", own_peak, peaks[engine], "MB", None)
+    limit = "the limit: columns that are there, one call of the model"
+    yield compared(f"a file of {CUSTOMERS} customers with orders, S3 to S3: bare ONNX Runtime on the same rows", spent["churn"], bare, "rows/s", None,
+                   note=limit, more_is_better=True)

@@ -279,7 +279,7 @@ impl<P: Predictor> Model<P> {
     }
 
     /// The rows of all cases, and which of them are each case's.
-    fn rows(&self, cases: &[P::Case]) -> (Matrix, Vec<Range<usize>>) {
+    pub(crate) fn rows(&self, cases: &[P::Case]) -> (Matrix, Vec<Range<usize>>) {
         let mut rows = Matrix::new(self.scorer.columns());
         let of_case = |case| {
             let first = rows.row_count();
@@ -290,7 +290,7 @@ impl<P: Predictor> Model<P> {
         (rows, ranges)
     }
 
-    fn score_rows(
+    pub(crate) fn score_rows(
         &self,
         rows: &Matrix,
         ranges: &[Range<usize>],

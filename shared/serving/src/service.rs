@@ -12,7 +12,7 @@ use crate::drift::{Drift, Seen};
 use crate::error::{CallerError, Error};
 use crate::ports::{HistoryStore, PointerStore, StoreError};
 use crate::prediction_log::{LoggedPrediction, PredictionLog};
-use crate::predictor::{Predictor, Served};
+use crate::predictor::{Model, Predictor, Scored, Served};
 use crate::problem::{CONTENT_TYPE, Problem};
 use crate::registry::Refusal;
 use crate::status::{self, Asked};
@@ -21,7 +21,7 @@ use features::time::Timestamp;
 use std::sync::Arc;
 use tracing::Span;
 
-/// Target of the spans and events that tell what becomes of a request: its stages `gather`, `score` and `respond`, what
+/// Target of the spans and events that tell what becomes of a request: its stages `parse`, `gather`, `features`, `score` and `respond`, what
 /// answered each case (`answered_by`), whether it is the canary's (`by_canary`), whether the caller was `refused`. Who listens may measure; nothing here does.
 pub const PATH: &str = "serving::path";
 
@@ -230,7 +230,7 @@ impl<P: Predictor, S: HistoryStore> Service<P, S> {
         if http.body.len() > BODY_LIMIT_BYTES {
             return Err(too_large(http.body.len()));
         }
-        let request = (route.request)(&parameters, &http.body)?;
+        let request = parse().in_scope(|| (route.request)(&parameters, &http.body))?;
         self.answer(&request, now, observed).await
     }
 
@@ -238,7 +238,7 @@ impl<P: Predictor, S: HistoryStore> Service<P, S> {
         if body.len() > BODY_LIMIT_BYTES {
             return Err(too_large(body.len()));
         }
-        P::parse(body)
+        parse().in_scope(|| P::parse(body))
     }
 
     fn served(&self) -> Result<&Served<P>, Error> {
@@ -278,23 +278,29 @@ pub fn store_failed(error: StoreError) -> Error {
     }
 }
 
+/// Taking a request apart.
+pub(crate) fn parse() -> Span {
+    tracing::debug_span!(target: PATH, "parse")
+}
+
 fn gather() -> Span {
     tracing::debug_span!(target: PATH, "gather")
 }
 
-fn score() -> Span {
-    tracing::debug_span!(target: PATH, "score")
+/// Columns, then scores.
+fn score<P: Predictor>(model: &Model<P>, cases: &[P::Case]) -> Result<Vec<Scored>, Error> {
+    let features = tracing::debug_span!(target: PATH, "features");
+    let (rows, ranges) = features.in_scope(|| model.rows(cases));
+    let score = tracing::debug_span!(target: PATH, "score");
+    let scored = score.in_scope(|| model.score_rows(&rows, &ranges));
+    scored.map_err(|error| Error::Internal {
+        what: "score",
+        reason: error.to_string(),
+    })
 }
 
 fn respond() -> Span {
     tracing::debug_span!(target: PATH, "respond")
-}
-
-fn score_failed(error: crate::model::ModelError) -> Error {
-    Error::Internal {
-        what: "score",
-        reason: error.to_string(),
-    }
 }
 
 fn too_large(bytes: usize) -> Error {

@@ -13,7 +13,7 @@ use serving::batch::{ClaimStore, FileStore};
 use std::time::Duration;
 
 /// Rows of the file: more than an invocation of this length answers, which keeps five seconds for leaving a file.
-const ROWS: usize = 30_000;
+const ROWS: usize = 80_000;
 const LASTS: Duration = Duration::from_secs(7);
 /// Processes that are killed.
 const KILLS: usize = 16;

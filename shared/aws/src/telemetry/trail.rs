@@ -18,7 +18,7 @@ pub(crate) const REQUEST: &str = "request";
 /// What one request did.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Trail {
-    /// Stages by name: `gather`, `score`, `respond`.
+    /// Stages by name: `parse`, `gather`, `features`, `score`, `respond`; of files `split` and `write` too.
     pub stages: BTreeMap<&'static str, Stage>,
     /// How many cases `model`, or which fallback, answered.
     pub answered_by: BTreeMap<String, usize>,

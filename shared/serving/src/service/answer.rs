@@ -1,7 +1,7 @@
 //! One request, answered by one version.
 
 use super::text::AnswerWriter;
-use super::{Observed, PATH, Service, gather, respond, score, score_failed};
+use super::{Observed, PATH, Service, gather, respond, score};
 use crate::arms::Answering;
 use crate::error::Error;
 use crate::ports::HistoryStore;
@@ -75,8 +75,7 @@ impl<P: Predictor, S: HistoryStore> Service<P, S> {
         let gathered = P::gather(&self.store, request, now).instrument(gather());
         let mut cases = gathered.await?;
         let served = writer.served;
-        let scored = score().in_scope(|| served.model.score(&cases));
-        let scored = scored.map_err(score_failed)?;
+        let scored = score(&served.model, &cases)?;
         let second = P::gather_scored(&self.store, request, &mut cases, &scored, served);
         second.instrument(gather()).await?;
         let (body, logged) = respond().in_scope(|| writer.text(request, &cases, &scored))?;

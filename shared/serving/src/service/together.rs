@@ -5,7 +5,7 @@
 //! store that only notes what is asked; when none of them can go on, everything asked is read at once, every id once.
 
 use super::text::AnswerWriter;
-use super::{Service, gather, respond, score, score_failed, store_failed};
+use super::{Service, gather, respond, score, store_failed};
 use crate::drift::Seen;
 use crate::error::Error;
 use crate::ports::{Histories, HistoryStore, StoreError};
@@ -106,8 +106,7 @@ impl<P: Predictor, S: HistoryStore> Service<P, S> {
         let gathered = together.run(requests.iter().map(ask).collect());
         let gathered = gathered.instrument(gather()).await?;
         let (mut cases, own) = flat(gathered);
-        let scored = score().in_scope(|| served.model.score(&cases));
-        let scored = scored.map_err(score_failed)?;
+        let scored = score(&served.model, &cases)?;
         let second = second_phase(&together, requests, &own, &mut cases, &scored, served);
         let mut stocked = together.run(second).instrument(gather()).await?.into_iter();
         let writer = AnswerWriter {

@@ -113,7 +113,8 @@ where
         let mut source = Source::open(self.files, job, self.limits, &work.place).await?;
         let mut fetched = source.next().await?;
         while let Some(next) = fetched {
-            let (taken, next) = join(work.take(next), source.next()).await;
+            // Asked for first: rows that need no store are worked on without a pause.
+            let (next, taken) = join(source.next(), work.take(next)).await;
             if !taken? {
                 return Ok(false);
             }

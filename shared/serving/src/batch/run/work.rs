@@ -16,8 +16,11 @@ use crate::error::{CallerError, Error};
 use crate::ports::PredictionCounts;
 use crate::prediction_log::{LoggedPrediction, as_file};
 use crate::predictor::Predictor;
-use crate::service::{Observed, Shared};
+use crate::service::{Observed, PATH, Shared, parse};
 use serde_json::Value;
+use std::future::poll_fn;
+use std::task::Poll;
+use tracing::{Instrument, Span};
 
 /// Rows of the first chunk; how large histories are is not known yet.
 const FIRST_CHUNK_ROWS: usize = 128;
@@ -84,11 +87,12 @@ impl<F: FileStore, M: Services, K: Clock> Work<'_, F, M, K> {
         };
         let mut bytes = &bytes[..];
         while let Some(text) = self.text.as_mut().filter(|_| !bytes.is_empty()) {
-            let taken = text.step(bytes, &mut self.waiting)?;
+            let taken = split().in_scope(|| text.step(bytes, &mut self.waiting))?;
             bytes = &bytes[taken..];
             if !self.score_chunks().await? || !self.has_time()? {
                 return Ok(false);
             }
+            pause().await;
         }
         Ok(true)
     }
@@ -187,10 +191,13 @@ impl<F: FileStore, M: Services, K: Clock> Work<'_, F, M, K> {
             let Row { number, body, .. } = row;
             (self.place.offset, self.place.number) = (row.end, number);
             histories.extend(row.history.map(|own| (own.id, own.bytes)));
-            let parsed = body.and_then(|body| match M::Predictor::parse(&body) {
-                Ok(request) => Ok((request, body)),
-                Err(error) => Err(reject(&error, &body, self.job.shape)),
-            });
+            let parsed =
+                body.and_then(
+                    |body| match parse().in_scope(|| M::Predictor::parse(&body)) {
+                        Ok(request) => Ok((request, body)),
+                        Err(error) => Err(reject(&error, &body, self.job.shape)),
+                    },
+                );
             asked.push((
                 number,
                 parsed.map(|(request, body)| {
@@ -223,8 +230,9 @@ impl<F: FileStore, M: Services, K: Clock> Work<'_, F, M, K> {
             });
             self.write(number, answer, &mut scored, &mut rejects)?;
         }
-        self.scored.write(&scored).await?;
-        self.rejects.write(&rejects).await?;
+        let scored = self.scored.write(&scored).instrument(write());
+        scored.await?;
+        self.rejects.write(&rejects).instrument(write()).await?;
         if self.scored.is_full() || self.rejects.is_full() {
             let Limits {
                 parts, part_bytes, ..
@@ -317,6 +325,30 @@ impl<F: FileStore, M: Services, K: Clock> Work<'_, F, M, K> {
         let most = self.limits.chunk_rows.min(2 * self.chunk_rows);
         self.chunk_rows = wanted.clamp(LEAST_CHUNK_ROWS.min(most), most);
     }
+}
+
+/// Unpacking bytes and splitting them into rows.
+fn split() -> Span {
+    tracing::debug_span!(target: PATH, "split")
+}
+
+/// Writing answers and rejects, as far as parts are full.
+fn write() -> Span {
+    tracing::debug_span!(target: PATH, "write")
+}
+
+/// Lets what else is under way go on, such as reading what comes next: a runtime of one thread does nothing else while rows are parsed and scored.
+async fn pause() {
+    let mut has_paused = false;
+    poll_fn(|context| {
+        if has_paused {
+            return Poll::Ready(());
+        }
+        has_paused = true;
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// A refused request, as a reject of its row.
