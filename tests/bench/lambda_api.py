@@ -14,17 +14,31 @@ import socket
 import subprocess
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Iterator
 
 ARN = "arn:aws:lambda:eu-central-1:123456789012:function:bench"
 FAR_AWAY_MS = 4_102_444_800_000
 PATIENCE_S = 120
+CORES = sorted(os.sched_getaffinity(0))
 
 
 class FunctionFailed(RuntimeError):
     """A function answered with an error, or ended."""
+
+
+@contextmanager
+def on_core(core: int) -> Iterator[None]:
+    """What is started meanwhile has this core alone, with all its threads: whoever is measured has as much of the machine as the others.
+    Inherited from the thread that starts it, so that the start itself costs what it costs otherwise."""
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, allowed)
 
 
 @dataclass
@@ -139,9 +153,10 @@ def next_answer(event: bytes) -> bytes:
 
 
 class Function:
-    """A function's process, started with these settings and no others."""
+    """A function's process, started with these settings and no others, on one core."""
 
-    def __init__(self, command: list[str | Path], settings: dict[str, str], first_event: bytes | None = None, folder: Path | None = None, log: Path | None = None):
+    def __init__(self, command: list[str | Path], settings: dict[str, str], first_event: bytes | None = None, log: Path | None = None,
+                 core: int = CORES[-1]):
         self.api = RuntimeApi()
         environment = {
             "AWS_LAMBDA_RUNTIME_API": self.api.address,
@@ -154,8 +169,9 @@ class Function:
         if first_event is not None:
             self.api.events.put(first_event)
         self.log = open(log or os.environ.get("BENCH_LOG", "/dev/null"), "a")
-        self.started_at = time.perf_counter()
-        self.process = subprocess.Popen(command, env=environment, stdout=self.log, stderr=self.log, cwd=folder)
+        with on_core(core):
+            self.started_at = time.perf_counter()
+            self.process = subprocess.Popen(command, env=environment, stdout=self.log, stderr=self.log)
 
     def __enter__(self) -> "Function":
         return self
@@ -190,13 +206,14 @@ class Function:
 
 
 def finished(command: list, settings: dict[str, str], folder: Path) -> tuple[str, float, float]:
-    """What a program that ends wrote, its seconds, and its peak memory in megabytes.
+    """What a program that ends wrote, its seconds on one core, and its peak memory in megabytes.
 
     The peak is looked at a hundred times a second while it runs: what the system tells after the end counts this process before the
     program took its place.
     """
-    started = time.perf_counter()
-    process = subprocess.Popen(list(map(str, command)), env=settings, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder)
+    with on_core(CORES[-1]):
+        started = time.perf_counter()
+        process = subprocess.Popen(list(map(str, command)), env=settings, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder)
     peak = 0
     while process.poll() is None:
         try:

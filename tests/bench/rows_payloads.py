@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Callable, Iterator
 
-from lambda_api import Function
+from lambda_api import CORES, Function
 from ledger import Row, compared
 from rows_calls import CUSTOMERS, PEER_A, SHORT, by_id, running, timed_by_id
 from stack import Stack
@@ -30,10 +29,10 @@ def payloads(stack: Stack, progress: Callable[[str], None]) -> Iterator[Row]:
             for at, name in ((0.5, "p50"), (0.99, "p99")):
                 row = f"{what}, by id, the store's time taken out, {name}: {SHORT[PEER_A]}"
                 yield compared(row, spent["churn"], spent[PEER_A], "ms", None, at=at)
-    for count in sorted({1, os.cpu_count() or 1}):
+    for count in sorted({1, len(CORES)}):
         rates = {name: [] for name in contestants}
         with ExitStack() as started:
-            processes = {name: [started.enter_context(Function(*c)) for _ in range(count)] for name, c in contestants.items()}
+            processes = {name: [started.enter_context(Function(*c, core=core)) for core in CORES[:count]] for name, c in contestants.items()}
             for number in range(SIDE_ROUNDS + 1):
                 progress(f"processes side by side, {count}: round {number} of {SIDE_ROUNDS}")
                 for name, functions in processes.items():
