@@ -10,6 +10,7 @@ from datetime import date
 from pathlib import Path
 
 from ledger import markdown, read
+from rows_path import path_table
 from rows_stages import table
 from stack import ROOT, WORK
 
@@ -29,9 +30,9 @@ def report() -> str:
         sys.exit(f"error: {results} is missing; run `make bench`")
     measured = date.fromtimestamp(results.stat().st_mtime)
     parts = [f"{processor()}, {measured}.", markdown(read(results))]
-    stages = WORK / "stages.json"
-    if stages.exists():
-        parts.append(table(json.loads(stages.read_text())))
+    for name, as_table in (("stages.json", table), ("path.json", path_table)):
+        if (WORK / name).exists():
+            parts.append(as_table(json.loads((WORK / name).read_text())))
     return "\n\n".join(parts)
 
 
