@@ -23,11 +23,13 @@ from rows_payloads import payloads
 from rows_scoring import package_sizes, tree_scoring
 from rows_shelves import shelves
 from rows_stages import cold_stages
+from rows_whole import whole_base
 from stack import ROOT, WORK, Stack
 
 CHAPTERS: dict[str, Callable] = {
     "cold": cold_starts, "models": cold_by_model, "stages": cold_stages, "warm": warm_requests, "path": warm_path, "payloads": payloads,
-    "sizes": package_sizes, "scoring": tree_scoring, "files": batch_files, "offline": offline_features, "inventory": inventory_calls, "shelves": shelves,
+    "sizes": package_sizes, "scoring": tree_scoring, "files": batch_files, "whole": whole_base, "offline": offline_features,
+    "inventory": inventory_calls, "shelves": shelves,
 }
 STARTED = time.monotonic()
 

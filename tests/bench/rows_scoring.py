@@ -35,6 +35,11 @@ def rows(columns: int) -> np.ndarray:
     return values
 
 
+def write_rows(graph: Path, file: Path) -> None:
+    """Rows of as many columns as a model reads."""
+    rows(len(Ensemble.read(graph).features)).tofile(file)
+
+
 def large_model() -> tuple[Path, Path]:
     """300 trees of 31 leaves on made-up data, as ONNX by the project's exporter and as LightGBM's text."""
     graph, text = WORK / "large.onnx", WORK / "large.txt"
@@ -66,7 +71,7 @@ def tree_scoring(stack: Stack, progress: Callable[[str], None]) -> Iterator[Row]
 
 def one_model(stack: Stack, progress: Callable[[str], None], name: str, graph: Path, text: Path, is_first: bool) -> Iterator[Row]:
     values, scores = WORK / "rows.f32", WORK / "scores.f64"
-    rows(len(Ensemble.read(graph).features)).tofile(values)
+    write_rows(graph, values)
     spent: dict[str, list[float]] = {}
     for number in range(ROUNDS):
         progress(f"scoring {ROWS} rows, {name}: round {number + 1} of {ROUNDS}")
