@@ -19,7 +19,10 @@ STORED_EVERY = 5
 WARM_UP = 40
 PEER_A, PEER_B = "onnx_handler", "fastapi_app"
 FLOOR, LOOPBACK = "floor", "loopback"
-SHORT = {PEER_A: "Python, ONNX Runtime", PEER_B: "FastAPI, pandas, LightGBM", FLOOR: "an empty function, same event", LOOPBACK: "loop-back, same bytes"}
+SHORT = {
+    PEER_A: "Python, ONNX Runtime", PEER_B: "FastAPI, pandas, LightGBM", FLOOR: "an empty function, same event",
+    LOOPBACK: "loop-back, same bytes",
+}
 LIMITS = {
     FLOOR: "the limit: it reads nothing of the event, and answers a few bytes",
     LOOPBACK: "the limit: the bytes of the event there and of our answer back, by a loop on bare sockets",
