@@ -12,7 +12,7 @@ import botocore
 
 from lambda_api import CORES, Function, http_event, on_core
 from ledger import Row, number, quartiles
-from models import runtime_model
+from models import runtime_model, sized_models
 from rows_models import served
 from stack import AS_OF, FUNCTIONS, LIBRARY, WORK, Stack
 
@@ -21,7 +21,8 @@ STAGES = {
     "spawn": "process start", "runtime": "async runtime", "settings": "settings", "clients": "clients",
     "pointers": "pointers from DynamoDB", "files": "files from S3", "parse_and_check": "parse, golden rows of a start, policy",
     "first_answer": "first answer", "again_parse_and_check": "again: parse, golden rows of a start, policy", "again_hashes": "of it: hashes",
-    "again_model": "of it: model", "again_golden_sample": "of it: golden rows of a start", "again_golden_all": "all golden rows, replayed after the first answer",
+    "again_model": "of it: model", "again_golden_sample": "of it: golden rows of a start",
+    "again_golden_all": "all golden rows, replayed after the first answer",
     "to_pointers": "clients and pointers", "to_pointers_one_root": "the same, with one root certificate on the machine",
 }
 
@@ -57,6 +58,9 @@ def started(stack: Stack) -> Iterator[tuple[str, str, dict[str, str]]]:
     """Whose starts are looked at: a name, the function, settings of its own. What it serves stays in service meanwhile."""
     for function in FUNCTIONS:
         yield function, function, {}
+    for name, folder in sized_models().items():
+        with served(stack, folder, "--onnxruntime", LIBRARY):
+            yield f"churn, {name}", "churn", {}
     with served(stack, runtime_model(), "--onnxruntime", LIBRARY):
         yield "churn, runtime library", "churn", {"STORECAST_ORT_LIBRARY": str(LIBRARY)}
 
