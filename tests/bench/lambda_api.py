@@ -16,6 +16,7 @@ import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, Iterator
 
@@ -61,12 +62,13 @@ class Reply:
 
 @dataclass
 class RuntimeApi:
-    """Serves one function at a time."""
+    """Serves one function, which may take several events at a time."""
 
     events: queue.SimpleQueue = field(default_factory=queue.SimpleQueue)
     replies: queue.SimpleQueue = field(default_factory=queue.SimpleQueue)
     first_next_at: float | None = None
-    sent_at: float = 0.0
+    # By the id of the request, as long as it is not answered.
+    sent_at: dict[bytes, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -101,13 +103,14 @@ class RuntimeApi:
                     event = self.events.get()
                     if event is None:
                         return
-                    answer = next_answer(event)
-                    self.sent_at = time.perf_counter()
+                    request_id = b"%032x" % time.perf_counter_ns()
+                    answer = next_answer(event, request_id.decode())
+                    self.sent_at[request_id] = time.perf_counter()
                     connection.sendall(answer)
                 else:
-                    # The two runtime clients use one connection or two; the event left at `self.sent_at` in either case.
+                    # The runtime clients use one connection or two, and one may fail before it has any request.
                     failed = not path.endswith(b"/response")
-                    self.replies.put((failed, Reply(body, now - self.sent_at, now)))
+                    self.replies.put((failed, Reply(body, now - self.sent_at.pop(path.split(b"/")[-2], now), now)))
                     connection.sendall(b"HTTP/1.1 202 Accepted\r\ncontent-type: application/json\r\ncontent-length: 15\r\n\r\n"
                                        b'{"status":"OK"}')
         except OSError:
@@ -138,8 +141,7 @@ def content_length(head: bytes) -> int:
     return 0
 
 
-def next_answer(event: bytes) -> bytes:
-    request_id = "%032x" % time.perf_counter_ns()
+def next_answer(event: bytes, request_id: str) -> bytes:
     head = (
         "HTTP/1.1 200 OK\r\n"
         "content-type: application/json\r\n"
@@ -199,6 +201,18 @@ class Function:
     def invoke(self, event: bytes) -> Reply:
         self.api.events.put(event)
         return self.reply()
+
+    def invoke_at_once(self, events: list[bytes], count: int) -> list[float]:
+        """Seconds of each event, with so many under way at any moment."""
+        waiting = iter(events)
+        for event in islice(waiting, count):
+            self.api.events.put(event)
+        spent = []
+        for _ in events:
+            spent.append(self.reply().seconds)
+            for event in islice(waiting, 1):
+                self.api.events.put(event)
+        return spent
 
     def cpu_seconds(self) -> float:
         """What it has worked so far, in its own code and the system's for it."""
