@@ -241,7 +241,7 @@ guard: build ## Count allocations and, with valgrind, instructions of the hot pa
 # In the profile of the packages, stores included: what is not ours should not be what is measured.
 BENCH_FILES := --package churn --package inventory --package recommendations --package aws --package local --package offline --package serving \
 	--bin churn --bin inventory --bin recommendations --bin storecast --example stores --example empty_function --example score_rows \
-	--example cold_stages --example shelves
+	--example cold_stages --example concurrent_polls --example shelves
 bench: setup-bench build tables ## Measure the functions beside what people use today: make bench BENCH_ONLY=cold,warm
 	@cargo build --profile dist --locked $(BENCH_FILES)
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(TOOLS)/bench/bin/python tests/bench/bench.py --only "$(BENCH_ONLY)"

@@ -18,15 +18,18 @@ from rows_files import batch_files
 from rows_inventory import inventory_calls
 from rows_models import cold_by_model
 from rows_offline import offline_features
+from rows_path import warm_path
 from rows_payloads import payloads
 from rows_scoring import package_sizes, tree_scoring
 from rows_shelves import shelves
 from rows_stages import cold_stages
+from rows_whole import whole_base
 from stack import ROOT, WORK, Stack
 
 CHAPTERS: dict[str, Callable] = {
-    "cold": cold_starts, "models": cold_by_model, "stages": cold_stages, "warm": warm_requests, "payloads": payloads, "sizes": package_sizes,
-    "scoring": tree_scoring, "files": batch_files, "offline": offline_features, "inventory": inventory_calls, "shelves": shelves,
+    "cold": cold_starts, "models": cold_by_model, "stages": cold_stages, "warm": warm_requests, "path": warm_path, "payloads": payloads,
+    "sizes": package_sizes, "scoring": tree_scoring, "files": batch_files, "whole": whole_base, "offline": offline_features,
+    "inventory": inventory_calls, "shelves": shelves,
 }
 STARTED = time.monotonic()
 
@@ -48,7 +51,8 @@ def main() -> int:
     if unknown:
         parser.error(f"no chapter {', '.join(sorted(unknown))}; there are {', '.join(CHAPTERS)}")
     WORK.mkdir(parents=True, exist_ok=True)
-    (WORK / "stages.json").unlink(missing_ok=True)
+    for table_of_its_own in ("stages.json", "path.json"):
+        (WORK / table_of_its_own).unlink(missing_ok=True)
     rows: list[Row] = []
     progress("starting the stores, loading histories, publishing models")
     with Stack(given.programs.resolve(), given.release.resolve()) as stack, (WORK / "results.jsonl").open("w") as results:

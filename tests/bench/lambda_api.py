@@ -14,17 +14,32 @@ import socket
 import subprocess
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Iterator
 
 ARN = "arn:aws:lambda:eu-central-1:123456789012:function:bench"
 FAR_AWAY_MS = 4_102_444_800_000
 PATIENCE_S = 120
+CORES = sorted(os.sched_getaffinity(0))
 
 
 class FunctionFailed(RuntimeError):
     """A function answered with an error, or ended."""
+
+
+@contextmanager
+def on_core(core: int) -> Iterator[None]:
+    """What is started meanwhile has this core alone, with all its threads: whoever is measured has as much of the machine as the others.
+    Inherited from the thread that starts it, so that the start itself costs what it costs otherwise."""
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, allowed)
 
 
 @dataclass
@@ -47,12 +62,13 @@ class Reply:
 
 @dataclass
 class RuntimeApi:
-    """Serves one function at a time."""
+    """Serves one function, which may take several events at a time."""
 
     events: queue.SimpleQueue = field(default_factory=queue.SimpleQueue)
     replies: queue.SimpleQueue = field(default_factory=queue.SimpleQueue)
     first_next_at: float | None = None
-    sent_at: float = 0.0
+    # By the id of the request, as long as it is not answered.
+    sent_at: dict[bytes, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -87,13 +103,14 @@ class RuntimeApi:
                     event = self.events.get()
                     if event is None:
                         return
-                    answer = next_answer(event)
-                    self.sent_at = time.perf_counter()
+                    request_id = b"%032x" % time.perf_counter_ns()
+                    answer = next_answer(event, request_id.decode())
+                    self.sent_at[request_id] = time.perf_counter()
                     connection.sendall(answer)
                 else:
-                    # The two runtime clients use one connection or two; the event left at `self.sent_at` in either case.
+                    # The runtime clients use one connection or two, and one may fail before it has any request.
                     failed = not path.endswith(b"/response")
-                    self.replies.put((failed, Reply(body, now - self.sent_at, now)))
+                    self.replies.put((failed, Reply(body, now - self.sent_at.pop(path.split(b"/")[-2], now), now)))
                     connection.sendall(b"HTTP/1.1 202 Accepted\r\ncontent-type: application/json\r\ncontent-length: 15\r\n\r\n"
                                        b'{"status":"OK"}')
         except OSError:
@@ -124,8 +141,7 @@ def content_length(head: bytes) -> int:
     return 0
 
 
-def next_answer(event: bytes) -> bytes:
-    request_id = "%032x" % time.perf_counter_ns()
+def next_answer(event: bytes, request_id: str) -> bytes:
     head = (
         "HTTP/1.1 200 OK\r\n"
         "content-type: application/json\r\n"
@@ -139,9 +155,10 @@ def next_answer(event: bytes) -> bytes:
 
 
 class Function:
-    """A function's process, started with these settings and no others."""
+    """A function's process, started with these settings and no others, on one core."""
 
-    def __init__(self, command: list[str | Path], settings: dict[str, str], first_event: bytes | None = None, folder: Path | None = None, log: Path | None = None):
+    def __init__(self, command: list[str | Path], settings: dict[str, str], first_event: bytes | None = None, log: Path | None = None,
+                 core: int = CORES[-1]):
         self.api = RuntimeApi()
         environment = {
             "AWS_LAMBDA_RUNTIME_API": self.api.address,
@@ -154,8 +171,9 @@ class Function:
         if first_event is not None:
             self.api.events.put(first_event)
         self.log = open(log or os.environ.get("BENCH_LOG", "/dev/null"), "a")
-        self.started_at = time.perf_counter()
-        self.process = subprocess.Popen(command, env=environment, stdout=self.log, stderr=self.log, cwd=folder)
+        with on_core(core):
+            self.started_at = time.perf_counter()
+            self.process = subprocess.Popen(command, env=environment, stdout=self.log, stderr=self.log)
 
     def __enter__(self) -> "Function":
         return self
@@ -184,19 +202,37 @@ class Function:
         self.api.events.put(event)
         return self.reply()
 
+    def invoke_at_once(self, events: list[bytes], count: int) -> list[float]:
+        """Seconds of each event, with so many under way at any moment."""
+        waiting = iter(events)
+        for event in islice(waiting, count):
+            self.api.events.put(event)
+        spent = []
+        for _ in events:
+            spent.append(self.reply().seconds)
+            for event in islice(waiting, 1):
+                self.api.events.put(event)
+        return spent
+
+    def cpu_seconds(self) -> float:
+        """What it has worked so far, in its own code and the system's for it."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def peak_bytes(self) -> int:
         """The most memory it has had resident so far."""
         return memory_bytes(self.process.pid, "VmHWM")
 
 
 def finished(command: list, settings: dict[str, str], folder: Path) -> tuple[str, float, float]:
-    """What a program that ends wrote, its seconds, and its peak memory in megabytes.
+    """What a program that ends wrote, its seconds on one core, and its peak memory in megabytes.
 
     The peak is looked at a hundred times a second while it runs: what the system tells after the end counts this process before the
     program took its place.
     """
-    started = time.perf_counter()
-    process = subprocess.Popen(list(map(str, command)), env=settings, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder)
+    with on_core(CORES[-1]):
+        started = time.perf_counter()
+        process = subprocess.Popen(list(map(str, command)), env=settings, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder)
     peak = 0
     while process.poll() is None:
         try:

@@ -18,8 +18,15 @@ STORED_EVERY = 5
 # The runtime clients and allocators reach their steady state before anything is timed.
 WARM_UP = 40
 PEER_A, PEER_B = "onnx_handler", "fastapi_app"
-FLOOR = "floor"
-SHORT = {PEER_A: "Python, ONNX Runtime", PEER_B: "FastAPI, pandas, LightGBM", FLOOR: "an empty function, same event"}
+FLOOR, LOOPBACK = "floor", "loopback"
+SHORT = {
+    PEER_A: "Python, ONNX Runtime", PEER_B: "FastAPI, pandas, LightGBM", FLOOR: "an empty function, same event",
+    LOOPBACK: "loop-back, same bytes",
+}
+LIMITS = {
+    FLOOR: "the limit: it reads nothing of the event, and answers a few bytes",
+    LOOPBACK: "the limit: the bytes of the event there and of our answer back, by a loop on bare sockets",
+}
 # Of whom the peers have the orders.
 CUSTOMERS = 200
 
@@ -98,9 +105,9 @@ def running(contestants: dict[str, tuple]) -> Iterator[dict[str, Function]]:
 def warm_kind(stack: Stack, progress: Callable[[str], None], reasons: bool) -> Iterator[Row]:
     contestants = contestants_of(stack, reasons)
     if not reasons:
-        contestants[FLOOR] = stack.floor(reads_item=False)
+        contestants |= {FLOOR: stack.floor(reads_item=False), LOOPBACK: stack.loopback(answer_bytes(stack))}
     spent: dict[str, list[float]] = {name: [] for name in contestants}
-    stored: dict[str, list[float]] = {name: [] for name in contestants if name != FLOOR}
+    stored: dict[str, list[float]] = {name: [] for name in contestants if name not in LIMITS}
     with running(contestants) as functions:
         for number in range(WARM_UP + WARM_ROUNDS):
             if number % 50 == 0:
@@ -122,9 +129,14 @@ def warm_kind(stack: Stack, progress: Callable[[str], None], reasons: bool) -> I
         yield compared(f"warm, no store, {kind}, p99: {SHORT[peer]}", spent["churn"], spent[peer], "ms", None, at=0.99)
         yield compared(f"warm, orders from DynamoDB, {kind}, p50: {SHORT[peer]}", stored["churn"], stored[peer], "ms", None)
         yield compared(f"peak memory, {kind}: {SHORT[peer]}", peaks["churn"], peaks[peer], "MB", 5 if peer == PEER_A and not reasons else None)
-    if FLOOR in spent:
-        note = "the limit: it reads nothing of the event, and answers a few bytes"
-        yield compared(f"warm, no store: {SHORT[FLOOR]}", spent["churn"], spent[FLOOR], "ms", None, note=note)
+    for limit in (limit for limit in LIMITS if limit in spent):
+        yield compared(f"warm, no store: {SHORT[limit]}", spent["churn"], spent[limit], "ms", None, note=LIMITS[limit])
+
+
+def answer_bytes(stack: Stack) -> int:
+    """How long an answer of ours is."""
+    with Function(*stack.ours("churn")) as function:
+        return len(function.invoke(ask(stack.inline(stack.ids[0]))).body)
 
 
 def goals(reasons: bool) -> tuple:

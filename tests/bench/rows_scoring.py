@@ -14,7 +14,8 @@ from typing import Callable, Iterator
 import lightgbm
 import numpy as np
 
-from ledger import Row, compared
+from lambda_api import CORES, on_core
+from ledger import Row, compared, quartiles
 from stack import LIBRARY, ONE_THREAD, PEERS, ROOT, WORK, Stack
 from trees import Ensemble
 
@@ -32,6 +33,11 @@ def rows(columns: int) -> np.ndarray:
     values = random.uniform(-3, 3, (ROWS, columns)).astype(np.float32)
     values[random.random(values.shape) < 0.1] = np.nan
     return values
+
+
+def write_rows(graph: Path, file: Path) -> None:
+    """Rows of as many columns as a model reads."""
+    rows(len(Ensemble.read(graph).features)).tofile(file)
 
 
 def large_model() -> tuple[Path, Path]:
@@ -65,7 +71,7 @@ def tree_scoring(stack: Stack, progress: Callable[[str], None]) -> Iterator[Row]
 
 def one_model(stack: Stack, progress: Callable[[str], None], name: str, graph: Path, text: Path, is_first: bool) -> Iterator[Row]:
     values, scores = WORK / "rows.f32", WORK / "scores.f64"
-    rows(len(Ensemble.read(graph).features)).tofile(values)
+    write_rows(graph, values)
     spent: dict[str, list[float]] = {}
     for number in range(ROUNDS):
         progress(f"scoring {ROWS} rows, {name}: round {number + 1} of {ROUNDS}")
@@ -80,6 +86,9 @@ def one_model(stack: Stack, progress: Callable[[str], None], name: str, graph: P
     for kind in (*slower, best):
         own = spent["ours"] if kind == best else spent[kind]
         yield compared(f"{trees}, by {kind} instructions: ONNX Runtime", own, spent["runtime"], "us/row", GOALS[kind] if is_first else None)
+    columns = len(Ensemble.read(graph).features)
+    note = f"the limit: reading the {4 * columns} bytes of a row from memory, at {4e-3 * columns / quartiles(spent['memory'])[1]:.0f} GB/s"
+    yield compared(f"{trees}: memory bandwidth", spent["ours"], spent["memory"], "us/row", None, note=note)
     for key, peer in {"tl2cgen": "C by tl2cgen", "lleaves": "LLVM by lleaves", "lightgbm": "LightGBM"}.items():
         goal = 10 if is_first and key == "tl2cgen" else None
         yield compared(f"{trees}: {peer}", spent["ours"], spent[key], "us/row", goal)
@@ -87,7 +96,8 @@ def one_model(stack: Stack, progress: Callable[[str], None], name: str, graph: P
 
 
 def run(command: list) -> dict[str, list[float]]:
-    done = subprocess.run(list(map(str, command)), env={**os.environ, **ONE_THREAD}, capture_output=True, text=True)
+    with on_core(CORES[-1]):
+        done = subprocess.run(list(map(str, command)), env={**os.environ, **ONE_THREAD}, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"{command[0]}: {done.stderr[-2000:]}")
     return json.loads(done.stdout.splitlines()[-1])

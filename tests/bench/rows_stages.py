@@ -10,17 +10,20 @@ from typing import Callable, Iterator
 
 import botocore
 
-from lambda_api import Function, http_event
+from lambda_api import CORES, Function, http_event, on_core
 from ledger import Row, number, quartiles
-from stack import AS_OF, FUNCTIONS, WORK, Stack
+from models import runtime_model, sized_models
+from rows_models import served
+from stack import AS_OF, FUNCTIONS, LIBRARY, WORK, Stack
 
 ROUNDS = 12
 STAGES = {
-    "spawn": "process start", "runtime": "async runtime", "clients": "settings and clients", "pointers": "pointers from DynamoDB",
-    "files": "files from S3, one by one", "parse_and_check": "parse and check", "policy": "policy", "first_answer": "first answer",
-    "again_hashes": "again: hashes", "again_trees": "again: trees", "again_golden_json": "again: golden rows, JSON",
-    "again_parse_and_check": "again: parse and check",
-    "to_pointers": "settings, clients and pointers", "to_pointers_one_root": "the same, with one root certificate on the machine",
+    "spawn": "process start", "runtime": "async runtime", "settings": "settings", "clients": "clients",
+    "pointers": "pointers from DynamoDB", "files": "files from S3", "parse_and_check": "parse, golden rows of a start, policy",
+    "first_answer": "first answer", "again_parse_and_check": "again: parse, golden rows of a start, policy", "again_hashes": "of it: hashes",
+    "again_model": "of it: model", "again_golden_sample": "of it: golden rows of a start",
+    "again_golden_all": "all golden rows, replayed after the first answer",
+    "to_pointers": "clients and pointers", "to_pointers_one_root": "the same, with one root certificate on the machine",
 }
 
 
@@ -32,9 +35,10 @@ def request(stack: Stack, function: str) -> dict:
     }[function]
 
 
-def faults(stack: Stack, function: str) -> int:
+def faults(stack: Stack, function: str, settings: dict[str, str]) -> int:
     """Page faults that needed no disk, from the start to the first answer."""
-    with Function(*stack.ours(function), http_event("POST", f"/v1/{function}", request(stack, function))) as started:
+    command, own = stack.ours(function)
+    with Function(command, own | settings, http_event("POST", f"/v1/{function}", request(stack, function))) as started:
         started.reply().json()
         with open(f"/proc/{started.process.pid}/stat") as stat:
             return int(stat.read().rpartition(")")[2].split()[7])
@@ -50,10 +54,22 @@ def one_root() -> dict[str, str]:
     return {"SSL_CERT_FILE": str(file)}
 
 
+def started(stack: Stack) -> Iterator[tuple[str, str, dict[str, str]]]:
+    """Whose starts are looked at: a name, the function, settings of its own. What it serves stays in service meanwhile."""
+    for function in FUNCTIONS:
+        yield function, function, {}
+    for name, folder in sized_models().items():
+        with served(stack, folder, "--onnxruntime", LIBRARY):
+            yield f"churn, {name}", "churn", {}
+    with served(stack, runtime_model(), "--onnxruntime", LIBRARY):
+        yield "churn, runtime library", "churn", {"STORECAST_ORT_LIBRARY": str(LIBRARY)}
+
+
 def run(stack: Stack, function: str, file: Path, settings: dict[str, str]) -> dict[str, float]:
     """Milliseconds by stage of one start."""
-    command = [stack.programs / "examples" / "cold_stages", function, file, repr(time.time())]
-    done = subprocess.run(command, env=stack.settings | settings, capture_output=True, text=True)
+    with on_core(CORES[-1]):
+        command = [stack.programs / "examples" / "cold_stages", function, file, repr(time.time())]
+        done = subprocess.run(command, env=stack.settings | settings, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"cold_stages {function}: {done.stderr}")
     stages = json.loads(done.stdout)
@@ -62,18 +78,18 @@ def run(stack: Stack, function: str, file: Path, settings: dict[str, str]) -> di
 
 def cold_stages(stack: Stack, progress: Callable[[str], None]) -> Iterator[Row]:
     """Every round starts a program anew that does what the function does, with a clock between the stages."""
-    found: dict[str, dict[str, list[float]]] = {function: {} for function in FUNCTIONS}
+    medians: dict[str, dict[str, float]] = {}
     file, root = WORK / "request.json", one_root()
-    for number_of_round in range(ROUNDS):
-        progress(f"cold starts by stage, round {number_of_round + 1} of {ROUNDS}")
-        for function, stages in found.items():
-            file.write_text(json.dumps(request(stack, function)))
-            with_one = run(stack, function, file, root)["to_pointers"]
-            for stage, milliseconds in (run(stack, function, file, {}) | {"to_pointers_one_root": with_one}).items():
+    for name, function, settings in started(stack):
+        file.write_text(json.dumps(request(stack, function)))
+        stages: dict[str, list[float]] = {}
+        for number_of_round in range(ROUNDS):
+            progress(f"cold starts by stage, {name}, round {number_of_round + 1} of {ROUNDS}")
+            with_one = run(stack, function, file, settings | root)["to_pointers"]
+            for stage, milliseconds in (run(stack, function, file, settings) | {"to_pointers_one_root": with_one}).items():
                 stages.setdefault(stage, []).append(milliseconds)
-    medians = {function: {stage: quartiles(values)[1] for stage, values in stages.items()} for function, stages in found.items()}
-    for function in FUNCTIONS:
-        medians[function]["page_faults"] = faults(stack, function)
+        medians[name] = {stage: quartiles(values)[1] for stage, values in stages.items()}
+        medians[name]["page_faults"] = faults(stack, function, settings)
     (WORK / "stages.json").write_text(json.dumps(medians, indent=1))
     print(f"\n{table(medians)}\n")
     yield from ()

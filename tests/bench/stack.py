@@ -137,6 +137,10 @@ class Stack:
         settings = {**self.settings, "FLOOR_OBJECT": model, **item}
         return [self.programs / "examples" / "empty_function"], settings
 
+    def loopback(self, answer_bytes: int) -> tuple[list, dict[str, str]]:
+        """What answers so many bytes at once, whatever it is asked."""
+        return [ROOT / ".tools" / "bench" / "bin" / "python", PEERS / "echo.py"], {"ECHO_BYTES": str(answer_bytes)}
+
     def peer(self, module: str, reasons: bool = False, function: str = "churn") -> tuple[list, dict[str, str]]:
         """A handler on AWS's runtime client for Python; its bytecode is compiled before anything is timed."""
         python = ROOT / ".tools" / "bench" / "bin" / "python"

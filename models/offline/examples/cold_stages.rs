@@ -1,27 +1,26 @@
 //! A cold start, stage by stage: `cold_stages FUNCTION REQUEST.json SPAWNED_AT`. `make bench` starts it anew for every line.
 //!
 //! Does what the function does between its start and its first answer, with the same code in the same order, and takes the time in
-//! between; but it fetches one file after the other, and replays all golden rows, where a start replays a sample. `SPAWNED_AT` is when the process was asked for, in seconds since 1970. Prints one line of JSON, milliseconds by stage; what
+//! between; but it opens the connection to S3 for the files, where a start does so while it waits for the pointers. `SPAWNED_AT` is when the process was asked for, in seconds since 1970. Prints one line of JSON, milliseconds by stage; what
 //! follows `again_` is a part of the checks, done a second time with everything in the caches.
 
 #![expect(clippy::print_stdout, reason = "a tool for programs")]
 
 use aws::clients::Clients;
+use aws::config::Settings;
 use aws::dynamo::DynamoStore;
 use aws::s3::S3Artifacts;
-use bytes::Bytes;
 use features::time::Timestamp;
 use offline::for_predictor;
 use serde_json::{Map, Value};
-use serving::manifest::{ARTIFACTS_FILE, GOLDEN_FILE, Golden, Hashed, MANIFEST_FILE, MODEL_FILE};
+use serving::manifest::{ARTIFACTS_FILE, GOLDEN_FILE, Hashed, MANIFEST_FILE, MODEL_FILE};
 use serving::ports::ArtifactStore;
 use serving::predictor::Predictor;
-use serving::registry::{
-    ModelFiles, Pins, model_key, policy_key, read_releases, verify_model, with_policy,
-};
+use serving::registry::{GoldenRows, PinnedFiles, Pins, fetch_pinned, model_key, read_releases};
 use serving::service::Service;
 use std::future::Future;
 use std::hint::black_box;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -74,11 +73,16 @@ impl Stages {
         self.found.insert(name.to_owned(), milliseconds.into());
     }
 
+    /// Leaves out what was done since the last one.
+    fn begin_anew(&mut self) {
+        self.last = Instant::now();
+    }
+
     /// What was done since the last one.
     fn lap(&mut self, name: &str) {
         let spent = self.last.elapsed().as_secs_f64() * 1e3;
         self.set(name, spent);
-        self.last = Instant::now();
+        self.begin_anew();
     }
 }
 
@@ -89,80 +93,67 @@ fn start<'a, P: Predictor>(
 ) -> Pin<Box<dyn Future<Output = Result<(), Failure>> + 'a>> {
     Box::pin(async move {
         stages.lap("runtime");
+        let settings = Settings::from_environment()?;
+        let library = settings.runtime_library.as_deref();
+        stages.lap("settings");
         let clients = Clients::from_environment().await;
-        let store = DynamoStore::new(clients.dynamo, variable("STORECAST_TABLE")?);
-        let artifacts = S3Artifacts::new(clients.s3, variable("STORECAST_MODEL_BUCKET")?, "");
+        let store = DynamoStore::new(clients.dynamo, settings.table);
+        let artifacts = S3Artifacts::new(clients.s3, settings.model_bucket, "");
         stages.lap("clients");
         let pins = read_releases::<P>(&store).await?.pins();
         stages.lap("pointers");
-        let (files, policy) = fetch::<P>(&artifacts, &pins).await?;
+        let files = fetch_pinned::<P>(&artifacts, &pins).await?;
         stages.lap("files");
-        let model = verify_model::<P>(&files, None)?;
+        let served = files.verified::<P>(&pins, library, GoldenRows::Sample)?;
         stages.lap("parse_and_check");
-        let service =
-            Service::<P, DynamoStore>::new(store, Ok(Arc::new(with_policy(model, &policy)?)));
-        stages.lap("policy");
+        let service = Service::<P, DynamoStore>::new(store, Ok(Arc::new(served)));
         let answer = service
             .handle_direct(request, "cold", Timestamp(1_507_348_800))
             .await;
         let (body, _) = answer.map_err(|problem| format!("{problem:?}"))?;
         stages.lap("first_answer");
         assert!(body.len() > 2, "an answer");
-        again::<P>(&files, stages)
+        again_by_file::<P>(&artifacts, &pins, library, stages).await?;
+        again::<P>(&files, &pins, library, stages)
     })
 }
 
-/// One file after the other of those that the function asks for side by side: the first pays for the connection.
-async fn fetch<P: Predictor>(
+/// Of the checks, what is done to files on their own.
+async fn again_by_file<P: Predictor>(
     store: &S3Artifacts,
     pins: &Pins,
-) -> Result<(ModelFiles, Bytes), Failure> {
-    let get = async |key: String| -> Result<Bytes, Failure> {
+    library: Option<&Path>,
+    stages: &mut Stages,
+) -> Result<(), Failure> {
+    let names = [MODEL_FILE, MANIFEST_FILE, ARTIFACTS_FILE, GOLDEN_FILE];
+    let mut files = Vec::new();
+    for name in names.iter().chain(P::TABLES) {
+        let key = model_key(P::NAME, &pins.model.version, name);
         let found = store.get_artifact(&key).await?;
-        found.ok_or_else(|| format!("{key} is missing").into())
-    };
-    let file = |name: &str| get(model_key(P::NAME, &pins.model.version, name));
-    let mut tables = Vec::new();
-    for name in P::TABLES {
-        tables.push(file(name).await?);
+        files.push(found.ok_or_else(|| format!("{key} is missing"))?);
     }
-    let files = ModelFiles {
-        manifest: file(MANIFEST_FILE).await?,
-        graph: file(MODEL_FILE).await?,
-        artifacts: file(ARTIFACTS_FILE).await?,
-        golden: file(GOLDEN_FILE).await?,
-        tables,
-    };
-    Ok((files, get(policy_key(P::NAME, &pins.policy.sha256)).await?))
-}
-
-/// Parts of the checks on their own.
-fn again<P: Predictor>(files: &ModelFiles, stages: &mut Stages) -> Result<(), Failure> {
-    stages.lap("between");
-    let hashed = [
-        &files.manifest,
-        &files.graph,
-        &files.artifacts,
-        &files.golden,
-    ];
-    for file in hashed.into_iter().chain(&files.tables) {
+    stages.begin_anew();
+    for file in &files {
         black_box(Hashed::new(file.clone()));
     }
     stages.lap("again_hashes");
-    black_box(serving::model::load(&files.graph, None)?);
-    stages.lap("again_trees");
-    black_box(serde_json::from_slice::<Golden>(&files.golden)?);
-    stages.lap("again_golden_json");
-    black_box(verify_model::<P>(files, None)?);
-    stages.lap("again_parse_and_check");
-    stages.found.remove("between");
+    black_box(serving::model::load(&files[0], library)?);
+    stages.lap("again_model");
     Ok(())
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "an example has no settings of its own"
-)]
-fn variable(name: &str) -> Result<String, Failure> {
-    std::env::var(name).map_err(|_| format!("{name} is missing").into())
+/// All checks, and of them the golden rows: those that a start replays are some of all.
+fn again<P: Predictor>(
+    files: &PinnedFiles,
+    pins: &Pins,
+    library: Option<&Path>,
+    stages: &mut Stages,
+) -> Result<(), Failure> {
+    let served = files.verified::<P>(pins, library, GoldenRows::Sample)?;
+    stages.lap("again_parse_and_check");
+    files.check_golden(&served.model, GoldenRows::Sample)?;
+    stages.lap("again_golden_sample");
+    files.check_golden(&served.model, GoldenRows::All)?;
+    stages.lap("again_golden_all");
+    Ok(())
 }

@@ -2,8 +2,9 @@
 //!
 //! `ROWS.f32` holds rows of little-endian float32 one after the other. Prints one line of JSON: microseconds per row of each call that
 //! scored all rows, of our scorer by each kind of instructions that this processor has (`ours` is the best of them) and, in turns, of the
-//! runtime; of single rows; and of explained rows. The scores go to
-//! `SCORES.f64`, so that others can be compared with them.
+//! runtime; of single rows; of explained rows; and of reading as many bytes as a row has from memory (`memory`). All scores must be those of
+//! `ours` but for rounding. They go to `SCORES.f64`, and the contributions of the first rows, with their base last, to
+//! `SCORES.contributions`, so that others can be compared with them.
 
 #![expect(clippy::print_stdout, reason = "a tool for programs")]
 
@@ -18,6 +19,10 @@ type Failure = Box<dyn std::error::Error>;
 const CALLS: usize = 7;
 const SINGLE: usize = 5_000;
 const EXPLAINED: usize = 2_000;
+/// More than caches hold.
+const MEMORY_WORDS: usize = 64 * 1024 * 1024;
+/// Sums of some hundred float32 leaves in another order.
+const CLOSE: f64 = 2e-5;
 
 fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -39,24 +44,34 @@ fn main() -> Result<(), Failure> {
         by_others.push((name, load_for(&bytes, None, slower)?.scorer, Vec::new()));
     }
     let (mut of_ours, mut of_runtime) = (Vec::new(), Vec::new());
-    let mut found = Vec::new();
+    let (mut found, mut of_other_found) = (Vec::new(), Vec::new());
     for _ in 0..CALLS {
-        for (_, scorer, of_other) in &mut by_others {
-            of_other.push(per_row(&**scorer, &rows, &mut Vec::new())?);
-        }
         of_ours.push(per_row(&*ours, &rows, &mut found)?);
+        for (name, scorer, of_other) in &mut by_others {
+            of_other.push(per_row(&**scorer, &rows, &mut of_other_found)?);
+            check_close(name, &of_other_found, &found)?;
+        }
         if let Some(runtime) = &runtime {
-            of_runtime.push(per_row(runtime, &rows, &mut Vec::new())?);
+            of_runtime.push(per_row(runtime, &rows, &mut of_other_found)?);
+            check_close("runtime", &of_other_found, &found)?;
         }
     }
     let written: Vec<u8> = found.iter().flat_map(|score| score.to_le_bytes()).collect();
     std::fs::write(scores, written)?;
     let single = singles(&rows, SINGLE, |row| Ok(ours.score(row, &mut Vec::new())?))?;
+    let mut contributions = Vec::new();
     let explained = singles(&rows, EXPLAINED, |row| {
-        black_box(ours.explain(row).ok_or("no contributions")??);
+        contributions.extend(ours.explain(row).ok_or("no contributions")??);
         Ok(())
     })?;
-    let mut told = serde_json::json!({ "ours": of_ours, "runtime": of_runtime, "single": single, "explained": explained });
+    let of_rows = contributions.iter();
+    let values = of_rows.flat_map(|of| of.values.iter().chain([&of.base]));
+    let written: Vec<u8> = values.flat_map(|value| value.to_le_bytes()).collect();
+    std::fs::write(Path::new(scores).with_extension("contributions"), written)?;
+    let memory = memory(ours.columns());
+    let mut told = serde_json::json!({
+        "ours": of_ours, "runtime": of_runtime, "single": single, "explained": explained, "memory": memory,
+    });
     for (name, _, of_other) in by_others {
         told[name] = of_other.into();
     }
@@ -78,6 +93,32 @@ fn per_row(scorer: &dyn Scorer, rows: &Matrix, found: &mut Vec<f64>) -> Result<f
     let started = Instant::now();
     scorer.score(black_box(rows), found)?;
     Ok(started.elapsed().as_secs_f64() * 1e6 / found.len() as f64)
+}
+
+/// Fails unless these are the scores that were expected, but for rounding.
+fn check_close(name: &str, found: &[f64], expected: &[f64]) -> Result<(), Failure> {
+    let pairs = found.iter().zip(expected);
+    let is_close = |(a, b): (&f64, &f64)| (a - b).abs() <= CLOSE;
+    let row = pairs.clone().position(|pair| !is_close(pair));
+    match row {
+        None if found.len() == expected.len() => Ok(()),
+        row => Err(format!("scores of {name} differ, first in row {row:?}").into()),
+    }
+}
+
+/// Microseconds that reading a row of so many float32 takes at least: of several sums over more memory than caches hold.
+fn memory(columns: usize) -> Vec<f64> {
+    let words: Vec<u64> = (0..MEMORY_WORDS as u64).collect();
+    let rows = (size_of_val(&words[..]) / (columns * size_of::<f32>())) as f64;
+    let sum = || {
+        let started = Instant::now();
+        let sum = black_box(&words)
+            .iter()
+            .fold(0, |sum: u64, word| sum.wrapping_add(*word));
+        black_box(sum);
+        started.elapsed().as_secs_f64() * 1e6 / rows
+    };
+    (0..CALLS).map(|_| sum()).collect()
 }
 
 /// Microseconds of each of the first rows, one call a row.

@@ -175,9 +175,13 @@ impl PinnedFiles {
         with_policy(model, &self.policy)
     }
 
-    /// Replays every golden row with the model made of these files.
-    pub fn check_golden<P: Predictor>(&self, model: &Model<P>) -> Result<(), Refusal> {
-        golden::check_golden(model, &self.files.golden, GoldenRows::All)
+    /// Replays these golden rows with the model made of these files.
+    pub fn check_golden<P: Predictor>(
+        &self,
+        model: &Model<P>,
+        rows: GoldenRows,
+    ) -> Result<(), Refusal> {
+        golden::check_golden(model, &self.files.golden, rows)
     }
 }
 

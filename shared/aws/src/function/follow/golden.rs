@@ -45,7 +45,7 @@ impl<P: Predictor> Follower<P> {
             tokio::time::sleep(PAUSE).await;
             tokio::task::spawn_blocking(move || {
                 for (served, files) in sampled {
-                    let check = || files.check_golden(&served.model);
+                    let check = || files.check_golden(&served.model, GoldenRows::All);
                     let checked = std::panic::catch_unwind(AssertUnwindSafe(check));
                     let panicked =
                         |_| Err(Refusal::unreadable("golden rows", "the replay panicked"));
