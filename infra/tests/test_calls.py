@@ -12,9 +12,10 @@ import json
 
 import pytest
 import stack
+from operating import HASTY, operate, put_aside
 from permission import grants, granting
 from recording import Call
-from world import BROKEN, FILE, LONG, LONG_ROWS, World, accepted, orders, published
+from world import BROKEN, FILE, LONG, LONG_ROWS, PEOPLE, World, accepted, orders, published
 
 # What the programs can be seen to use here; logs, traces and keys are AWS's own doing.
 SERVICES = ("dynamodb:", "s3:")
@@ -43,6 +44,8 @@ def world(program, tmp_path_factory):
     made.load({"anna": "tea", "bert": "cup"})
     made.put("scored/churn/by hand.csv", b"row,customer_id\n2,anna\n3,bert\n")
     made.tell_outcomes()
+    made.letters = put_aside(made)
+    made.reconciled, made.replayed = operate(made)
     made.put("quarantine/churn/by hand.csv.report.json", b'{"fault": {"value": "bert"}}')
     made.predict_by_hand("bert")
     for customer in ("bert", "carl"):
@@ -101,12 +104,12 @@ def gaps(made: stack.Stack, holder: str, calls: list[Call]) -> tuple[list[Call],
 def must_pass(who: str, call: Call) -> bool:
     """A function opens its connection to S3 while it waits for the pointers; a 403 does that as well as a 200. A 403 also tells
     whoever may not list that a file is missing, but for the function that scores files: a file that is gone is no failure there."""
-    if call.action != "s3:ListBucket" or who in ("loader", "merger", "forgetter", stack.MERGER):
+    if call.action != "s3:ListBucket" or who in ("loader", "merger", "forgetter", "operator", stack.MERGER):
         return True
     return bool(call.keys) and who.endswith("-batch")
 
 
-WHO = ["publisher", "loader", "merger", "forgetter", stack.MERGER, *published(), *(f"{f}-batch" for f in published())]
+WHO = [*PEOPLE, stack.MERGER, *published(), *(f"{f}-batch" for f in published())]
 
 
 @pytest.mark.parametrize("who", WHO)
@@ -114,6 +117,22 @@ def test_what_is_called_is_granted_and_what_is_granted_is_called(world, who):
     calls = [call for call in world.calls(who) if must_pass(who, call)]
     assert calls, "nothing was called"
     assert gaps(world.stack, world.holder(who), calls) == ([], set())
+
+
+def test_a_dead_letter_is_found_with_its_reason_and_its_file_comes_back(world):
+    assert world.letters["nonsense"].startswith("not understood: not a notification of S3")
+    assert world.letters["shoes/a.csv"] == "uploads/shoes/a.csv: not where files of a function lie"
+    assert world.letters[f"churn/{HASTY}"].startswith(f"uploads/churn/{HASTY}: begun 5 times and not ended; last failure: ")
+    assert "time" in world.letters[f"churn/{HASTY}"]
+    assert ", 0 open;" in world.reconciled
+    report = json.loads(world.file(f"scored/churn/{HASTY}.report.json"))
+    assert (report["rows"], report["scored"], report["attempt"]) == (2, 1, 6)
+    again = json.loads(world.file(f"scored/churn/{FILE}.report.json"))
+    assert (again["rows"], again["scored"], again["attempt"]) == (2, 1, 2)
+
+
+def test_what_was_predicted_comes_out_the_same_from_the_orders(world):
+    assert " 0 differ, " in world.replayed and not world.replayed.startswith("0 predictions"), world.replayed
 
 
 def test_orders_keep_coming_and_a_forgotten_customer_is_in_no_version(world):
@@ -248,6 +267,10 @@ def test_a_call_beyond_the_policies_is_noticed(world):
     assert not passes("churn-batch", "dynamodb:PutItem", "<PredictionsTable.Arn>", "inventory#1")
     assert not passes("churn", "dynamodb:PutItem", "<PredictionsTable.Arn>", "churn#1")
     assert not passes("forgetter", "dynamodb:BatchWriteItem", "<PredictionsTable.Arn>", "inventory#1")
+    assert passes("operator", "dynamodb:PutItem", "<Table.Arn>", "claim#1")
+    assert not passes("operator", "dynamodb:PutItem", "<Table.Arn>", "pointer#model/churn/1")
+    assert not passes("operator", "dynamodb:BatchGetItem", "<Table.Arn>", "customer#1")
+    assert not passes("operator", "s3:PutObject", "<DataBucket.Arn>/scored/churn/a.csv")
     assert passes("churn-batch", "s3:PutObject", "<DataBucket.Arn>/scored/churn/a.csv")
     assert not passes("churn-batch", "s3:PutObject", "<DataBucket.Arn>/scored/inventory/a.csv")
     assert not passes("churn-batch", "s3:PutObject", "<DataBucket.Arn>/uploads/churn/a.csv")

@@ -86,6 +86,18 @@ def test_every_alarm_has_a_page():
     assert set(re.findall(r"^### (.+)$", runbook, re.MULTILINE)) == kinds
 
 
+def test_every_page_without_an_alarm_says_what_is_seen_what_it_means_what_to_do_and_when_it_is_over():
+    chapter = GUIDE.partition("## When no alarm says it")[2].partition("\n## ")[0]
+    pages = chapter.split("\n### ")[1:]
+    assert len(pages) == 3
+    for page in pages:
+        assert re.findall(r"^\*\*(\w+)\*\*:", page, re.MULTILINE) == ["Seen", "Means", "Do", "Over"], page.splitlines()[0]
+        assert "```sh\ntarget/release/storecast " in page.partition("**Do**")[2].partition("**Over**")[0]
+    kinds = {a["AlarmName"].removeprefix(f"{stack.STACK_NAME}-") for a in stack.real()["tokens"].of_type("AWS::CloudWatch::Alarm").values()}
+    for name in ("uploads-wait", "drift", "failures", "batch-errors", "refusals"):
+        assert f"`{name}`" in chapter and f"churn-{name}" in kinds, name
+
+
 def test_the_saved_queries_that_pages_name_exist():
     queries = {q["Name"].partition("/")[2] for q in stack.real()["tokens"].of_type("AWS::Logs::QueryDefinition").values()}
     for name in ("failures by reason", "slow requests", "files, and what became of them"):

@@ -55,9 +55,12 @@ date = "date"
 on_hand = "on_hand"
 """
 # Who calls, and which role or policy is theirs.
-HOLDERS = {"publisher": "PublisherPolicy", "loader": "LoaderPolicy", "merger": "MergerPolicy", "forgetter": "ForgetterPolicy"}
+PEOPLE = ("publisher", "loader", "merger", "forgetter", "operator")
+HOLDERS = {who: f"{who.capitalize()}Policy" for who in PEOPLE}
 
 
+# An order file that nobody can read.
+WRONG = b"order_id\n1\n"
 # A product of the committed model for recommendations.
 KNOWN = "1082185"
 
@@ -165,7 +168,7 @@ class World:
             "orders/all.csv": orders(customers).encode(),
             "products.csv": b"product_id,category\ntea,drinks\ncup,kitchen\n",
             "stock.csv": b"product_id,date,on_hand\ntea,2026-05-22,5\ncup,2026-05-22,9\n",
-            "orders/wrong.csv": b"order_id\n1\n",
+            "orders/wrong.csv": WRONG,
         }
         for name, body in files.items():
             self.put(f"uploads/orders/{name}", body)
@@ -180,6 +183,7 @@ class World:
 
     def merge(self, customers: dict[str, str]) -> None:
         self.arrive(customers)
+        self.run("operator", "status", self.address("uploads/orders/orders/all.csv"))
         self.run("merger", "merge", *self.coming())
         self.merged["merger"] = self.stored()
 
@@ -227,6 +231,10 @@ class World:
             for chunk in chunks:
                 done("score", run=run, chunk=chunk)
             return done("reconcile", run=run)
+
+    def address(self, key: str) -> str:
+        """A place in the data bucket."""
+        return f"s3://{self.outputs['DataBucketName']}/{key}"
 
     def put(self, key: str, body: bytes) -> dict[str, Any]:
         """Puts a file into the data bucket."""

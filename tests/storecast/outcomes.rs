@@ -3,7 +3,7 @@
 mod from_orders;
 
 use crate::batch::storm::Random;
-use crate::replays::{Sold, histories, till, year};
+use crate::replays::{SHOP, Sold, histories, year};
 use crate::shop::policy_file_of;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -12,11 +12,13 @@ use churn::kept::Told;
 use churn::policy::{ChurnPolicy, DO_NOTHING};
 use features::history::CustomerHistory;
 use features::time::Timestamp;
+use inventory::Inventory;
 use offline::evaluate::Bootstrap;
 use offline::matrix::{self, Written};
 use offline::outcomes::truth::Truth;
 use offline::outcomes::{by_version, join, offers, treated, with_measured};
 use offline::replay::Names;
+use offline::shop::Shop;
 use offline::treated::Treated;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::RowAccessor;
@@ -176,7 +178,8 @@ fn windows_that_overlap_count_once_and_open_ones_wait() {
     assert_eq!(got.len(), 4, "each instant once");
 }
 
-fn features(treated: &Treated, spoiled: bool, folder: &Path) -> Written {
+/// The matrix of the till; offers are those of `treated.csv`, where there are any.
+fn features(treated: Option<&str>, spoiled: bool, folder: &Path) -> Written {
     // As many as a fit of rhythms needs.
     let mut sold = Vec::new();
     for more in 0..3 {
@@ -190,26 +193,32 @@ fn features(treated: &Treated, spoiled: bool, folder: &Path) -> Written {
         // What the offer did: K4, who comes every six days, is not seen again in the window.
         sold.retain(|line| line.customer != 4 || !(300..340).contains(&line.day));
     }
-    let shop = histories(&sold);
-    matrix::write_without::<Churn>(&till(), &shop, folder, treated, &|| ()).expect("a matrix")
+    let mut text = SHOP.to_owned();
+    if let Some(rows) = treated {
+        std::fs::create_dir_all(folder).expect("a folder");
+        std::fs::write(folder.join("treated.csv"), rows).expect("a file");
+        text += "[training]\ntreated = \"treated.csv\"\n";
+    }
+    let shop = Shop::parse(&text, &folder.join("shop.toml")).expect("a shop");
+    matrix::write::<Churn>(&shop, &histories(&sold), folder, &|| ()).expect("a matrix")
 }
 
 #[test]
 fn rows_that_an_offer_touched_teach_nothing() {
-    let nobody = Treated::default();
     let at = format_instant(Timestamp(1_735_689_600).plus_days(310.0));
-    let somebody = Treated::read(format!("customer_id,at\nK4,{at}\n").as_bytes()).expect("a file");
+    let somebody = format!("customer_id,at\nK4,{at}\n");
+    let somebody = Some(somebody.as_str());
     let folder = tempfile::tempdir().expect("a folder");
     let [all, without, flipped] =
         ["all", "without", "flipped"].map(|name| folder.path().join(name));
-    let every = features(&nobody, false, &all);
-    let less = features(&somebody, false, &without);
+    let every = features(None, false, &all);
+    let less = features(somebody, false, &without);
     assert!(
         less.touched > 0 && less.touched < every.rows / 10,
         "{less:?}"
     );
     assert_eq!((every.touched, every.rows), (0, less.rows + less.touched));
-    features(&somebody, true, &flipped);
+    features(somebody, true, &flipped);
     let [all, without, flipped] = [&all, &without, &flipped].map(|folder| rows_of(folder));
     let missing: Vec<_> = all.difference(&without).collect();
     assert_eq!(missing.len(), less.touched);
@@ -227,6 +236,15 @@ fn rows_that_an_offer_touched_teach_nothing() {
         others(flipped),
         "rows of others are as they were"
     );
+}
+
+#[test]
+fn offers_that_cannot_be_read_stop_the_training_of_churn_alone() {
+    let text = format!("{SHOP}[training]\ntreated = \"gone.csv\"\n");
+    let shop = Shop::parse(&text, Path::new("shop.toml")).expect("a shop");
+    let error = Treated::of::<Churn>(&shop).expect_err("there is no file");
+    assert!(error.starts_with("training.treated, gone.csv: "), "{error}");
+    assert!(Treated::of::<Inventory>(&shop).is_ok());
 }
 
 /// Who and when, and every value of each row.

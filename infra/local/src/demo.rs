@@ -19,6 +19,7 @@ use aws::clients::Clients;
 use features::demand::{DemandHistory, day_of};
 use features::time::LocalDay;
 use offline::entity::Entity;
+use offline::functions::NAMES;
 use serde_json::{Value, json};
 use serving::registry::ModelPointer;
 use std::path::Path;
@@ -261,9 +262,10 @@ fn show_calls(url: &str, port: u16, ids: &[String], sku: Option<&String>) {
         );
     };
     invoke("churn", "direct");
-    invoke("churn", "s3-upload");
-    // Whatever is put below uploads/orders/ is merged by the same event: it says nothing but that something came.
-    invoke("orders", "s3-upload");
+    // Whatever is put below uploads/orders/ is merged by the last event: it says nothing but that something came.
+    for function in NAMES.into_iter().chain(["orders"]) {
+        invoke(function, "s3-upload");
+    }
     println!();
 }
 

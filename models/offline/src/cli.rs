@@ -23,6 +23,7 @@ mod releases;
 mod replay;
 mod shop_data;
 mod simulate;
+mod status;
 mod uploads;
 
 use crate::functions::NAMES;
@@ -89,12 +90,14 @@ enum Command {
     Simulate(simulate::Simulate),
     /// Answer one event on this machine, without AWS: the function's own code over a shop's files.
     Invoke(invoke::Invoke),
-    /// Say what became of an uploaded file: scored, quarantined, being scored, abandoned, or not begun.
-    Status(uploads::Status),
+    /// Say what became of an uploaded file, or of those that messages of a queue are about: scored, quarantined, being scored, abandoned, or not begun.
+    Status(status::Status),
     /// Check that every upload of a function is scored with all its rows and outputs, or quarantined; list the others.
     Reconcile(uploads::Reconcile),
     /// Send the uploads again that are not settled and that nobody works on.
     Redrive(uploads::Redrive),
+    /// Score an upload that is done once more, with what is served now.
+    Rescore(uploads::Rescore),
     /// Ask every logged prediction again, from the files as they are today, and compare columns and scores bit for bit.
     Replay(replay::Replay),
     /// Hold logged predictions against what happened: metrics of each model version, and what each offer changed.
@@ -154,6 +157,7 @@ pub fn run() -> ExitCode {
         Command::Status(command) => command.run(),
         Command::Reconcile(command) => command.run(),
         Command::Redrive(command) => command.run(),
+        Command::Rescore(command) => command.run(),
         Command::Replay(command) => command.run(),
         Command::Outcomes(command) => command.run(),
         Command::Cost(command) => command.run(),

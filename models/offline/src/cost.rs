@@ -3,6 +3,7 @@
 //! Measured is what the functions wrote of themselves: every request leaves a line with its milliseconds and rows. Nothing
 //! here was seen on a bill; see `infra/README.md`.
 
+pub mod bench;
 pub mod measured;
 pub mod prices;
 

@@ -55,6 +55,9 @@ pub enum FeaturesError {
     /// What columns take as given could not be fitted.
     #[error("{0}")]
     Fit(String),
+    /// Who got offers could not be read.
+    #[error("{0}")]
+    Treated(String),
 }
 
 /// What was written, for people.
@@ -161,22 +164,11 @@ pub fn fit<P: Train<History: Entity>>(
 ///
 /// Artifacts are fitted before the snapshots they are used at, so no row of any part saw what comes after it. Those that
 /// are written are the model's: fitted before the first training snapshot, or before the test where each snapshot has
-/// its own.
+/// its own. Rows whose label an offer may have changed are left out.
 pub fn write<P: Train<History: Entity>>(
     shop: &Shop,
     histories: &Histories,
     out: &Path,
-    progress: &dyn Fn(),
-) -> Result<Written, FeaturesError> {
-    write_without::<P>(shop, histories, out, &Treated::default(), progress)
-}
-
-/// The same without the rows whose label an offer may have changed.
-pub fn write_without<P: Train<History: Entity>>(
-    shop: &Shop,
-    histories: &Histories,
-    out: &Path,
-    treated: &Treated,
     progress: &dyn Fn(),
 ) -> Result<Written, FeaturesError> {
     if P::History::count(histories) == 0 {
@@ -185,6 +177,7 @@ pub fn write_without<P: Train<History: Entity>>(
             kind: P::History::KIND,
         });
     }
+    let treated = Treated::of::<P>(shop).map_err(FeaturesError::Treated)?;
     let cutoffs = cutoffs::<P>(shop, histories)?;
     std::fs::create_dir_all(out).map_err(|source| file_error(out, source))?;
     let schema = P::schema();
@@ -194,11 +187,8 @@ pub fn write_without<P: Train<History: Entity>>(
         writer: MatrixWriter::create(&out.join("matrix.parquet"), P::EXTRAS, &names)?,
         parts: PartCounter::default(),
         picker: None,
-        untouched: Untouched {
-            treated,
-            horizon_days: f64::from(shop.training.horizon_days),
-            left_out: 0,
-        },
+        treated,
+        touched: 0,
         progress,
     };
     let artifacts = if P::REFIT_PER_SNAPSHOT {
@@ -216,7 +206,7 @@ pub fn write_without<P: Train<History: Entity>>(
         writer,
         parts,
         picker,
-        untouched,
+        touched,
         ..
     } = pass;
     let written = writer.finish()?;
@@ -233,7 +223,7 @@ pub fn write_without<P: Train<History: Entity>>(
     Ok(Written {
         rows: written,
         entities: P::History::count(histories),
-        touched: untouched.left_out,
+        touched,
         snapshots: cutoffs.all().count(),
         columns: names.len(),
         seconds,
@@ -247,25 +237,9 @@ struct Pass<'a> {
     writer: MatrixWriter,
     parts: PartCounter,
     picker: Option<GoldenPicker>,
-    untouched: Untouched<'a>,
+    treated: Treated,
+    touched: usize,
     progress: &'a dyn Fn(),
-}
-
-/// Whose labels say what would have happened without an offer.
-struct Untouched<'a> {
-    treated: &'a Treated,
-    horizon_days: f64,
-    left_out: usize,
-}
-
-impl Untouched<'_> {
-    fn leaves_out<P: Train>(&mut self, row: &SnapshotRow<'_, P>) -> bool {
-        let touched = self
-            .treated
-            .touches(row.entity_id, row.cutoff, self.horizon_days);
-        self.left_out += usize::from(touched);
-        touched
-    }
 }
 
 impl Pass<'_> {
@@ -280,7 +254,8 @@ impl Pass<'_> {
             let (entity_id, history) = entity?;
             let history = Arc::new(history);
             snapshots.of_entity(&entity_id, &history, |row| {
-                if self.untouched.leaves_out(&row) {
+                if self.treated.touches(row.entity_id, row.cutoff) {
+                    self.touched += 1;
                     return Ok(());
                 }
                 if let Some(picker) = &mut self.picker {

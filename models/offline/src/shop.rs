@@ -128,6 +128,9 @@ pub struct Training {
     pub spacing_days: u32,
     /// Explicit snapshots, or `None`: derived from the range of the data.
     pub cutoffs: Option<Cutoffs>,
+    /// CSV file (`customer_id`, `at`) of who got an offer when, whose rows churn does not learn from; a relative path starts at the
+    /// `shop.toml`.
+    pub treated: Option<PathBuf>,
 }
 
 /// Why a `shop.toml` cannot be used.

@@ -1,11 +1,14 @@
 //! Customers who got an offer: what they did then says what the offer did, and not what they would have done.
 
+use crate::shop::Shop;
+use churn::Churn;
 use features::time::Timestamp;
 use serde::Deserialize;
 use serving::batch::limits::Limits;
 use serving::batch::name::Text;
 use serving::batch::rows::Rows;
 use serving::batch::shape::{Field, RowShape};
+use serving::predictor::Predictor;
 use serving::wire::parse_instant;
 use std::collections::BTreeMap;
 
@@ -30,20 +33,37 @@ struct Told {
     at: String,
 }
 
-/// When customers got offers.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Treated(BTreeMap<String, Vec<Timestamp>>);
+/// When customers got offers, and how long an offer acts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Treated {
+    got: BTreeMap<String, Vec<Timestamp>>,
+    horizon_days: f64,
+}
 
 impl Treated {
+    /// Those of the file that the shop names, if it names one. Offers change whether customers leave, so of what other functions learn
+    /// from nothing is left out.
+    pub fn of<P: Predictor>(shop: &Shop) -> Result<Self, String> {
+        let horizon_days = f64::from(shop.training.horizon_days);
+        let path = shop.training.treated.as_ref();
+        let Some(path) = path.filter(|_| P::NAME == Churn::NAME) else {
+            let got = BTreeMap::new();
+            return Ok(Self { got, horizon_days });
+        };
+        let text = std::fs::read(path).map_err(|error| error.to_string());
+        let read = text.and_then(|text| Self::read(&text, horizon_days));
+        read.map_err(|reason| format!("training.treated, {}: {reason}", path.display()))
+    }
+
     /// Reads a CSV file with `customer_id` and `at`, an instant (RFC 3339) or the day of the offer; every wrong row is an error,
     /// for what is left out here would teach the model the effect of an offer.
-    pub fn read(text: &[u8]) -> Result<Self, String> {
+    fn read(text: &[u8], horizon_days: f64) -> Result<Self, String> {
         let mut split = Rows::new(Text::Csv, &ROWS, &Limits::default());
         let mut rows = Vec::new();
         let pushed = split.push(text, &mut rows);
         let pushed = pushed.and_then(|()| split.finish(&mut rows));
         pushed.map_err(|fault| fault.to_string())?;
-        let mut treated = Self::default();
+        let mut got: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for row in rows {
             let place = |reason: String| format!("row {}: {reason}", row.number);
             let body = row.body.as_ref();
@@ -51,15 +71,16 @@ impl Treated {
             let told = serde_json::from_slice(body).map_err(|error| place(error.to_string()));
             let Told { customer_id, at } = told?;
             let at = instant(&at).map_err(place)?;
-            treated.0.entry(customer_id).or_default().push(at);
+            got.entry(customer_id).or_default().push(at);
         }
-        Ok(treated)
+        Ok(Self { got, horizon_days })
     }
 
     /// Whether an offer may have changed a label: it acts for one horizon, and some of that lies in the label's window.
-    pub fn touches(&self, customer_id: &str, cutoff: Timestamp, horizon_days: f64) -> bool {
+    pub fn touches(&self, customer_id: &str, cutoff: Timestamp) -> bool {
+        let horizon_days = self.horizon_days;
         let until = cutoff.plus_days(horizon_days);
-        let mut got = self.0.get(customer_id).into_iter().flatten();
+        let mut got = self.got.get(customer_id).into_iter().flatten();
         got.any(|at| at.plus_days(horizon_days) > cutoff && *at < until)
     }
 }
@@ -82,10 +103,10 @@ mod tests {
     #[test]
     fn a_window_is_touched_by_every_offer_that_acts_in_it() {
         let text = b"customer_id,at\nK1,2025-03-01\nK1,2025-05-01T08:00:00Z\nK2,2025-03-01\n";
-        let treated = Treated::read(text).unwrap();
+        let treated = Treated::read(text, 28.0).unwrap();
         let touches = |id: &str, cutoff: &str| {
             let cutoff = parse_instant(cutoff, "").unwrap().0;
-            treated.touches(id, cutoff, 28.0)
+            treated.touches(id, cutoff)
         };
         assert!(touches("K1", "2025-03-01T12:00:00Z"));
         assert!(touches("K1", "2025-02-02T00:00:00Z"));
@@ -100,7 +121,7 @@ mod tests {
         );
         assert!(touches("K1", "2025-04-20T00:00:00Z"));
         assert!(!touches("K3", "2025-03-01T00:00:00Z"));
-        let wrong = Treated::read(b"customer_id,at\nK1,yesterday\n").unwrap_err();
+        let wrong = Treated::read(b"customer_id,at\nK1,yesterday\n", 28.0).unwrap_err();
         assert!(wrong.starts_with("row 2: "), "{wrong}");
     }
 }

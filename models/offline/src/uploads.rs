@@ -2,9 +2,9 @@
 //! has none yet.
 
 use serde_json::Value;
-use serving::batch::claim::{Claim, Counts, State, claim_key};
+use serving::batch::claim::{Claim, Counts, State, claim_key, reopen};
 use serving::batch::name::{Key, UploadName};
-use serving::batch::ports::FilePlace;
+use serving::batch::ports::{FileHead, FilePlace};
 use serving::batch::run::{put_marker, read_whole};
 use serving::batch::{Arrival, ClaimStore, FileStore};
 use serving::ports::StoreError;
@@ -40,7 +40,7 @@ pub enum Fate {
         /// What the last one failed on, where it said so.
         last_failure: Option<String>,
     },
-    /// No attempt of this content is known: the message has not come yet, or is in the dead-letter queue.
+    /// No attempt of this content is known, or it was asked for anew: the message has not come yet, or is in the dead-letter queue.
     Waiting,
     /// What should be there is not, or does not add up.
     Broken(String),
@@ -67,7 +67,7 @@ impl std::fmt::Display for Fate {
             Self::Working { until_ms, attempt } => write!(
                 f,
                 "being scored, attempt {attempt}, at the latest until {}",
-                serving::wire::format_instant(features::time::Timestamp(until_ms / 1000))
+                instant(*until_ms)
             ),
             Self::Unfinished { rows, times } => write!(
                 f,
@@ -117,20 +117,104 @@ pub async fn fate(
         return Ok(Fate::Gone);
     };
     let report = read_json(files, &place.beside(name.report())).await?;
-    let is_of_this = |report: &Value| {
-        let of = |field: &str| report["input"][field].as_str();
-        of("version_id").or(of("etag")) == Some(head.version.name())
-            || of("etag") == Some(head.version.etag.as_str())
-    };
-    if let Some(report) = report.filter(is_of_this) {
-        return reported(files, place, &name, &report).await;
-    }
+    let report = report.filter(|report| is_report_of(report, &head));
     let claim = claims.get_claim(&claim_key(function, place)).await?;
     let is_of_this =
         |claim: &Claim| claim.version == head.version.name() || claim.version == head.version.etag;
-    Ok(claim
-        .filter(is_of_this)
-        .map_or(Fate::Waiting, |claim| claimed(claim, now_ms)))
+    match (report, claim.filter(is_of_this)) {
+        (Some(report), claim) if !claim.as_ref().is_some_and(|claim| is_later(claim, &report)) => {
+            reported(files, place, &name, &report).await
+        }
+        (_, Some(claim)) => Ok(claimed(claim, now_ms)),
+        (_, None) => Ok(Fate::Waiting),
+    }
+}
+
+fn is_report_of(report: &Value, head: &FileHead) -> bool {
+    let of = |field: &str| report["input"][field].as_str();
+    of("version_id").or(of("etag")) == Some(head.version.name())
+        || of("etag") == Some(head.version.etag.as_str())
+}
+
+/// Whether the file was begun again, or is to be, since its report was written.
+fn is_later(claim: &Claim, report: &Value) -> bool {
+    match claim.state {
+        State::InProgress { .. } => report["attempt"] != claim.attempt,
+        State::Reopened => true,
+        State::Completed { .. } | State::Failed { .. } => false,
+    }
+}
+
+/// The version of the model that scored an upload, by its report; `None` where there is none.
+pub async fn scored_with(
+    files: &impl FileStore,
+    function: &'static str,
+    place: &FilePlace,
+) -> Result<Option<String>, StoreError> {
+    let Some(name) = name_of(&place.key, function) else {
+        return Ok(None);
+    };
+    let report = read_json(files, &place.beside(name.report())).await?;
+    let version = |report: Value| report["model_version"].as_str().map(str::to_owned);
+    Ok(report.and_then(version))
+}
+
+/// What became of the wish to score an upload anew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rescored {
+    /// It was sent, and will be scored with what is served then.
+    Sent,
+    /// Somebody is at work until then, milliseconds since 1970.
+    Working(i64),
+    /// Somebody else changed its claim at the same moment.
+    Raced,
+    /// No such upload.
+    Gone,
+}
+
+impl std::fmt::Display for Rescored {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Sent => write!(f, "sent, to be scored with what is served"),
+            Self::Working(until_ms) => write!(
+                f,
+                "not sent: it is being scored, at the latest until {}; try again when that is done",
+                instant(*until_ms)
+            ),
+            Self::Raced => write!(f, "not sent: somebody began it at this moment; try again"),
+            Self::Gone => write!(f, "not sent: no such upload"),
+        }
+    }
+}
+
+/// Lets an upload that is done, or that nobody works on, be scored anew with what is served now: reopens its claim, then sends it as
+/// [`redrive`] does. Stopped in between, it waits for `redrive`. Its outputs stay until the new ones take their place.
+pub async fn rescore(
+    files: &impl FileStore,
+    claims: &impl ClaimStore,
+    function: &'static str,
+    place: &FilePlace,
+    now_ms: i64,
+) -> Result<Rescored, StoreError> {
+    let (Some(name), Some(head)) = (
+        name_of(&place.key, function),
+        files.head_file(place, None).await?,
+    ) else {
+        return Ok(Rescored::Gone);
+    };
+    let key = claim_key(function, place);
+    let found = claims.get_claim(&key).await?;
+    match reopen(found.as_ref(), head.version.name(), now_ms) {
+        Err(until_ms) => return Ok(Rescored::Working(until_ms)),
+        Ok(None) => {}
+        Ok(Some(claim)) => {
+            if !claims.swap_claim(&key, found.as_ref(), &claim).await? {
+                return Ok(Rescored::Raced);
+            }
+        }
+    }
+    send(files, &name, place, head).await?;
+    Ok(Rescored::Sent)
 }
 
 /// Sends an upload again that nobody works on: by a marker, whose event the bucket sends to the queue of uploads as it sends
@@ -151,6 +235,16 @@ pub async fn redrive(
     let Some(head) = files.head_file(place, None).await? else {
         return Ok(false);
     };
+    send(files, &name, place, head).await?;
+    Ok(true)
+}
+
+async fn send(
+    files: &impl FileStore,
+    name: &UploadName,
+    place: &FilePlace,
+    head: FileHead,
+) -> Result<(), StoreError> {
     let upload = Arrival {
         bucket: place.bucket.clone(),
         key: place.key.clone(),
@@ -158,8 +252,12 @@ pub async fn redrive(
         version_id: head.version.version_id,
         sequencer: String::new(),
     };
-    put_marker(files, &name, &upload).await?;
-    Ok(true)
+    put_marker(files, name, &upload).await
+}
+
+/// Milliseconds since 1970, as people read them.
+fn instant(ms: i64) -> String {
+    serving::wire::format_instant(features::time::Timestamp(ms / 1000))
 }
 
 async fn reported(
@@ -214,6 +312,7 @@ fn claimed(claim: Claim, now_ms: i64) -> Fate {
             attempt,
             last_failure,
         },
+        State::Reopened => Fate::Waiting,
         State::Completed { .. } | State::Failed { .. } => {
             Fate::Broken("it was ended, but its report is missing".to_owned())
         }

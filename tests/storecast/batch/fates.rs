@@ -2,7 +2,7 @@
 
 use super::*;
 use churn::Churn;
-use offline::uploads::{Fate, fate};
+use offline::uploads::{Fate, Rescored, fate, rescore};
 use serving::batch::claim::State;
 
 const KEY: &str = "uploads/churn/june.csv";
@@ -121,4 +121,45 @@ async fn what_nobody_works_on_is_sent_again_and_nothing_else_is() {
     assert!(matches!(fate_of(&rig, KEY).await, Fate::Abandoned { .. }));
     assert!(send().await);
     assert!(rig.exists(marker));
+}
+
+#[tokio::test]
+async fn an_upload_that_is_done_is_scored_anew_when_somebody_asks_for_it() {
+    let rig = Rig::<Churn>::new().await;
+    let arrival = rig.upload(KEY, "customer_id\n1\n").await;
+    let marker = "unfinished/churn/june.csv.continue";
+    let again = async || {
+        let now_ms = rig.now_ms.load(Ordering::Relaxed);
+        let place = place(KEY);
+        let asked = rescore(&rig.files, &rig.files, Churn::NAME, &place, now_ms);
+        asked.await.expect("memory")
+    };
+    // Of what was never begun the message is enough.
+    assert_eq!(again().await, Rescored::Sent);
+    rig.score(&arrival).await.expect("nothing fails");
+    // What was scored, and what has lost an output, wait from then on.
+    for lost in [None, Some("scored/churn/june.csv")] {
+        if let Some(lost) = lost {
+            rig.files.remove(&place(lost));
+        }
+        assert_eq!(again().await, Rescored::Sent);
+        let fate = fate_of(&rig, KEY).await;
+        assert_eq!(fate, Fate::Waiting);
+        // Stopped before its marker was written, it is sent as any other that waits.
+        rig.files.remove(&place(marker));
+        let sent = offline::uploads::redrive(&rig.files, Churn::NAME, &place(KEY), &fate).await;
+        assert!(sent.expect("memory"));
+        let event = Arrival {
+            bucket: BUCKET.to_owned(),
+            key: marker.to_owned(),
+            ..Arrival::default()
+        };
+        let scored = Outcome::Scored(counts(1, 0));
+        assert_eq!(rig.score(&event).await.expect("nothing fails"), scored);
+        let twice = rig.score(&event).await.expect("nothing fails");
+        assert!(matches!(twice, Outcome::Duplicate(_)), "{twice:?}");
+        assert!(fate_of(&rig, KEY).await.is_settled());
+    }
+    rig.files.remove(&place(KEY));
+    assert_eq!(again().await, Rescored::Gone);
 }

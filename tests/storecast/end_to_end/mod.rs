@@ -3,6 +3,7 @@
 mod killed;
 mod lambda;
 mod observed;
+mod operated;
 mod orders;
 mod releases;
 mod sampled;
@@ -21,7 +22,7 @@ use lambda::{Lambda, Process, Reply};
 use recommendations::Recommendations;
 use serde_json::{Value, json};
 use serving::predictor::Predictor;
-use stack::{BUCKET, Stack, TABLE};
+use stack::{BUCKET, Stack, TABLE, storecast};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 fn http(method: &str, path: &str, body: &Value) -> String {

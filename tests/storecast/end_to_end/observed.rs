@@ -162,19 +162,6 @@ async fn a_traced_request_sends_its_stages_to_the_daemon_and_nothing_of_the_call
     }
 }
 
-/// The settings of a function that keeps every prediction in a bucket.
-fn keeping(stack: &Stack, bucket: &str) -> Vec<(&'static str, String)> {
-    let mut settings = stack.settings();
-    settings.extend([
-        ("STORECAST_PREDICTION_LOG", bucket.to_owned()),
-        ("STORECAST_PREDICTION_LOG_SHARE", "1".to_owned()),
-        ("STORECAST_PREDICTION_LOG_SALT", SALT.to_owned()),
-    ]);
-    settings
-}
-
-const SALT: &str = "a secret of the small shop";
-
 #[tokio::test]
 async fn an_answer_is_kept_and_one_that_cannot_be_is_answered_all_the_same() {
     let stack = Stack::start().await;
@@ -184,7 +171,7 @@ async fn an_answer_is_kept_and_one_that_cannot_be_is_answered_all_the_same() {
     let event = http("GET", &path, &Value::Null);
     for (bucket, failures) in [(stack::BUCKET, 0), ("no-bucket", 1)] {
         let mut lambda = Lambda::start().await;
-        let process = Process::start(Churn::NAME, &lambda, &keeping(&stack, bucket));
+        let process = Process::start(Churn::NAME, &lambda, &stack.keeping(bucket));
         assert_eq!(status(&lambda.invoke(&event).await).0, 200);
         let log = process.log();
         let [line] = metrics(&log)[..] else {
@@ -202,6 +189,6 @@ async fn an_answer_is_kept_and_one_that_cannot_be_is_answered_all_the_same() {
     let [kept] = &kept[..] else {
         panic!("expected a line, found {kept:?}")
     };
-    assert_eq!(kept.entity, hashed(SALT, PRIVATE_ID));
+    assert_eq!(kept.entity, hashed(stack::SALT, PRIVATE_ID));
     assert!(kept.scored(Churn::schema().columns.len()).is_some());
 }

@@ -10,9 +10,8 @@ use serving::batch::FileStore;
 use serving::batch::ports::FilePlace;
 use std::fmt::Write as _;
 use std::path::Path;
-use std::process::{Command, Output};
 
-const SHOP: &str = r#"
+pub(super) const SHOP: &str = r#"
 format = 1
 name = "weekly"
 currency = "USD"
@@ -34,7 +33,7 @@ amount = "amount"
 const HEADER: &str = "order,customer,day,product,amount\n";
 
 /// One order of each customer on the first day of each of these months.
-fn orders(months: std::ops::RangeInclusive<u32>) -> String {
+pub(super) fn orders(months: std::ops::RangeInclusive<u32>) -> String {
     months.fold(HEADER.to_owned(), |mut text, month| {
         for customer in ["anna", "bert"] {
             let _ = writeln!(
@@ -46,17 +45,9 @@ fn orders(months: std::ops::RangeInclusive<u32>) -> String {
     })
 }
 
-fn storecast(stack: &Stack, arguments: &[&str]) -> Output {
-    let mut command = Command::new(workspace::program("storecast"));
-    command.args(arguments).envs(stack.settings());
-    command.output().expect("the program starts")
-}
-
 fn succeed(stack: &Stack, arguments: &[&str]) -> String {
-    let output = storecast(stack, arguments);
-    let said = [output.stdout, output.stderr].concat();
-    let said = String::from_utf8_lossy(&said).into_owned();
-    assert!(output.status.success(), "{said}");
+    let (code, said) = storecast(&stack.settings(), arguments);
+    assert_eq!(code, 0, "{said}");
     said
 }
 
@@ -76,7 +67,7 @@ async fn asked(lambda: &mut Lambda) -> Value {
     answer
 }
 
-fn text(path: &Path) -> &str {
+pub(super) fn text(path: &Path) -> &str {
     path.to_str().expect("UTF-8")
 }
 

@@ -13,10 +13,13 @@ use local::servers::{Server, start_dynamo, start_s3};
 use recommendations::Recommendations;
 use serving::predictor::Predictor;
 use serving::registry::Registry;
+use std::process::Command;
 use tempfile::TempDir;
 
 pub(super) const TABLE: &str = "storecast-test";
 pub(super) const BUCKET: &str = "storecast-test-models";
+/// Of the log of predictions.
+pub(super) const SALT: &str = "a secret of the small shop";
 
 /// Both stores with the committed model and the small shop in them.
 pub(super) struct Stack {
@@ -51,6 +54,17 @@ impl Stack {
         UploadedFiles::new(&clients)
     }
 
+    /// The settings of a function that keeps every prediction in a bucket.
+    pub(super) fn keeping(&self, bucket: &str) -> Vec<(&'static str, String)> {
+        let mut settings = self.settings();
+        settings.extend([
+            ("STORECAST_PREDICTION_LOG", bucket.to_owned()),
+            ("STORECAST_PREDICTION_LOG_SHARE", "1".to_owned()),
+            ("STORECAST_PREDICTION_LOG_SALT", SALT.to_owned()),
+        ]);
+        settings
+    }
+
     pub(super) fn settings(&self) -> Vec<(&'static str, String)> {
         vec![
             ("STORECAST_TABLE", TABLE.to_owned()),
@@ -65,6 +79,18 @@ impl Stack {
             ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
         ]
     }
+}
+
+/// Runs the command line; its exit code, and what it said.
+pub(super) fn storecast(settings: &[(&str, String)], arguments: &[&str]) -> (i32, String) {
+    let mut command = Command::new(workspace::program("storecast"));
+    command.args(arguments);
+    command.envs(settings.iter().map(|(name, value)| (name, value)));
+    let output = command.current_dir(workspace::root()).output();
+    let output = output.expect("the program starts");
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said).into_owned();
+    (output.status.code().expect("an exit code"), said)
 }
 
 async fn release<P: Predictor>(artifacts: &S3Artifacts, pointers: &DynamoStore) {

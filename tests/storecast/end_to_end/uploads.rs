@@ -69,6 +69,12 @@ async fn messages_of_a_queue_are_scored_each_by_itself() {
     let scored = text(&files, &format!("scored/churn/{secret}.csv")).await;
     let states: Vec<_> = scored.lines().map(|line| line.split(',').nth(2)).collect();
     assert_eq!(states, [Some("state"), Some("scored"), Some("scored")]);
+    let report = text(&files, &format!("scored/churn/{secret}.csv.report.json")).await;
+    let report: Value = serde_json::from_str(&report).expect("JSON");
+    // The function has 512 MB.
+    let seconds = report["duration_ms"].as_f64().map(|ms| ms / 1000.0);
+    let [billed, seconds] = [report["gb_seconds"].as_f64(), seconds].map(|n| n.expect("a number"));
+    assert!((billed - 0.5 * seconds).abs() < 1e-9, "{report}");
     let rejects = text(&files, &format!("scored/churn/{secret}.csv.rejects.csv")).await;
     assert_eq!(rejects, "row,column,value,reason\n");
     let report = text(&files, "quarantine/churn/bad.csv.report.json").await;

@@ -10,6 +10,7 @@ use crate::histories::Histories;
 use crate::model_folder;
 use crate::shop::Shop;
 use crate::snapshots::Snapshots;
+use crate::treated::Treated;
 use churn::Churn;
 use features::matrix::Matrix;
 use serving::manifest::Platt;
@@ -31,7 +32,7 @@ impl Assess for Churn {
         runtime: Option<&Path>,
     ) -> Result<Assessed, Failure> {
         let model = verify_model::<Self>(&model_folder::read_model::<Self>(folder)?, runtime)?;
-        let rows = TestRows::collect(&model, histories)?;
+        let rows = TestRows::collect(&model, &Treated::of::<Self>(shop)?, histories)?;
         let columns = Self::schema().columns;
         let names = columns.iter().map(|column| column.name).collect::<Vec<_>>();
         let baseline: LogisticBaseline = model_folder::read_baseline(folder)?;
@@ -64,7 +65,12 @@ struct TestRows {
 }
 
 impl TestRows {
-    fn collect(model: &Model<Churn>, histories: &Histories) -> Result<Self, Failure> {
+    /// The rows of the test, without those whose label an offer may have changed.
+    fn collect(
+        model: &Model<Churn>,
+        treated: &Treated,
+        histories: &Histories,
+    ) -> Result<Self, Failure> {
         let cutoffs = test_cutoffs(&model.manifest)?;
         let mut snapshots = Snapshots::<Churn>::new(&model.artifacts, &cutoffs, |_| true);
         let mut found = Self {
@@ -77,6 +83,9 @@ impl TestRows {
             let (customer_id, history) = customer?;
             let before = found.labels.len();
             snapshots.of_entity(&customer_id, &Arc::new(history), |row| {
+                if treated.touches(row.entity_id, row.cutoff) {
+                    return Ok(());
+                }
                 found.customers.push(number);
                 found.labels.push(row.outcome.label > 0.5);
                 found

@@ -1,14 +1,16 @@
 //! `storecast cost`.
 
-use super::{Failure, Which};
+use super::Failure;
+use crate::cost::bench::{Compared, priced};
 use crate::cost::measured::Measured;
 use crate::cost::prices::Prices;
 use crate::cost::{
     Bill, Deployment, per_hour_of_a_canary, per_million_of_the_whole_base, per_million_requests,
     per_month, per_nightly_run,
 };
+use crate::functions::NAMES;
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// Alarms that the template makes, of all functions together.
@@ -18,10 +20,18 @@ const ALARMS: usize = 43;
 #[command(after_help = "\
 The log is what the functions write of themselves: that of `make demo` or `make dev`, or one exported from CloudWatch. Only
 requests that were answered by warm environments count; a start is billed by the share of requests that meet one.
-Milliseconds are those of the machine that wrote the log: measure again where it will run, with the memory it will have.")]
+Milliseconds are those of the machine that wrote the log: measure again where it will run, with the memory it will have.
+
+With --bench nothing is read of a log: the rows of `make bench` are priced, ours beside those of Python with ONNX Runtime, Lambda alone
+(gateway, table and logs cost both the same). Memory is the measured peak and half of it, in steps of 128 MB; below 1769 MB, which is one
+core, times are longer by as much as a core is missing, as if none of it were waiting.")]
 pub(super) struct Cost {
-    #[command(flatten)]
-    which: Which,
+    /// The function
+    #[arg(value_parser = NAMES, required_unless_present = "bench")]
+    function: Option<String>,
+    /// Price what `make bench` measured: its target/bench/results.jsonl
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["function", "log"])]
+    bench: Option<PathBuf>,
     /// Log of the functions
     #[arg(long, value_name = "FILE", default_value = ".storecast/functions.log")]
     log: PathBuf,
@@ -63,37 +73,52 @@ pub(super) struct Cost {
 impl Cost {
     #[expect(clippy::print_stdout, reason = "the answer of a command for people")]
     pub(super) fn run(&self) -> Result<ExitCode, Failure> {
-        let read = |file: &PathBuf| {
-            std::fs::read_to_string(file)
-                .map_err(|error| format!("read {}: {error}", file.display()))
-        };
         let prices = Prices::read(&read(&self.prices)?)
             .map_err(|error| format!("{}: {error}", self.prices.display()))?;
-        let measured = Measured::of(&read(&self.log)?, &self.which.function)
+        match (&self.bench, &self.function) {
+            (Some(results), _) => self.of_bench(results, &prices)?,
+            (None, Some(function)) => self.of_log(function, &prices)?,
+            (None, None) => return Err("a function, or --bench".into()),
+        }
+        println!("prices of {}:", self.prices.display());
+        for (section, source, seen) in prices.seen() {
+            println!("  [{section}] {source}\n    seen: {seen}");
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn of_bench(&self, results: &Path, prices: &Prices) -> Result<(), Failure> {
+        let found = priced(&read(results)?, self.deployment()?.cold_share, prices);
+        let unit = format!("{} in {}", prices.currency, prices.region);
+        for compared in found.map_err(|error| format!("{}: {error}", results.display()))? {
+            show_beside(&compared, &unit);
+        }
+        Ok(())
+    }
+
+    #[expect(clippy::print_stdout, reason = "the answer of a command for people")]
+    fn of_log(&self, function: &str, prices: &Prices) -> Result<(), Failure> {
+        let measured = Measured::of(&read(&self.log)?, function)
             .map_err(|error| format!("{}: {error}", self.log.display()))?;
         let deployed = self.deployment()?;
         println!(
             "{}: {} warm requests, {:.2} ms billed on average, {:.0} bytes of log each; a start takes {:.0} ms\n",
-            self.which.function,
-            measured.requests,
-            measured.request_ms,
-            measured.log_bytes,
-            measured.start_ms
+            function, measured.requests, measured.request_ms, measured.log_bytes, measured.start_ms
         );
         let unit = format!("{} in {}", prices.currency, prices.region);
         show(
             &format!("a million requests, {unit}"),
-            &per_million_requests(&measured, &deployed, &prices),
+            &per_million_requests(&measured, &deployed, prices),
         );
         let rows = self.nightly_rows;
         let known = [
             (
                 format!("a file of {rows} rows"),
-                per_nightly_run(&measured, &deployed, &prices),
+                per_nightly_run(&measured, &deployed, prices),
             ),
             (
                 "a run over the whole base, for a million of it".to_owned(),
-                per_million_of_the_whole_base(&measured, &deployed, &prices),
+                per_million_of_the_whole_base(&measured, &deployed, prices),
             ),
         ];
         for (what, bill) in known {
@@ -105,20 +130,14 @@ impl Cost {
         let environments = self.environments;
         show(
             &format!("an hour of a canary, {environments} environments, at most, {unit}"),
-            &per_hour_of_a_canary(&deployed, &prices),
+            &per_hour_of_a_canary(&deployed, prices),
         );
-        let fixed = per_month(measured.metrics, ALARMS, &prices);
+        let fixed = per_month(measured.metrics, ALARMS, prices);
         show(
             &format!("a month without a request, {unit}; metrics of this function, alarms of all"),
             &fixed,
         );
-        for (section, source) in prices.unchecked() {
-            println!(
-                "not checked yet: [{section}] of {}, see {source}",
-                self.prices.display()
-            );
-        }
-        Ok(ExitCode::SUCCESS)
+        Ok(())
     }
 
     fn deployment(&self) -> Result<Deployment, Failure> {
@@ -156,6 +175,28 @@ impl Cost {
             prediction_bytes: self.prediction_bytes,
         })
     }
+}
+
+fn read(file: &Path) -> Result<String, Failure> {
+    let text = std::fs::read_to_string(file);
+    Ok(text.map_err(|error| format!("read {}: {error}", file.display()))?)
+}
+
+#[expect(clippy::print_stdout, reason = "the answer of a command for people")]
+fn show_beside(compared: &Compared, unit: &str) {
+    let Compared { of, ours, peer } = compared;
+    println!("a million {of}, {unit}");
+    println!("  {:<22}{:>12}{:>12}", "", "ours", "the peer");
+    let line = |what: &str, ours: f64, peer: f64, decimals: usize| {
+        println!("  {what:<22}{ours:>12.decimals$}{peer:>12.decimals$}");
+    };
+    line("memory, MB", ours.memory_mb, peer.memory_mb, 0);
+    line("billed for one, ms", ours.billed_ms, peer.billed_ms, 1);
+    for (of_ours, of_peer) in ours.bill.lines.iter().zip(&peer.bill.lines) {
+        line(of_ours.what, of_ours.cost, of_peer.cost, 4);
+    }
+    line("together", ours.bill.total(), peer.bill.total(), 4);
+    println!();
 }
 
 #[expect(clippy::print_stdout, reason = "the answer of a command for people")]

@@ -53,7 +53,7 @@ pub(super) struct Outcomes {
     /// Write the policy with what was measured in the place of what was assumed
     #[arg(long, value_name = "FILE")]
     write_policy: Option<PathBuf>,
-    /// Write who got an offer and when, for `storecast features churn --treated`
+    /// Write who got an offer and when, for `training.treated` of the shop file
     #[arg(long, value_name = "FILE")]
     write_treated: Option<PathBuf>,
     /// Write everything as JSON

@@ -1,11 +1,11 @@
-//! `storecast status`, `storecast reconcile` and `storecast redrive`.
+//! `storecast reconcile`, `storecast redrive` and `storecast rescore`.
 
 use super::clock::now_ms;
 use super::connection::block_on;
 use super::{Failure, Which};
 use crate::functions::NAMES;
-use crate::orders::{self, ORDERS, OrderFate};
-use crate::uploads::{Fate, fate, name_of, redrive};
+use crate::orders::ORDERS;
+use crate::uploads::{Fate, Rescored, fate, name_of, redrive, rescore, scored_with};
 use aws::claims::DynamoClaims;
 use aws::clients::Clients;
 use aws::config::Settings;
@@ -15,17 +15,6 @@ use serving::batch::FileArchive;
 use serving::batch::claim::Counts;
 use serving::batch::ports::{FilePlace, Listed};
 use std::process::ExitCode;
-
-#[derive(Args)]
-#[command(after_help = "\
-The table and endpoints come from the environment, as for `load`. Nothing is changed.")]
-pub(super) struct Status {
-    #[arg(
-        value_name = "ADDRESS",
-        help = "The upload: s3://bucket/uploads/<function>/..., or s3://bucket/uploads/orders/..."
-    )]
-    address: String,
-}
 
 #[derive(Args)]
 #[command(after_help = "\
@@ -53,13 +42,30 @@ pub(super) struct Redrive {
     bucket: String,
 }
 
-struct Stores {
-    files: UploadedFiles,
+#[derive(Args)]
+#[command(after_help = "\
+An upload that is done is scored again with what is served now, as of now: after another version was promoted or rolled back, or when
+its outputs are gone. The new answers take the place of the old ones. An upload that is being scored is left alone, and the command
+ends with 1. The table and endpoints come from the environment, as for `load`.")]
+pub(super) struct Rescore {
+    #[arg(
+        value_name = "ADDRESS",
+        help = "The upload, s3://bucket/uploads/<function>/..., or all below a folder that ends in /"
+    )]
+    address: String,
+    /// Only uploads that this version of the model scored, by their reports
+    #[arg(long, value_name = "VERSION")]
+    scored_with: Option<String>,
+}
+
+/// Where uploads lie, and their claims.
+pub(super) struct Stores {
+    pub(super) files: UploadedFiles,
     claims: DynamoClaims,
 }
 
 impl Stores {
-    async fn open() -> Result<Self, Failure> {
+    pub(super) async fn open() -> Result<Self, Failure> {
         let settings = Settings::from_environment()?;
         let clients = Clients::from_environment().await;
         Ok(Self {
@@ -74,26 +80,34 @@ impl Stores {
         function: &'static str,
         bucket: &str,
     ) -> Result<Vec<(FilePlace, Fate)>, Failure> {
-        let prefix = format!("uploads/{function}/");
         let mut fates = Vec::new();
-        for Listed { place, .. } in self.files.list_files(bucket, &prefix).await? {
+        for place in self.below(bucket, &format!("uploads/{function}/")).await? {
             // What is not to be scored there is told as well.
-            if !place.key.ends_with('/') {
-                let fate = self.fate(function, &place).await?;
-                fates.push((place, fate));
-            }
+            let fate = self.fate(function, &place).await?;
+            fates.push((place, fate));
         }
         Ok(fates)
     }
 
-    async fn fate(&self, function: &'static str, place: &FilePlace) -> Result<Fate, Failure> {
+    /// Every file below a folder.
+    async fn below(&self, bucket: &str, folder: &str) -> Result<Vec<FilePlace>, Failure> {
+        let listed = self.files.list_files(bucket, folder).await?;
+        let places = listed.into_iter().map(|Listed { place, .. }| place);
+        Ok(places.filter(|place| !place.key.ends_with('/')).collect())
+    }
+
+    pub(super) async fn fate(
+        &self,
+        function: &'static str,
+        place: &FilePlace,
+    ) -> Result<Fate, Failure> {
         let now_ms = now_ms();
         Ok(fate(&self.files, &self.claims, function, place, now_ms).await?)
     }
 }
 
 /// The place of an address, and the function that scores it; none for an order file.
-fn read_address(address: &str) -> Result<(Option<&'static str>, FilePlace), Failure> {
+pub(super) fn read_address(address: &str) -> Result<(Option<&'static str>, FilePlace), Failure> {
     let parts = address
         .strip_prefix("s3://")
         .and_then(|rest| rest.split_once('/'));
@@ -110,32 +124,6 @@ fn read_address(address: &str) -> Result<(Option<&'static str>, FilePlace), Fail
     found.ok_or_else(|| {
         format!("{address:?} is no upload, expected s3://bucket/uploads/<function>/<file>, function one of {expected}, orders").into()
     })
-}
-
-impl Status {
-    #[expect(
-        clippy::print_stdout,
-        reason = "the answer of a command for people and pipes"
-    )]
-    pub(super) fn run(&self) -> Result<ExitCode, Failure> {
-        let (function, place) = read_address(&self.address)?;
-        let (told, is_failure) = block_on(async {
-            let stores = Stores::open().await?;
-            let Some(function) = function else {
-                let fate = orders::fate(&stores.files, &place).await?;
-                return Ok((fate.to_string(), fate == OrderFate::Gone));
-            };
-            let fate = stores.fate(function, &place).await?;
-            let is_failure = matches!(fate, Fate::Gone | Fate::Broken(_));
-            Ok((fate.to_string(), is_failure))
-        })?;
-        println!("{}: {told}", place.key);
-        Ok(if is_failure {
-            ExitCode::FAILURE
-        } else {
-            ExitCode::SUCCESS
-        })
-    }
 }
 
 impl Reconcile {
@@ -196,6 +184,74 @@ impl Redrive {
         })?;
         println!("{sent} of {known} uploads of {function} sent again");
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Rescore {
+    #[expect(
+        clippy::print_stdout,
+        reason = "the answer of a command for people and pipes"
+    )]
+    pub(super) fn run(&self) -> Result<ExitCode, Failure> {
+        let (function, place) = self.read_address()?;
+        let (mut sent, mut refused) = (0, 0);
+        block_on(async {
+            let stores = Stores::open().await?;
+            for place in self.chosen(&stores, function, place).await? {
+                let now_ms = now_ms();
+                let done = rescore(&stores.files, &stores.claims, function, &place, now_ms).await?;
+                println!("{}: {done}", place.key);
+                *(if done == Rescored::Sent {
+                    &mut sent
+                } else {
+                    &mut refused
+                }) += 1;
+            }
+            Ok(())
+        })?;
+        println!("{sent} uploads of {function} sent to be scored again, {refused} left alone");
+        Ok(if refused == 0 {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
+    }
+
+    fn read_address(&self) -> Result<(&'static str, FilePlace), Failure> {
+        let folder = self.address.strip_suffix('/');
+        // A folder is one that files of a function could lie in.
+        let file = folder.map_or_else(|| self.address.clone(), |folder| format!("{folder}/x"));
+        let (function, mut place) = read_address(&file)?;
+        if folder.is_some() {
+            place.key.pop();
+        }
+        let function =
+            function.ok_or("order files are merged, not scored: see `storecast merge`")?;
+        Ok((function, place))
+    }
+
+    /// The upload, or those below the folder, that the version scored.
+    async fn chosen(
+        &self,
+        stores: &Stores,
+        function: &'static str,
+        place: FilePlace,
+    ) -> Result<Vec<FilePlace>, Failure> {
+        let mut places = vec![place];
+        if places[0].key.ends_with('/') {
+            places = stores.below(&places[0].bucket, &places[0].key).await?;
+        }
+        let Some(wanted) = &self.scored_with else {
+            return Ok(places);
+        };
+        let mut chosen = Vec::new();
+        for place in places {
+            let version = scored_with(&stores.files, function, &place).await?;
+            if version.as_ref() == Some(wanted) {
+                chosen.push(place);
+            }
+        }
+        Ok(chosen)
     }
 }
 

@@ -127,21 +127,17 @@ impl Prices {
         negative.map_or(Ok(prices), |line| Err(format!("{line}: below zero")))
     }
 
-    /// Sections that nobody has compared with their source yet, with the source.
-    pub fn unchecked(&self) -> Vec<(&'static str, &str)> {
-        let sections = [
-            ("lambda", &self.lambda.seen, &self.lambda.source),
-            ("gateway", &self.gateway.seen, &self.gateway.source),
-            ("dynamodb", &self.dynamodb.seen, &self.dynamodb.source),
-            ("s3", &self.s3.seen, &self.s3.source),
-            ("sqs", &self.sqs.seen, &self.sqs.source),
-            ("states", &self.states.seen, &self.states.source),
-            ("cloudwatch", &self.cloudwatch.seen, &self.cloudwatch.source),
-            ("xray", &self.xray.seen, &self.xray.source),
-        ];
-        let open = sections
-            .into_iter()
-            .filter(|(_, seen, _)| *seen == "not yet");
-        open.map(|(name, _, source)| (name, &source[..])).collect()
+    /// Of each section its source, and when its prices were compared and with what.
+    pub fn seen(&self) -> [(&'static str, &str, &str); 8] {
+        [
+            ("lambda", &self.lambda.source, &self.lambda.seen),
+            ("gateway", &self.gateway.source, &self.gateway.seen),
+            ("dynamodb", &self.dynamodb.source, &self.dynamodb.seen),
+            ("s3", &self.s3.source, &self.s3.seen),
+            ("sqs", &self.sqs.source, &self.sqs.seen),
+            ("states", &self.states.source, &self.states.seen),
+            ("cloudwatch", &self.cloudwatch.source, &self.cloudwatch.seen),
+            ("xray", &self.xray.source, &self.xray.seen),
+        ]
     }
 }

@@ -52,7 +52,7 @@ fn checked(file: ShopFile, text: &str, path: &Path) -> Result<Shop, Wrong> {
     }
     drops(&file.drop, file.products.as_ref(), &file.orders)?;
     let supply = supply::supply(file.stock, file.on_order, file.promotions, &file.orders)?;
-    let training = training::training(file.training, &time.days)?;
+    let training = training::training(file.training, &time.days, path)?;
     Ok(Shop {
         path: path.to_owned(),
         name: file.name,
@@ -83,8 +83,13 @@ fn data_root(root: &str, path: &Path) -> Result<PathBuf, Wrong> {
     Ok(if root.starts_with("s3://") {
         root.into()
     } else {
-        path.parent().unwrap_or(Path::new("")).join(root)
+        beside(path, root)
     })
+}
+
+/// A path that starts at the folder of the `shop.toml`.
+pub(super) fn beside(shop: &Path, path: impl AsRef<Path>) -> PathBuf {
+    shop.parent().unwrap_or(Path::new("")).join(path)
 }
 
 fn zones(time: &TimeFile) -> Result<Zones, Wrong> {

@@ -3,6 +3,7 @@
 use super::supply::{OnOrderColumns, PromotionColumns, StockFile, Table};
 use serde::Deserialize;
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -40,6 +41,7 @@ pub(super) struct TrainingFile {
     pub(super) train_cutoffs: Option<Vec<toml::Value>>,
     pub(super) calibration_cutoffs: Option<Vec<toml::Value>>,
     pub(super) test_cutoffs: Option<Vec<toml::Value>>,
+    pub(super) treated: Option<PathBuf>,
 }
 
 /// What a file of rows looks like.

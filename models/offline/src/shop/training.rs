@@ -1,15 +1,20 @@
 //! Horizon and snapshots.
 
 use super::Training;
-use super::check::{Wrong, wrong};
+use super::check::{Wrong, beside, wrong};
 use super::sections::TrainingFile;
 use crate::cutoffs::Cutoffs;
 use features::time::{SECONDS_PER_DAY, Timestamp};
 use jiff::tz::TimeZone;
+use std::path::Path;
 
 const MAX_HORIZON_DAYS: u32 = 3650;
 
-pub(super) fn training(file: TrainingFile, days: &TimeZone) -> Result<Training, Wrong> {
+pub(super) fn training(
+    file: TrainingFile,
+    days: &TimeZone,
+    shop: &Path,
+) -> Result<Training, Wrong> {
     let horizon_days = file.horizon_days.unwrap_or(28);
     let spacing_days = file.spacing_days.unwrap_or(horizon_days.div_ceil(2));
     for (key, value) in [
@@ -55,6 +60,7 @@ pub(super) fn training(file: TrainingFile, days: &TimeZone) -> Result<Training, 
         horizon_days,
         spacing_days,
         cutoffs,
+        treated: file.treated.map(|treated| beside(shop, treated)),
     })
 }
 

@@ -9,6 +9,7 @@
 //! | nothing | begin |
 //! | another content, done | begin, unless the event is older |
 //! | the same content, done | nothing: the first result is the answer |
+//! | reopened, because somebody asked for it ([`reopen`]) | begin, with what is served then |
 //! | in progress, owner alive | nothing: come back later |
 //! | in progress, owner gone | begin again; of the same content with the same model and instant |
 //!
@@ -56,7 +57,7 @@ impl Claim {
     pub fn left(&self) -> Option<&Left> {
         match &self.state {
             State::InProgress { left, .. } => left.as_ref(),
-            State::Completed { .. } | State::Failed { .. } => None,
+            State::Completed { .. } | State::Failed { .. } | State::Reopened => None,
         }
     }
 }
@@ -93,6 +94,8 @@ pub enum State {
         /// Kind of the fault.
         reason: String,
     },
+    /// Somebody asked for it to be scored anew, and nobody has begun.
+    Reopened,
 }
 
 /// How far a file came that did not fit into one invocation.
@@ -169,6 +172,27 @@ pub fn judge(found: Option<&Claim>, content: &str, sequencer: &str, now_ms: i64)
             Verdict::Duplicate(claim.state.clone())
         }
         _ => Verdict::Begin(None),
+    }
+}
+
+/// The claim that lets the next event about this content score it anew, with what is served then; `None` when the one that stands there
+/// does already. What an attempt left behind that nobody works on is given up: it is of the model that it was begun with. Fails while
+/// somebody works on the file, with the end of the lease, milliseconds since 1970.
+pub fn reopen(found: Option<&Claim>, content: &str, now_ms: i64) -> Result<Option<Claim>, i64> {
+    let Some(claim) = found else {
+        return Ok(None);
+    };
+    match &claim.state {
+        State::InProgress { lease_until_ms, .. } if *lease_until_ms > now_ms => {
+            Err(*lease_until_ms)
+        }
+        State::Reopened => Ok(None),
+        _ if claim.version != content => Ok(None),
+        _ => Ok(Some(Claim {
+            state: State::Reopened,
+            changed_ms: now_ms,
+            ..claim.clone()
+        })),
     }
 }
 
@@ -260,6 +284,37 @@ mod tests {
             verdict(claim("a", done.clone()), "09"),
             Verdict::Duplicate(done)
         );
+    }
+
+    #[test]
+    fn a_reopened_claim_begins_anew_unless_somebody_works_on_it() {
+        let working = |lease_until_ms| State::InProgress {
+            owner: "o".to_owned(),
+            lease_until_ms,
+            last_failure: None,
+            left: None,
+        };
+        let failed = State::Failed {
+            reason: "empty".to_owned(),
+        };
+        for state in [failed, working(100)] {
+            let found = claim("a", state);
+            let reopened = reopen(Some(&found), "a", 100).expect("nobody works on it");
+            let reopened = reopened.expect("another claim");
+            let begun = judge(Some(&reopened), "a", "", 100);
+            assert_eq!(begun, Verdict::Begin(None), "not with the pins of before");
+            // Twice is once, and an older content is not let in.
+            assert_eq!(reopen(Some(&reopened), "a", 100), Ok(None));
+            assert_eq!(judge(Some(&reopened), "b", "09", 100), Verdict::Older);
+        }
+        for version in ["a", "b"] {
+            let found = claim(version, working(101));
+            assert_eq!(reopen(Some(&found), "a", 100), Err(101));
+        }
+        let other = claim("b", working(100));
+        for found in [None, Some(&other)] {
+            assert_eq!(reopen(found, "a", 100), Ok(None));
+        }
     }
 
     #[test]
