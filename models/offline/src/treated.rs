@@ -17,6 +17,7 @@ static ROWS: RowShape = RowShape {
     whole: &[],
     fields: &[Field::text("customer_id"), Field::text("at")],
     around: &[],
+    takes_order_lines: false,
     answer: "",
     columns: &[],
     key: |_| None,

@@ -31,6 +31,7 @@ static ROWS: RowShape = RowShape {
         Field::json("spend_minor"),
     ],
     around: &[],
+    takes_order_lines: false,
     answer: "",
     columns: &[Column::text("as_of", "/as_of")],
     key: |_| None,
