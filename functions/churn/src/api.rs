@@ -302,6 +302,7 @@ pub static ROWS: RowShape = RowShape {
     whole: &[],
     fields: &[Field::text("customer_id"), Field::json("history")],
     around: &[Field::text("as_of")],
+    takes_order_lines: true,
     answer: "/results/0",
     columns: &[
         Column::text("state", "/results/0/state"),

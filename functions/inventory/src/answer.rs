@@ -315,6 +315,7 @@ pub static ROWS: RowShape = RowShape {
         Field::json("constraints"),
     ],
     around: &[Field::text("as_of")],
+    takes_order_lines: false,
     answer: "/results/0",
     columns: &[
         Column::text("location", "/results/0/location"),

@@ -229,6 +229,7 @@ pub static ROWS: RowShape = RowShape {
         Field::text("as_of"),
     ],
     around: &[],
+    takes_order_lines: true,
     answer: "",
     columns: &[
         Column::text("surface", "/surface"),

@@ -8,6 +8,7 @@ use serving::batch::limits::Limits;
 use serving::batch::name::Text;
 use serving::batch::rows::Rows;
 use serving::batch::shape::{Field, RowShape};
+use serving::error::CallerError;
 use serving::predictor::Predictor;
 use serving::wire::parse_instant;
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ static ROWS: RowShape = RowShape {
     whole: &[],
     fields: &[Field::text("customer_id"), Field::text("at")],
     around: &[],
+    takes_order_lines: false,
     answer: "",
     columns: &[],
     key: |_| None,
@@ -70,7 +72,7 @@ impl Treated {
             let body = body.map_err(|reject| place(reject.reason.clone()))?;
             let told = serde_json::from_slice(body).map_err(|error| place(error.to_string()));
             let Told { customer_id, at } = told?;
-            let at = instant(&at).map_err(place)?;
+            let at = instant(&at, "at").map_err(|error| place(error.to_string()))?;
             got.entry(customer_id).or_default().push(at);
         }
         Ok(Self { got, horizon_days })
@@ -85,20 +87,53 @@ impl Treated {
     }
 }
 
+/// The file that [`Treated::read`] reads, of ids and instants.
+pub fn written(got: &[(String, String)]) -> String {
+    let rows = got.iter().map(|(id, at)| format!("{},{at}\n", quoted(id)));
+    ["customer_id,at\n".to_owned()]
+        .into_iter()
+        .chain(rows)
+        .collect()
+}
+
+/// A field of a CSV file, by RFC 4180.
+fn quoted(text: &str) -> String {
+    if text.contains(['"', ',', '\n', '\r']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text.to_owned()
+    }
+}
+
 /// An instant, or a day's first.
-fn instant(text: &str) -> Result<Timestamp, String> {
+pub(crate) fn instant(text: &str, name: &str) -> Result<Timestamp, CallerError> {
     let whole = if text.len() == "2026-01-31".len() {
         format!("{text}T00:00:00Z")
     } else {
         text.to_owned()
     };
-    let parsed = parse_instant(&whole, "at").map(|(at, _)| at);
-    parsed.map_err(|error| error.to_string())
+    parse_instant(&whole, name).map(|(at, _)| at)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_written_is_read_whatever_the_ids() {
+        let ids = [
+            "1", "a,b", "a\nb\r\n", "\"", " \"a\" ", "=1+1", "'x", "ünï;\t",
+        ];
+        let at = "2025-03-01T08:00:00Z";
+        let got: Vec<_> = ids
+            .iter()
+            .map(|id| ((*id).to_owned(), at.to_owned()))
+            .collect();
+        let instants = vec![instant(at, "at").unwrap()];
+        let expected = ids.map(|id| (id.to_owned(), instants.clone()));
+        let read = Treated::read(written(&got).as_bytes()).unwrap();
+        assert_eq!(read, Treated(expected.into_iter().collect()));
+    }
 
     #[test]
     fn a_window_is_touched_by_every_offer_that_acts_in_it() {

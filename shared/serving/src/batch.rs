@@ -10,7 +10,7 @@
 //! | [`name`] | from an upload's key to its format and the keys of its outputs |
 //! | [`limits`] | what a file may be, and why it is not scored otherwise |
 //! | [`unpack`] | plain, gzip and Zstandard bytes, in bounded steps |
-//! | [`rows`] | rows of CSV and of JSON Lines, each the body of a request |
+//! | [`rows`] | rows of CSV and of JSON Lines, each the body of a request; lines of orders, grouped into such rows |
 //! | [`parquet`] | tables, read by pages and written by row groups |
 //! | [`shape`] | which columns a predictor takes and gives, written beside its types |
 //! | [`pack`] | packed bytes that do not depend on how they were written |

@@ -1,11 +1,13 @@
 //! Histories and instants as they stand in requests and golden rows: parsed once, at the door.
 
 mod by_name;
+mod placed;
 
 use crate::error::{CallerError, Error};
 use by_name::ByName;
 use features::history::{CustomerHistory, Order, OrderLine};
 use features::time::{LocalDay, Timestamp};
+pub use placed::PlacedLine;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};

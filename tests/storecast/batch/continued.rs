@@ -2,8 +2,8 @@
 //! outputs are those of one run that nothing disturbed.
 
 use super::faults::{Fault, Faulty, Plan};
-use super::kills::{gzip, small_limits};
-use super::tables;
+use super::kills::small_limits;
+use super::samples::{ENDINGS, file};
 use super::*;
 use churn::Churn;
 use proptest::prelude::*;
@@ -34,47 +34,6 @@ fn invocation() -> impl Strategy<Value = Invocation> {
     )
 }
 
-/// A file of so many rows, good and bad, some with line breaks inside of quotes.
-fn file(ending: &str, rows: usize) -> Vec<u8> {
-    if ending == "parquet" {
-        let ids = (0..rows).map(|row| Some(["1", "208", "nobody", "a\nb", "=1+1"][row % 5]));
-        let instants =
-            (0..rows).map(|row| [None, Some("2017-12-01T00:00:00Z"), Some("later")][row % 3]);
-        let columns = vec![
-            tables::texts("as_of", instants),
-            tables::texts("customer_id", ids),
-        ];
-        return tables::written(
-            columns,
-            &tables::Layout {
-                group_rows: 37,
-                page_rows: 5,
-                ..tables::Layout::default()
-            },
-        );
-    }
-    let mut csv = String::from("\u{feff}as_of,customer_id\r\n");
-    let mut lines = String::new();
-    for row in 0..rows {
-        let id = ["1", "208", "nobody", "a\nb", "=1+1"][row % 5];
-        let as_of = if row % 7 == 3 {
-            "yester\nday"
-        } else {
-            "2017-12-01T00:00:00Z"
-        };
-        let record = format!("\"{as_of}\",\"{id}\"\r\n");
-        csv.push_str(&[record, "\n".repeat(row % 3)].concat());
-        let line = serde_json::json!({ "customer_id": id, "as_of": as_of });
-        lines.push_str(&[line.to_string(), "\n".repeat(1 + row % 2)].concat());
-    }
-    match ending {
-        "csv" => csv.into_bytes(),
-        "csv.gz" => gzip(csv.as_bytes()),
-        "jsonl" => lines.into_bytes(),
-        _ => zstd::encode_all(lines.as_bytes(), 3).expect("memory"),
-    }
-}
-
 pub(super) struct World {
     pub(super) files: Faulty<MemoryFiles>,
     releases: Releases<Churn, Faulty<MemoryStore>>,
@@ -89,6 +48,7 @@ pub(super) struct World {
 impl World {
     pub(super) async fn new(ending: &str, rows: usize) -> Self {
         let rig = Rig::<Churn>::new().await;
+        let is_export = ending.starts_with("orders.");
         let key = format!("uploads/churn/a b+ü.{ending}");
         let arrival = rig.upload(&key, file(ending, rows)).await;
         let calls_to_fault = Arc::new(AtomicI64::new(-1));
@@ -109,6 +69,8 @@ impl World {
             key,
             limits: Limits {
                 member_bytes: 500,
+                // Each invocation reads an export as a whole, and those here are short.
+                read_bytes: if is_export { 100_000 } else { 100 },
                 // What is tried here is harsher than any store: a file may be lost each time.
                 restarts: u32::MAX,
                 ..small_limits()
@@ -174,7 +136,7 @@ impl World {
     }
 
     /// Outputs, without what tells of attempts, and how often the file was continued.
-    fn outputs(&self) -> (Vec<(String, Vec<u8>)>, u64) {
+    pub(super) fn outputs(&self) -> (Vec<(String, Vec<u8>)>, u64) {
         let mut times = 0;
         let mut found = Vec::new();
         for place in self.files.inner.places() {
@@ -205,7 +167,7 @@ pub(super) const UNDISTURBED: Invocation = Invocation {
 };
 
 /// Delivers until no message is left; how often the file was left, and how often an invocation was killed.
-fn deliver_all(world: &mut World, invocations: &[Invocation]) -> (usize, usize) {
+pub(super) fn deliver_all(world: &mut World, invocations: &[Invocation]) -> (usize, usize) {
     let (mut left, mut killed) = (0, 0);
     let mut cycle = invocations.iter().cycle();
     for number in 0..400 {
@@ -233,7 +195,7 @@ fn deliver_all(world: &mut World, invocations: &[Invocation]) -> (usize, usize) 
 }
 
 /// One undisturbed run, whose first claim finds the first model as the others do.
-fn expected(
+pub(super) fn expected(
     runtime: &tokio::runtime::Runtime,
     ending: &str,
     rows: usize,
@@ -255,7 +217,7 @@ proptest! {
 
     #[test]
     fn whatever_the_deadlines_the_outputs_are_those_of_one_run(
-        ending in prop::sample::select(vec!["csv", "csv.gz", "jsonl", "jsonl.zst", "parquet"]),
+        ending in prop::sample::select(&ENDINGS[..]),
         rows in 30usize..200,
         invocations in prop::collection::vec(invocation(), 4..12),
     ) {
@@ -275,7 +237,7 @@ fn a_file_is_continued_many_times_and_no_delivery_fails() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .expect("a runtime");
-    for ending in ["csv", "csv.gz", "jsonl", "jsonl.zst", "parquet"] {
+    for ending in ENDINGS {
         let mut world = runtime.block_on(World::new(ending, 900));
         let short = Invocation {
             lasts_ms: 6_600,
@@ -319,7 +281,13 @@ fn killed_between_any_two_calls_of_a_continuation_it_is_done_by_the_next_deliver
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .expect("a runtime");
-    let wanted = expected(&runtime, "csv.gz", 300);
+    for ending in ["csv.gz", "orders.csv"] {
+        killed_between_any_two_calls(&runtime, ending);
+    }
+}
+
+fn killed_between_any_two_calls(runtime: &tokio::runtime::Runtime, ending: &str) {
+    let wanted = expected(runtime, ending, 300);
     let short = Invocation {
         lasts_ms: 6_200,
         killed_after: None,
@@ -327,7 +295,7 @@ fn killed_between_any_two_calls_of_a_continuation_it_is_done_by_the_next_deliver
         fault_at: None,
     };
     for killed_after in 0.. {
-        let mut world = runtime.block_on(World::new("csv.gz", 300));
+        let mut world = runtime.block_on(World::new(ending, 300));
         let first = world.deliver(&short, 0).expect("ends").expect("no fault");
         assert!(matches!(first, Outcome::Continued(_)), "{first:?}");
         let killed = Invocation {
@@ -338,7 +306,7 @@ fn killed_between_any_two_calls_of_a_continuation_it_is_done_by_the_next_deliver
         deliver_all(&mut world, &[UNDISTURBED]);
         assert!(
             world.outputs().0 == wanted,
-            "killed after {killed_after} calls"
+            "{ending} killed after {killed_after} calls"
         );
         if is_done {
             assert!(killed_after > 20);

@@ -6,6 +6,7 @@
 mod stored;
 
 use super::kills::gzip;
+use super::samples;
 use super::tables;
 use super::*;
 use crate::workspace::root;
@@ -14,7 +15,7 @@ use inventory::Inventory;
 use recommendations::Recommendations;
 use recommendations::artifacts::Tables;
 use serving::batch::name::{Packing, Text};
-use serving::batch::rows::{Row, Rows};
+use serving::batch::rows::{Grouping, Row, Rows};
 use serving::batch::unpack::Unpacker;
 use serving::manifest::Manifest;
 use std::hint::black_box;
@@ -196,27 +197,28 @@ fn events() -> Target {
     })
 }
 
-/// Rows of a text, in pieces, each parsed as the request that it becomes.
+/// Rows of a text, in pieces, each parsed as the request that it becomes, alone or with other lines of its customer.
 fn rows<P: Predictor>(text: Text, bytes: &[u8]) {
     let shape = P::rows().expect("a shape");
+    let limits = Limits {
+        row_bytes: 5000,
+        ..Limits::default()
+    };
     let mut rows: Vec<Row> = Vec::new();
-    let mut splitter = Rows::new(
-        text,
-        shape,
-        &Limits {
-            row_bytes: 5000,
-            ..Limits::default()
-        },
-    );
+    let mut splitter = Rows::new(text, shape, &limits);
     for piece in bytes.chunks(97) {
         if splitter.push(piece, &mut rows).is_err() {
             return;
         }
     }
     let _ = splitter.finish(&mut rows);
-    rows.iter()
-        .filter_map(|row| row.body.as_ref().ok())
-        .for_each(|body| parse_body::<P>(body));
+    let (lines, rows): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.is_line);
+    let mut grouping = Grouping::new(shape, &limits);
+    let _ = lines.into_iter().try_for_each(|line| grouping.add(line));
+    rows.into_iter()
+        .chain(grouping.grouped(0))
+        .filter_map(|row| row.body.ok())
+        .for_each(|body| parse_body::<P>(&body));
 }
 
 fn unpack(packing: Packing, bytes: &[u8]) {
@@ -265,6 +267,20 @@ fn files_of_rows() -> Vec<Target> {
         target("json-lines", vec![lines.clone()], |bytes| {
             rows::<Churn>(Text::JsonLines, bytes);
         }),
+        target(
+            "csv-order-lines",
+            vec![samples::file("orders.csv", 12)],
+            |bytes| {
+                rows::<Recommendations>(Text::Csv, bytes);
+            },
+        ),
+        target(
+            "json-order-lines",
+            vec![samples::export("jsonl", &samples::lines(12))],
+            |bytes| {
+                rows::<Churn>(Text::JsonLines, bytes);
+            },
+        ),
         target("parquet", tables_of_ids, |bytes| {
             drop(black_box(tables::rows_of(bytes, 0)));
         }),

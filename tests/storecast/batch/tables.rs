@@ -222,7 +222,7 @@ proptest! {
         let expected: Vec<Row> = cells.iter().enumerate().map(|(index, cells)| {
             let cells: Vec<&str> = cells.iter().map(String::as_str).collect();
             let number = index as u64 + 1;
-            Row { number, body: names.body(&cells), history: None, end: number }
+            Row { number, body: names.body(&cells), history: None, end: number, is_line: false }
         }).collect();
         prop_assert_eq!(&rows_of(&file, 0).expect("rows"), &expected, "{:?}", layout);
         let skip = skip.min(expected.len());

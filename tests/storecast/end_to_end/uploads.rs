@@ -131,3 +131,51 @@ async fn a_bare_notification_that_fails_comes_again_and_is_done_once() {
     assert_eq!(second["outcomes"][0]["outcome"]["kind"], "duplicate");
     drop(process);
 }
+
+/// Orders of three households as a shop exports them: by time, prices in cents, a return, a guest.
+const EXPORT: &str = "\
+customer_id,order_id,placed_at,product_id,category,quantity,net_minor,discount_minor
+4711,40000000101,2017-09-03T09:12:00-05:00,1029743,FLUID MILK PRODUCTS,2,538,0
+4711,40000000101,2017-09-03T09:12:00-05:00,995785,PEPPERS-ALL,1,129,20
+4712,40000000107,2017-09-08T17:45:10-05:00,893018,CHEESE,1,299,0
+4711,40000000113,2017-10-01T10:02:00-05:00,1029743,FLUID MILK PRODUCTS,1,269,0
+,40000000114,2017-10-02T11:20:00-05:00,909714,APPLES,1.25,311,0
+4713,40000000120,2017-11-20T19:00:59-06:00,1082185,TROPICAL FRUIT,4,196,0
+4711,40000000131,2017-12-03T09:30:00-06:00,1029743,FLUID MILK PRODUCTS,2,538,0
+4712,40000000140,2017-12-10T12:00:00-06:00,893018,CHEESE,-1,-299,0
+4712,40000000141,2017-12-11T12:00:00-06:00,909714,\"APPLES, LOOSE\",2,498,0
+4713,40000000150,today,1082185,TROPICAL FRUIT,4,196,0
+";
+
+#[tokio::test]
+async fn an_export_of_orders_is_scored_by_customer() {
+    let stack = Stack::start().await;
+    let files = stack.put_uploads().await;
+    for function in [Churn::NAME, Recommendations::NAME] {
+        let packed = crate::batch::kills::gzip(EXPORT.as_bytes());
+        let key = format!("uploads/{function}/orders.csv.gz");
+        let upload = place(&key);
+        let put = files.put_file(&upload, Bytes::from(packed));
+        put.await.expect("S3");
+        let mut lambda = Lambda::start().await;
+        let _process = Process::start(function, &lambda, &stack.settings());
+        let reply = lambda.invoke(&notification(&key).to_string()).await;
+        let Reply::Response(answer) = reply else {
+            panic!("expected an answer, not {reply:?}")
+        };
+        let counts = json!({ "rows": 4, "scored": 2, "rejected": 2 });
+        assert_eq!(answer["outcomes"][0]["outcome"]["counts"], counts);
+        let name = format!("scored/{function}/orders.csv.gz");
+        let rejects = text(&files, &format!("{name}.rejects.csv")).await;
+        let rejects: Vec<_> = rejects.lines().skip(1).collect();
+        assert_eq!(
+            rejects[0],
+            "6,customer_id,,no customer: the line names nobody"
+        );
+        assert!(rejects[1].starts_with("7,placed_at,today,"), "{rejects:?}");
+        assert!(rejects[1].contains("row 11: "), "{rejects:?}");
+        let report = text(&files, &format!("{name}.report.json")).await;
+        let report: Value = serde_json::from_str(&report).expect("JSON");
+        assert_eq!(report["order_lines"], 9);
+    }
+}

@@ -9,6 +9,7 @@ use crate::evaluate::{Bootstrap, MetricLine};
 use crate::outcomes::truth::Truth;
 use crate::outcomes::{OfferOutcome, by_version, join, offers, treated, with_measured};
 use crate::replay::Names;
+use crate::treated::written;
 use churn::Churn;
 use churn::policy::ChurnPolicy;
 use clap::Args;
@@ -112,11 +113,7 @@ impl Outcomes {
         if let Some(path) = &self.write_treated {
             let names = Names::of::<CustomerHistory>(&histories, salt.as_deref())?;
             let got = treated(&lines, &names);
-            let rows = got.iter().map(|(id, at)| format!("{},{at}\n", quoted(id)));
-            std::fs::write(
-                path,
-                format!("customer_id,at\n{}", rows.collect::<String>()),
-            )?;
+            std::fs::write(path, written(&got))?;
         }
         let found = join(&lines, &truth, horizon_days);
         println!(
@@ -166,15 +163,6 @@ impl Outcomes {
             path.display()
         );
         Ok(ExitCode::SUCCESS)
-    }
-}
-
-/// A field of a CSV file, by RFC 4180.
-fn quoted(text: &str) -> String {
-    if text.contains(['"', ',', '\n', '\r']) {
-        format!("\"{}\"", text.replace('"', "\"\""))
-    } else {
-        text.to_owned()
     }
 }
 

@@ -3,16 +3,19 @@
 use crate::histories::Histories;
 use crate::ingest::LoadError;
 use crate::replay::Names;
+use crate::treated::instant;
 use churn::churn_label;
 use features::history::CustomerHistory;
 use features::time::Timestamp;
 use serde::Deserialize;
 use serving::batch::limits::Limits;
 use serving::batch::name::Text;
-use serving::batch::ports::{FileArchive, Piece};
+use serving::batch::ports::FileArchive;
 use serving::batch::rows::{Row, Rows};
 use serving::batch::shape::{Column, Field, RowShape};
+use serving::error::{CallerError, Error};
 use serving::ports::StoreError;
+use serving::wire::{check_id, format_instant, parse_body};
 use std::collections::{BTreeMap, HashMap};
 
 /// What keys of outcomes begin with.
@@ -31,6 +34,7 @@ static ROWS: RowShape = RowShape {
         Field::json("spend_minor"),
     ],
     around: &[],
+    takes_order_lines: false,
     answer: "",
     columns: &[Column::text("as_of", "/as_of")],
     key: |_| None,
@@ -138,14 +142,14 @@ pub async fn uploaded(
 ) -> Result<Uploaded, StoreError> {
     let mut uploaded = Uploaded::default();
     for file in files.list_files(bucket, PREFIX).await? {
-        if file.head.size == 0 {
+        let name = &file.place.key[PREFIX.len()..];
+        // A folder's marker.
+        if name.is_empty() || name.ends_with('/') {
             continue;
         }
-        let read = files.read_file(&file.place, &file.head.version, 0..file.head.size);
-        let name = &file.place.key[PREFIX.len()..];
-        match read.await? {
-            Piece::Bytes(bytes) => uploaded.add(name, &bytes, salt),
-            Piece::Changed => uploaded.reject(name, "it changed while it was read"),
+        match files.read_all(&file.place, &file.head).await? {
+            Some(bytes) => uploaded.add(name, &bytes, salt),
+            None => uploaded.reject(name, "it changed while it was read"),
         }
     }
     Ok(uploaded)
@@ -172,8 +176,7 @@ impl Uploaded {
             let told = body.map_err(|reject| reject.reason);
             let told = told.and_then(|body| read_row(&body));
             match told {
-                Ok(told) => {
-                    let day = told.as_of.get(..DAY).unwrap_or(&told.as_of).to_owned();
+                Ok((told, day)) => {
                     let customer = Names::name(&told.customer_id, salt);
                     self.told.insert((customer, day), told.purchased == 1);
                 }
@@ -183,14 +186,132 @@ impl Uploaded {
     }
 }
 
-fn read_row(body: &[u8]) -> Result<Told, String> {
-    // What serde says of a wrong value may quote it.
-    let told: Told = serde_json::from_slice(body).map_err(|error| {
-        let kind = error.classify();
-        format!("not customer_id, as_of, purchased and perhaps spend_minor: {kind:?}")
-    })?;
+/// A row, and the day that it is about: in UTC, as predictions have it. No reason has a value that may be an id in the wrong column.
+fn read_row(body: &[u8]) -> Result<(Told, String), String> {
+    let told: Told = parse_body(body).map_err(|error| refused(&error))?;
+    let id = check_id(&told.customer_id, "/customer_id");
+    let at = instant(&told.as_of, "/as_of");
+    let at = id.and(at).map_err(|error| refused(&error.into()))?;
+    let mut day = format_instant(at);
+    day.truncate(DAY);
     match told.purchased {
-        0 | 1 => Ok(told),
+        0 | 1 => Ok((told, day)),
         other => Err(format!("purchased is {other}, 0 or 1 expected")),
+    }
+}
+
+/// What is wrong with a row: the column and what belongs there.
+fn refused(error: &Error) -> String {
+    let Error::Caller(
+        CallerError::Shape { pointer, reason } | CallerError::Value { pointer, reason },
+    ) = error
+    else {
+        return error.to_string();
+    };
+    let expected = match pointer.as_str() {
+        "/customer_id" => "a text of 1 to 256 bytes",
+        "/as_of" => "an instant with an offset (RFC 3339) or a day",
+        "/purchased" => "0 or 1",
+        "/spend_minor" => "a whole number of minor units",
+        // A field that is missing, or unknown: its name.
+        _ => return reason.clone(),
+    };
+    format!("{}: {expected} expected", &pointer[1..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serving::batch::MemoryFiles;
+    use serving::batch::ports::{FilePlace, FileStore};
+
+    async fn uploaded_of(files: &[(&str, &str)]) -> Uploaded {
+        let store = MemoryFiles::default();
+        for (name, text) in files {
+            let place = FilePlace {
+                bucket: "b".to_owned(),
+                key: format!("{PREFIX}{name}"),
+            };
+            store
+                .put_file(&place, text.to_string().into())
+                .await
+                .unwrap();
+        }
+        uploaded(&store, "b", None).await.unwrap()
+    }
+
+    fn told(uploaded: &Uploaded) -> Vec<(&str, &str, bool)> {
+        let told = uploaded.told.iter();
+        told.map(|((id, day), bought)| (id.as_str(), day.as_str(), *bought))
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn sheets_and_lines_tell_who_bought() {
+        let sheet = "\u{feff}purchased,customer_id,as_of,spend_minor\r\n1,\"K,1\",2026-01-31,250\r\n\r\n0,=K2,2026-01-31T23:59:59Z,\r\n";
+        let lines = "{\"customer_id\":\"K3\",\"as_of\":\"2026-02-01T00:30:00+01:00\",\"purchased\":1,\"spend_minor\":null}\n\n\
+             {\"customer_id\":\"K,1\",\"as_of\":\"2026-01-31\",\"purchased\":0}";
+        let found = uploaded_of(&[
+            ("", ""),
+            ("june/", ""),
+            ("a.csv", sheet),
+            ("b.jsonl", lines),
+        ])
+        .await;
+        assert_eq!(found.rejected, [""; 0]);
+        let day = "2026-01-31";
+        // Of two about the same, the later name counts; a day is one of UTC, as in the log.
+        let expected = [("=K2", day, false), ("K,1", day, false), ("K3", day, true)];
+        assert_eq!(told(&found), expected);
+        let truth = Truth::Told(found.told);
+        let fate = |id: &str, as_of: &str| truth.fate(id, as_of, Timestamp(0));
+        assert_eq!(fate("K3", "2026-01-31T04:00:00Z"), Fate::Stayed);
+        assert_eq!(fate("K,1", "2026-01-31T04:00:00Z"), Fate::Left);
+        assert_eq!(fate("K,1", "2026-02-01T04:00:00Z"), Fate::Open);
+    }
+
+    #[tokio::test]
+    async fn what_is_wrong_is_told_by_file_row_and_column_without_ids() {
+        let sheet = "customer_id,as_of,purchased,spend_minor\n\
+            jane,2026-01-31,2,\njane,2026-01-31,jane,\njane,jane,1,\n,2026-01-31,1,\n\
+            jane,2026-01-31,,\njane,2026-01-31,1,jane\njane,2026-01-31\njane,2026-01-31,300,\njane,2026-02-30,1,\nfine,2026-01-31,1,2\n";
+        let lines = "{\"customer_id\":7,\"as_of\":\"2026-01-31\",\"purchased\":1}\n\
+            {\"customer_id\":\"\",\"as_of\":\"2026-01-31\",\"purchased\":1}\n\
+            {\"customer_id\":\"jane\",\"as_of\":\"2026-01-31\",\"purchased\":true}\n[\"jane\",\"2026-01-31\",1,null]\n\
+            {\"customer_id\":\"jane\",\"as_of\":\"2026-01-31\",\"purchased\":1,\"colour\":1}\njane";
+        let found = uploaded_of(&[
+            ("a.csv", sheet),
+            ("b.ndjson", lines),
+            ("c.csv", "customer_id,bought\nK1,1\n"),
+            ("d.csv", "customer_id,as_of,purchased\n"),
+            ("e.csv", ""),
+            ("f.xlsx", "PK"),
+        ])
+        .await;
+        assert_eq!(told(&found), [("fine", "2026-01-31", true)]);
+        let day = "as_of: an instant with an offset (RFC 3339) or a day expected";
+        let id = "customer_id: a text of 1 to 256 bytes expected";
+        let expected = [
+            "a.csv, row 2: purchased is 2, 0 or 1 expected",
+            "a.csv, row 3: purchased: 0 or 1 expected",
+            &format!("a.csv, row 4: {day}"),
+            "a.csv, row 5: missing field `customer_id`",
+            "a.csv, row 6: missing field `purchased`",
+            "a.csv, row 7: spend_minor: a whole number of minor units expected",
+            "a.csv, row 8: 2 columns instead of 4",
+            "a.csv, row 9: purchased: 0 or 1 expected",
+            &format!("a.csv, row 10: {day}"),
+            &format!("b.ndjson, row 1: {id}"),
+            &format!("b.ndjson, row 2: {id}"),
+            "b.ndjson, row 3: purchased: 0 or 1 expected",
+            "b.ndjson, row 4: a row is a JSON object",
+            "b.ndjson, row 5: unknown field `colour`, expected one of `customer_id`, `as_of`, `purchased`, `spend_minor`",
+            "b.ndjson, row 6: expected value at line 1 column 1",
+            "c.csv: wrong columns: \"bought\" is no column, allowed: customer_id, as_of, purchased, spend_minor",
+            "d.csv: no rows: there is a header and no row",
+            "e.csv: empty: there is nothing in the file",
+            "f.xlsx: neither .csv nor .jsonl",
+        ];
+        assert_eq!(found.rejected, expected);
     }
 }

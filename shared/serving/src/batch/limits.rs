@@ -25,6 +25,10 @@ pub struct Limits {
     pub chunk_bytes: usize,
     /// Bytes of stored histories that the rows asked about together should have; how many rows that is, is learnt.
     pub chunk_history_bytes: usize,
+    /// Order lines of a file that are grouped in memory.
+    pub grouped_lines: u64,
+    /// Bytes of them, as lines of JSON.
+    pub grouped_bytes: usize,
     /// Bytes that are read at once.
     pub read_bytes: u64,
     /// Bytes of one member of a packed output, once unpacked: enough to pack well, few enough to be kept when a file is left
@@ -54,6 +58,8 @@ impl Default for Limits {
             chunk_rows: 2_000,
             chunk_bytes: 2 * MIB,
             chunk_history_bytes: 2 * MIB,
+            grouped_lines: 1_000_000,
+            grouped_bytes: 256 * MIB,
             read_bytes: 2 * MIB as u64,
             member_bytes: MIB,
             part_bytes: 8 * MIB,

@@ -144,6 +144,9 @@ pub struct Report<'a> {
     /// `rows` is the sum of the other two.
     #[serde(flatten)]
     pub counts: Counts,
+    /// Lines that were grouped into the rows, of a file of order lines.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order_lines: Option<u64>,
     /// Rejected rows by kind of reason.
     pub rejected_by_reason: &'a Reasons,
     /// The model that scored every row.
@@ -239,6 +242,7 @@ impl<'a> Report<'a> {
             function,
             input,
             counts: Counts::default(),
+            order_lines: None,
             rejected_by_reason: &NO_REJECTS,
             model_version: &claim.pins.model.version,
             policy_sha256: &claim.pins.policy.sha256,
@@ -279,6 +283,7 @@ mod tests {
         whole: &[],
         fields: &[],
         around: &[],
+        takes_order_lines: false,
         answer: "/results/0",
         columns: &[
             Column::text("state", "/results/0/state"),

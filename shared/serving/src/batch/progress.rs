@@ -115,6 +115,7 @@ mod tests {
                 offset: 7,
                 number: 2,
                 header: vec!["sku_id".to_owned()],
+                is_grouped: false,
             },
             counts: Counts::default(),
             reasons: Reasons::from([("failed".into(), 3)]),

@@ -1,21 +1,27 @@
 //! Rows of CSV and of JSON Lines, split from bytes that come in pieces, each made the body of a request.
 //!
 //! The row is asked about as the API would be asked about its entity alone, so the request's own parser says what is
-//! wrong with it, and a row means in a file what it means in a call. Memory is bounded by one row.
+//! wrong with it, and a row means in a file what it means in a call. Memory is bounded by one row, but
+//! for lines of orders, which are held until the last one is there: see [`Grouping`].
 
 mod columns;
 mod csv;
+mod grouping;
 mod jsonl;
 
 pub use columns::Columns;
 pub use csv::CsvRows;
+pub use grouping::{Grouped, Grouping};
 pub use jsonl::JsonRows;
 
 use super::limits::{FileFault, Limits, cut_short};
 use super::name::Text;
 use super::shape::RowShape;
+use crate::error::{CallerError, Error};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::ops::Not;
 
 /// Byte order mark of UTF-8.
 const BOM: &[u8] = b"\xef\xbb\xbf";
@@ -29,8 +35,10 @@ pub struct Row {
     pub body: Result<Vec<u8>, Reject>,
     /// The entity's history, where the file brings it: see [`super::whole`].
     pub history: Option<StoredHistory>,
-    /// Where it ends: unpacked bytes of the file up to there, or rows where a file is no stream of bytes.
+    /// Where it ends: unpacked bytes of the file up to there, or rows where a file is no stream of bytes or is grouped.
     pub end: u64,
+    /// Whether it is a line of an order, of which [`Grouping`] makes rows. All of a file are, or none.
+    pub is_line: bool,
 }
 
 /// A history as the store holds it.
@@ -52,6 +60,20 @@ pub struct Bookmark {
     pub number: u64,
     /// Names of the columns, where a header said them.
     pub header: Vec<String>,
+    /// Whether rows are grouped lines: of these there is no place to read on from.
+    #[serde(default, skip_serializing_if = "Not::not")]
+    pub is_grouped: bool,
+}
+
+impl Bookmark {
+    /// Where the file is read on from: grouped lines are read and grouped again, and rows that are done are left out.
+    #[must_use]
+    pub fn reading(&self) -> Self {
+        if self.is_grouped {
+            return Self::default();
+        }
+        self.clone()
+    }
 }
 
 /// Why a row is not scored.
@@ -75,6 +97,38 @@ impl Reject {
             column: String::new(),
             value: String::new(),
             reason: reason.into(),
+        }
+    }
+
+    /// A refused request, as a reject of its row.
+    pub(super) fn of(error: &Error, body: &[u8], shape: &RowShape) -> Self {
+        let body: Value = serde_json::from_slice(body).unwrap_or_default();
+        let at = |kind, pointer: &str, reason: &str| {
+            let value = match body.pointer(pointer) {
+                Some(Value::String(text)) => cut_short(text),
+                Some(value) => cut_short(&value.to_string()),
+                None => String::new(),
+            };
+            Self {
+                kind,
+                column: shape.column_at(pointer).to_owned(),
+                value,
+                reason: reason.to_owned(),
+            }
+        };
+        match error {
+            Error::Caller(CallerError::Shape { pointer, reason }) => {
+                at("unexpected shape", pointer, reason)
+            }
+            Error::Caller(CallerError::Value { pointer, reason }) => {
+                at("invalid value", pointer, reason)
+            }
+            Error::Caller(other) => at("refused", "", &other.to_string()),
+            // Detail is for the log, which says it once.
+            Error::Retry { what, reason } | Error::Internal { what, reason } => {
+                tracing::error!(what, reason, "a row failed");
+                at("failed", "", what)
+            }
         }
     }
 
@@ -129,10 +183,7 @@ impl Rows {
     pub fn push(&mut self, bytes: &[u8], rows: &mut Vec<Row>) -> Result<(), FileFault> {
         match self {
             Self::Csv(csv) => csv.push(bytes, rows),
-            Self::Json(json) => {
-                json.push(bytes, rows);
-                Ok(())
-            }
+            Self::Json(json) => json.push(bytes, rows),
         }
     }
 

@@ -8,6 +8,7 @@ mod reconcile;
 mod score;
 mod source;
 mod splitter;
+mod stages;
 mod whole;
 mod work;
 

@@ -17,6 +17,8 @@ pub struct RowShape {
     pub fields: &'static [Field],
     /// What a row may hold beside the entity, in the request around it: `as_of`.
     pub around: &'static [Field],
+    /// Whether a file may hold lines of orders instead of rows: see [`super::rows::Grouping`].
+    pub takes_order_lines: bool,
     /// JSON pointer from an answer to what a line of JSON Lines holds of it.
     pub answer: &'static str,
     /// Columns of the answers in a CSV or Parquet file, after the id.

@@ -147,6 +147,7 @@ impl<'a, F: FileStore> ParquetRows<'a, F> {
                 body,
                 history,
                 end: self.rows,
+                is_line: self.columns.are_of_lines(),
             });
         }
         Ok(rows)

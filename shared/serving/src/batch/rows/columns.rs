@@ -1,6 +1,7 @@
 //! Cells under the names of columns, made the body of a request.
 
 use super::Reject;
+use super::grouping::{NEEDED, ORDER_ID, ORDER_LINE};
 use crate::batch::limits::{FileFault, cut_short};
 use crate::batch::shape::{Field, Kind, RowShape};
 use serde_json::value::RawValue;
@@ -11,6 +12,7 @@ pub struct Columns {
     shape: &'static RowShape,
     /// The field, and whether it stands around the entity.
     fields: Vec<(Field, bool)>,
+    are_of_lines: bool,
 }
 
 impl Columns {
@@ -20,23 +22,35 @@ impl Columns {
         shape: &'static RowShape,
     ) -> Result<Self, FileFault> {
         let fault = |detail: String| FileFault::new("wrong columns", detail);
+        let names: Vec<&str> = names.map(str::trim).collect();
+        let are_of_lines = shape.takes_order_lines && names.contains(&ORDER_ID);
+        let shape = if are_of_lines { &ORDER_LINE } else { shape };
         let mut fields: Vec<(Field, bool)> = Vec::new();
         for name in names {
-            let name = name.trim();
             let Some(column) = shape.field(name) else {
-                let allowed = shape.allowed();
-                let shown = crate::wire::shown(name);
-                return Err(fault(format!("{shown} is no column, allowed: {allowed}")));
+                return Err(unknown(name, shape));
             };
             if fields.contains(&column) {
                 return Err(fault(format!("{name} stands there twice")));
             }
             fields.push(column);
         }
-        if !fields.iter().any(|(field, _)| field.name == shape.id) {
-            return Err(fault(format!("{} is missing", shape.id)));
+        let is_there = |name: &str| fields.iter().any(|(field, _)| field.name == name);
+        let of_lines = if are_of_lines { &NEEDED[..] } else { &[] };
+        let mut needed = [shape.id].into_iter().chain(of_lines.iter().copied());
+        if let Some(missing) = needed.find(|name| !is_there(name)) {
+            return Err(fault(format!("{missing} is missing")));
         }
-        Ok(Self { shape, fields })
+        Ok(Self {
+            shape,
+            fields,
+            are_of_lines,
+        })
+    }
+
+    /// Whether rows are lines of orders.
+    pub fn are_of_lines(&self) -> bool {
+        self.are_of_lines
     }
 
     /// Their names.
@@ -69,8 +83,19 @@ impl Columns {
     }
 }
 
+/// The fault of a column that is none.
+pub(super) fn unknown(name: &str, shape: &RowShape) -> FileFault {
+    let elsewhere = match name {
+        ORDER_ID => "; orders go into uploads/orders/, and are asked about by id",
+        _ => "",
+    };
+    let (shown, allowed) = (crate::wire::shown(name), shape.allowed());
+    let detail = format!("{shown} is no column, allowed: {allowed}{elsewhere}");
+    FileFault::new("wrong columns", detail)
+}
+
 /// Puts an entity (an object without its closing brace) and what stands around it together.
-fn request(mut entity: String, around: &str, shape: &RowShape) -> Vec<u8> {
+pub(super) fn request(mut entity: String, around: &str, shape: &RowShape) -> Vec<u8> {
     let text = if let Some(list) = shape.list {
         let comma = if around.is_empty() { "" } else { "," };
         format!("{{{}:[{entity}}}]{comma}{around}}}", quoted(list))
@@ -91,6 +116,6 @@ fn value(cell: &str, kind: Kind) -> String {
 }
 
 /// A JSON string.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }

@@ -185,6 +185,7 @@ impl CsvRows {
             body,
             history: None,
             end: self.offset,
+            is_line: header.are_of_lines(),
         });
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! Lines of JSON.
 
+use super::columns::unknown;
+use super::grouping::{ORDER_ID, ORDER_LINE};
 use super::{BOM, Bookmark, Reject, Row};
 use crate::batch::limits::{FileFault, Limits};
 use crate::batch::shape::RowShape;
@@ -15,6 +17,8 @@ pub struct JsonRows {
     /// Lines that have ended.
     lines: u64,
     rows: u64,
+    /// Whether lines are those of orders, which the first one tells that is not blank.
+    is_lines: Option<bool>,
     /// Bytes of the file that were taken.
     offset: u64,
 }
@@ -29,6 +33,7 @@ impl JsonRows {
             is_too_long: false,
             lines: 0,
             rows: 0,
+            is_lines: None,
             offset: 0,
         }
     }
@@ -38,28 +43,30 @@ impl JsonRows {
         Self {
             lines: from.number,
             rows: from.number,
+            is_lines: Some(false),
             offset: from.offset,
             ..Self::new(shape, limits)
         }
     }
 
     /// Takes the next bytes and adds the rows that end in them.
-    pub fn push(&mut self, bytes: &[u8], rows: &mut Vec<Row>) {
+    pub fn push(&mut self, bytes: &[u8], rows: &mut Vec<Row>) -> Result<(), FileFault> {
         let mut pieces = bytes.split(|byte| *byte == b'\n');
         if let Some(first) = pieces.next() {
             self.extend(first);
         }
         for piece in pieces {
             self.offset += 1;
-            self.end_line(rows);
+            self.end_line(rows)?;
             self.extend(piece);
         }
+        Ok(())
     }
 
     /// Ends the file.
     pub fn finish(&mut self, rows: &mut Vec<Row>) -> Result<(), FileFault> {
         if !self.line.is_empty() || self.is_too_long {
-            self.end_line(rows);
+            self.end_line(rows)?;
         }
         if self.rows == 0 {
             return Err(FileFault::new("empty", "there is no row in the file"));
@@ -77,7 +84,7 @@ impl JsonRows {
         }
     }
 
-    fn end_line(&mut self, rows: &mut Vec<Row>) {
+    fn end_line(&mut self, rows: &mut Vec<Row>) -> Result<(), FileFault> {
         self.lines += 1;
         let line = std::mem::take(&mut self.line);
         let mut line = &line[..];
@@ -85,11 +92,13 @@ impl JsonRows {
             line = line.strip_prefix(BOM).unwrap_or(line);
         }
         let line = line.trim_ascii();
+        if line.is_empty() && !self.is_too_long {
+            return Ok(());
+        }
+        let is_line = self.tell(line)?;
         let body = if std::mem::take(&mut self.is_too_long) {
             let reason = format!("more than {} bytes", self.limit);
             Err(Reject::row("too long", reason))
-        } else if line.is_empty() {
-            return;
         } else {
             body(line, self.shape)
         };
@@ -99,7 +108,25 @@ impl JsonRows {
             body,
             history: None,
             end: self.offset,
+            is_line,
         });
+        Ok(())
+    }
+
+    /// Whether lines are those of orders; a fault where they are and nobody groups them.
+    fn tell(&mut self, line: &[u8]) -> Result<bool, FileFault> {
+        if let Some(told) = self.is_lines {
+            return Ok(told);
+        }
+        let members = serde_json::from_slice::<BTreeMap<String, &RawValue>>(line);
+        let is_line = members.is_ok_and(|members| members.contains_key(ORDER_ID));
+        if is_line && !self.shape.takes_order_lines {
+            return Err(unknown(ORDER_ID, self.shape));
+        }
+        if is_line {
+            self.shape = &ORDER_LINE;
+        }
+        Ok(*self.is_lines.insert(is_line))
     }
 }
 

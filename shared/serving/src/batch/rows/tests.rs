@@ -18,6 +18,7 @@ static SHAPE: RowShape = RowShape {
         Field::json("target"),
     ],
     around: &[Field::text("as_of")],
+    takes_order_lines: false,
     answer: "/results/0",
     columns: &[],
     key: |_| None,
@@ -64,6 +65,7 @@ fn check_resumed(format: Text, bytes: &[u8], whole: &[Row]) {
             offset: row.end,
             number: row.number,
             header: header.clone(),
+            is_grouped: false,
         };
         let mut rows = Vec::new();
         let mut splitter = Rows::resume(format, &SHAPE, &limits(), &from).unwrap();

@@ -34,6 +34,7 @@ where
         let seen = job.run.map(|_| to_raw_value(&tally.seen)).transpose();
         report.seen = seen.map_err(|error| cannot_report(&error))?;
         report.predictions = tally.predictions;
+        report.order_lines = tally.order_lines;
         report.outputs = Some(Outputs {
             scored: job.name.scored(),
             rejects: job.name.rejects(),

@@ -11,6 +11,7 @@ use crate::batch::output::{REJECTS_HEADER, answer_header};
 use crate::batch::pack::Form;
 use crate::batch::ports::{ClaimStore, FileStore};
 use crate::batch::progress::Progress;
+use crate::batch::rows::Bookmark;
 use crate::batch::upload::Growing;
 use crate::predictor::Predictor;
 use crate::service::{Observed, Shared};
@@ -60,14 +61,15 @@ where
             Growing::new(self.files, place, form, &self.limits, left)
         };
         let resumed = progress.and_then(|progress| {
-            let text = Splitter::resume(name, job.shape, &self.limits, &progress.place).ok()?;
+            let from = progress.place.reading();
+            let text = Splitter::new(name, job.shape, &self.limits, &from).ok()?;
             Some((progress, text))
         });
         let (progress, text) = match resumed {
             Some(resumed) => resumed,
             None => (
                 Progress::default(),
-                Splitter::new(name, job.shape, &self.limits)?,
+                Splitter::new(name, job.shape, &self.limits, &Bookmark::default())?,
             ),
         };
         let form = match name.format {
@@ -81,6 +83,7 @@ where
             limits: self.limits,
             text,
             shared: Shared::of(M::Predictor::SHARED_KINDS),
+            lines: None,
             waiting: Vec::new(),
             chunk_rows: first_chunk_rows(&self.limits),
             slowest_chunk_ms: 0,
@@ -98,6 +101,7 @@ where
                 reasons: progress.reasons,
                 seen: progress.seen,
                 predictions: progress.predictions,
+                order_lines: None,
                 observed: Observed::default(),
             },
         })
@@ -110,7 +114,8 @@ where
             work.scored.write(&header).await?;
             work.rejects.write(REJECTS_HEADER).await?;
         }
-        let mut source = Source::open(self.files, job, self.limits, &work.place).await?;
+        let from = work.place.reading();
+        let mut source = Source::open(self.files, job, self.limits, &from).await?;
         let mut fetched = source.next().await?;
         while let Some(next) = fetched {
             // Asked for first: rows that need no store are worked on without a pause.

@@ -15,24 +15,8 @@ pub(super) struct Splitter {
 }
 
 impl Splitter {
-    /// For a file from its beginning; none for a table.
+    /// For a file from a place on, none for a table; a fault when the place cannot be found again.
     pub(super) fn new(
-        name: &UploadName,
-        shape: &'static RowShape,
-        limits: &Limits,
-    ) -> Result<Option<Self>, FileFault> {
-        let Format::Text(text) = name.format else {
-            return Ok(None);
-        };
-        Ok(Some(Self {
-            unpacker: Unpacker::new(name.packing, *limits)?,
-            skip: 0,
-            rows: Rows::new(text, shape, limits),
-        }))
-    }
-
-    /// For a file from a place on; a fault when it cannot be found again.
-    pub(super) fn resume(
         name: &UploadName,
         shape: &'static RowShape,
         limits: &Limits,
@@ -42,10 +26,14 @@ impl Splitter {
             return Ok(None);
         };
         let is_plain = name.packing == Packing::Plain;
+        let rows = match from.number {
+            0 => Rows::new(text, shape, limits),
+            _ => Rows::resume(text, shape, limits, from)?,
+        };
         Ok(Some(Self {
             unpacker: Unpacker::new(name.packing, *limits)?,
             skip: if is_plain { 0 } else { from.offset },
-            rows: Rows::resume(text, shape, limits, from)?,
+            rows,
         }))
     }
 

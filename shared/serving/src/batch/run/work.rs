@@ -2,25 +2,22 @@
 
 use super::source::Fetched;
 use super::splitter::Splitter;
+use super::stages::{pause, split, write};
 use super::{Clock, DEADLINE_MARGIN_MS, Job, LastPredictions, Services, Stop};
 use crate::batch::claim::Counts;
-use crate::batch::limits::{FileFault, Limits, cut_short};
+use crate::batch::limits::{FileFault, Limits};
 use crate::batch::output::{write_answer, write_reject};
 use crate::batch::ports::FileStore;
 use crate::batch::progress::{Progress, Reasons};
-use crate::batch::rows::{Bookmark, Reject, Row};
-use crate::batch::shape::RowShape;
+use crate::batch::rows::{Bookmark, Grouping, Reject, Row};
 use crate::batch::upload::Growing;
 use crate::drift::Seen;
-use crate::error::{CallerError, Error};
+use crate::error::Error;
 use crate::ports::PredictionCounts;
 use crate::prediction_log::{LoggedPrediction, as_file};
 use crate::predictor::Predictor;
-use crate::service::{Observed, PATH, Shared, parse};
-use serde_json::Value;
-use std::future::poll_fn;
-use std::task::Poll;
-use tracing::{Instrument, Span};
+use crate::service::{Observed, Shared, parse};
+use tracing::Instrument;
 
 /// Rows of the first chunk; how large histories are is not known yet.
 const FIRST_CHUNK_ROWS: usize = 128;
@@ -39,6 +36,8 @@ pub(super) struct Tally {
     pub(super) reasons: Reasons,
     pub(super) seen: Seen,
     pub(super) predictions: Option<PredictionCounts>,
+    /// Lines that were grouped into the rows, of a file of order lines.
+    pub(super) order_lines: Option<u64>,
     pub(super) observed: Observed,
 }
 
@@ -60,6 +59,8 @@ pub(super) struct Work<'a, F, M: Services, K> {
     pub(super) text: Option<Splitter>,
     /// What rows of a chunk of the whole base share.
     pub(super) shared: Shared,
+    /// Order lines, of which rows are made when all of them are there.
+    pub(super) lines: Option<Grouping>,
     /// Rows that are split and not asked about yet.
     pub(super) waiting: Vec<Row>,
     pub(super) chunk_rows: usize,
@@ -82,17 +83,48 @@ impl<F: FileStore, M: Services, K: Clock> Work<'_, F, M, K> {
             Fetched::Bytes(bytes) => bytes,
             Fetched::Rows(rows) => {
                 self.waiting.extend(rows);
+                self.group_lines()?;
                 return self.score_chunks().await;
             }
         };
         let mut bytes = &bytes[..];
         while let Some(text) = self.text.as_mut().filter(|_| !bytes.is_empty()) {
             let taken = split().in_scope(|| text.step(bytes, &mut self.waiting))?;
+            self.group_lines()?;
             bytes = &bytes[taken..];
             if !self.score_chunks().await? || !self.has_time()? {
                 return Ok(false);
             }
             pause().await;
+        }
+        Ok(true)
+    }
+
+    /// Takes order lines from where rows wait.
+    fn group_lines(&mut self) -> Result<(), FileFault> {
+        if self.waiting.first().is_none_or(|row| !row.is_line) {
+            return Ok(());
+        }
+        let new = || Grouping::new(self.job.shape, &self.limits);
+        let lines = self.lines.get_or_insert_with(new);
+        self.waiting.drain(..).try_for_each(|row| lines.add(row))
+    }
+
+    /// Asks about the customers of all order lines, but for those that earlier invocations are done with.
+    async fn score_grouped(&mut self, lines: Grouping) -> Result<bool, Stop> {
+        let grouped = lines.grouped(self.place.offset);
+        self.place.is_grouped = true;
+        self.tally.order_lines = Some(grouped.order_lines);
+        let mut bytes = 0;
+        for row in grouped {
+            bytes += row.body.as_ref().map_or(0, Vec::len);
+            self.waiting.push(row);
+            if self.waiting.len() >= self.chunk_rows || bytes >= self.limits.chunk_bytes {
+                bytes = 0;
+                if !self.score_chunks().await? {
+                    return Ok(false);
+                }
+            }
         }
         Ok(true)
     }
@@ -111,6 +143,12 @@ impl<F: FileStore, M: Services, K: Clock> Work<'_, F, M, K> {
     pub(super) async fn take_rest(&mut self) -> Result<bool, Stop> {
         if let Some(text) = &mut self.text {
             text.finish(&mut self.waiting)?;
+        }
+        self.group_lines()?;
+        if let Some(lines) = self.lines.take()
+            && !self.score_grouped(lines).await?
+        {
+            return Ok(false);
         }
         while !self.waiting.is_empty() {
             let count = self.full_chunk().unwrap_or(self.waiting.len());
@@ -195,7 +233,7 @@ impl<F: FileStore, M: Services, K: Clock> Work<'_, F, M, K> {
                 body.and_then(
                     |body| match parse().in_scope(|| M::Predictor::parse(&body)) {
                         Ok(request) => Ok((request, body)),
-                        Err(error) => Err(reject(&error, &body, self.job.shape)),
+                        Err(error) => Err(Reject::of(&error, &body, self.job.shape)),
                     },
                 );
             asked.push((
@@ -225,7 +263,7 @@ impl<F: FileStore, M: Services, K: Clock> Work<'_, F, M, K> {
         for (number, body) in asked {
             let answer = body.and_then(|body| match answers.next() {
                 Some(Ok(answer)) => Ok(answer),
-                Some(Err(error)) => Err(reject(&error, &body, self.job.shape)),
+                Some(Err(error)) => Err(Reject::of(&error, &body, self.job.shape)),
                 None => Err(Reject::row("failed", "there is no answer")),
             });
             self.write(number, answer, &mut scored, &mut rejects)?;
@@ -324,61 +362,5 @@ impl<F: FileStore, M: Services, K: Clock> Work<'_, F, M, K> {
         // Not more than twice as many at once: what comes may be larger than what came.
         let most = self.limits.chunk_rows.min(2 * self.chunk_rows);
         self.chunk_rows = wanted.clamp(LEAST_CHUNK_ROWS.min(most), most);
-    }
-}
-
-/// Unpacking bytes and splitting them into rows.
-fn split() -> Span {
-    tracing::debug_span!(target: PATH, "split")
-}
-
-/// Writing answers and rejects, as far as parts are full.
-fn write() -> Span {
-    tracing::debug_span!(target: PATH, "write")
-}
-
-/// Lets what else is under way go on, such as reading what comes next: a runtime of one thread does nothing else while rows are parsed and scored.
-async fn pause() {
-    let mut has_paused = false;
-    poll_fn(|context| {
-        if has_paused {
-            return Poll::Ready(());
-        }
-        has_paused = true;
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
-}
-
-/// A refused request, as a reject of its row.
-fn reject(error: &Error, body: &[u8], shape: &RowShape) -> Reject {
-    let body: Value = serde_json::from_slice(body).unwrap_or_default();
-    let at = |kind, pointer: &str, reason: &str| {
-        let value = match body.pointer(pointer) {
-            Some(Value::String(text)) => cut_short(text),
-            Some(value) => cut_short(&value.to_string()),
-            None => String::new(),
-        };
-        Reject {
-            kind,
-            column: shape.column_at(pointer).to_owned(),
-            value,
-            reason: reason.to_owned(),
-        }
-    };
-    match error {
-        Error::Caller(CallerError::Shape { pointer, reason }) => {
-            at("unexpected shape", pointer, reason)
-        }
-        Error::Caller(CallerError::Value { pointer, reason }) => {
-            at("invalid value", pointer, reason)
-        }
-        Error::Caller(other) => at("refused", "", &other.to_string()),
-        // Detail is for the log, which says it once.
-        Error::Retry { what, reason } | Error::Internal { what, reason } => {
-            tracing::error!(what, reason, "a row failed");
-            at("failed", "", what)
-        }
     }
 }
