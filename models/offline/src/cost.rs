@@ -199,8 +199,9 @@ pub fn per_hour_of_a_canary(deployed: &Deployment, prices: &Prices) -> Bill {
     )])
 }
 
-/// What is paid for a month in which nobody asks: metrics that were written once in every hour, and alarms.
-pub fn per_month(metrics: usize, alarms: usize, prices: &Prices) -> Bill {
+/// What is paid for a month in which nobody asks: metrics that were written once in every hour, and metrics that
+/// alarms watch.
+pub fn per_month(metrics: usize, watched: usize, prices: &Prices) -> Bill {
     let each = &prices.cloudwatch;
     Bill::of([
         (
@@ -209,7 +210,7 @@ pub fn per_month(metrics: usize, alarms: usize, prices: &Prices) -> Bill {
         ),
         (
             "CloudWatch, alarms",
-            alarms as f64 * each.per_alarm_and_month,
+            watched as f64 * each.per_alarm_and_month,
         ),
     ])
 }
