@@ -108,6 +108,8 @@ def test_filters_count_what_a_program_writes(function, program):
         assert wrong[1]["statusCode"] in (404, 503)
         lines = running.logged()
     filters = real()["tokens"].of_type("AWS::Logs::MetricFilter")
+    named = function.capitalize()
+    assert filters[f"{named}BatchRefusalLines"] == {**filters[f"{named}RefusalLines"], "LogGroupName": f"<{named}BatchLogs>"}
     for name, expected in (("RefusalLines", 1), ("FailureLines", sum(line.get("errors") == 1 for line in lines))):
         field, value = selector(filters[f"{function.capitalize()}{name}"]["FilterPattern"])
         assert sum(line.get(field) == value for line in lines) == expected >= 1, lines
@@ -299,7 +301,8 @@ def test_the_dashboard_draws_metrics_that_exist():
     counted = {(t["MetricNamespace"], t["MetricName"]) for f in made.of_type("AWS::Logs::MetricFilter").values() for t in f["MetricTransformations"]}
     drawn = [metric for widget in widgets for metric in widget["properties"].get("metrics", [])]
     # What a day costs is drawn as its alarm sees it.
-    assert [w["properties"]["annotations"] for w in widgets if "metrics" not in w["properties"]] == [{"alarms": ["<CostTooHigh.Arn>"]}]
+    arn = f"arn:aws:cloudwatch:{stack.REGION}:{stack.ACCOUNT}:alarm:{made.resources['CostTooHigh']['Properties']['AlarmName']}"
+    assert [w["properties"]["annotations"] for w in widgets if "metrics" not in w["properties"]] == [{"alarms": [arn]}]
     assert len(drawn) >= 15
     assert {(m[0], m[1]) for m in drawn if isinstance(m[0], str) and m[0].startswith("Storecast/")} == counted
     services = {f["FunctionName"] for name, f in made.programs().items() if not stack.function_of(name)[1]}
