@@ -229,7 +229,7 @@ test-contract: setup-contract build tables ## Hold the running stack against its
 	@$(CONTRACT_PYTHON) -m pytest -q infra/contract
 
 test-package: package build ## Let the packed programs publish, load and answer, as the ordinary ones do in `make test`
-	@PACKAGES=target/package $(INFRA_PYTHON) -m pytest -q infra/tests/test_calls.py infra/tests/test_operation.py
+	@PACKAGES=target/package $(INFRA_PYTHON) -m pytest -q infra/tests/test_calls.py infra/tests/test_operation.py infra/tests/test_package.py
 
 fuzz-api: setup-contract build tables ## Ask the functions on this machine for thousands of things, allowed by the contract and not: make fuzz-api CASES=5000
 	@$(CONTRACT_PYTHON) infra/contract/fuzz.py --cases $(or $(CASES),1000)

@@ -90,6 +90,18 @@ def test_recommendations_are_typed(client, models):
     assert len(operation("recommend", "recommendations").sync(client=client, body=body).items) == 2
 
 
+def test_health_and_models_are_typed(client, models):
+    health = operation("health", "churn").sync(client=client)
+    assert isinstance(health, models.Health) and health.status == "ok"
+    store, model = health.checks
+    assert (store.name, model.name, model.state) == ("store", "model", "ok") and model.golden_rows in ("all", "sample")
+    served = operation("models", "churn").sync(client=client)
+    assert isinstance(served, models.Models)
+    by_function = {model.function: model for model in served.models}
+    assert set(by_function) == {"churn", "inventory", "recommendations"}
+    assert by_function["churn"].version == model.version and 0 < by_function["churn"].metrics["auc"] < 1
+
+
 def test_a_problem_is_typed(client, models):
     body = models.ChurnRequest(customers=[models.ChurnCustomer("1"), models.ChurnCustomer("1")])
     refused = operation("predict_churn", "churn").sync_detailed(client=client, body=body)

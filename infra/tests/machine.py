@@ -15,6 +15,8 @@ KNOWN = {
     "Task": {"Type", "Comment", "Resource", "Parameters", "ResultSelector", "ResultPath", "OutputPath", "TimeoutSeconds", "Retry", "Next", "End"},
     "Map": {"Type", "ItemReader", "ItemSelector", "MaxConcurrency", "ToleratedFailurePercentage", "ItemProcessor", "ResultWriter",
             "ResultPath", "Catch", "Next", "End"},
+    "Choice": {"Type", "Comment", "Choices", "Default"},
+    "Fail": {"Type", "Error", "Cause"},
 }
 
 
@@ -48,7 +50,10 @@ class Ran:
 
 
 def path(text: str, data: Any, context: Any) -> Any:
-    """`$.a.b` of the input, `$$.a.b` of the context, or States.Format of such."""
+    """`$.a.b` of the input, `$$.a.b` of the context, States.Format of such, or States.MathAdd of one and a number."""
+    if text.startswith("States.MathAdd("):
+        left, _, right = text.removeprefix("States.MathAdd(").removesuffix(")").partition(", ")
+        return path(left, data, context) + int(right)
     if text.startswith("States.Format('"):
         template, _, arguments = text.removeprefix("States.Format('").removesuffix(")").partition("'")
         values = [path(a.strip(), data, context) for a in arguments.split(",") if a.strip()]
@@ -78,6 +83,15 @@ def placed(where: str, data: Any, result: Any) -> Any:
     return result if where == "$" else {**data, where.removeprefix("$."): result}
 
 
+def chosen(state: dict[str, Any], data: Any, context: Any) -> str:
+    """The state that a choice leads to."""
+    for rule in state["Choices"]:
+        assert set(rule) == {"Variable", "NumericLessThanPath", "Next"}, f"{rule} is not known here"
+        if path(rule["Variable"], data, context) < path(rule["NumericLessThanPath"], data, context):
+            return rule["Next"]
+    return state["Default"]
+
+
 class Machine:
     """A definition with its outside."""
 
@@ -96,6 +110,11 @@ class Machine:
             state = machine["States"][name]
             unknown = set(state) - KNOWN[state["Type"]]
             assert not unknown, f"{name}: {unknown} is not known here"
+            if state["Type"] == "Fail":
+                raise Failed(state["Error"], state["Cause"])
+            if state["Type"] == "Choice":
+                name = chosen(state, data, context)
+                continue
             try:
                 result = self.task(state, data, context) if state["Type"] == "Task" else self.map(state, data)
                 data = placed(state.get("ResultPath", "$"), data, result)

@@ -124,11 +124,38 @@ def test_browsers_of_named_origins_only():
     assert not any(pattern.search(origin) for origin in ("*", "https://*", "https://*.shop.example", "https://shop.example/"))
 
 
+def unthrottled(made: Stack) -> list[str]:
+    """Routes that take as much as comes, and POSTs, of which one may ask about a hundred, that take no less than others."""
+    resource = made.resources["Stage"]
+    limits, own = resource["Properties"]["DefaultRouteSettings"], resource["Properties"].get("RouteSettings", {})
+    names = {route["RouteKey"]: name for name, route in made.of_type("AWS::ApiGatewayV2::Route").items()}
+    found = [f"{key} is no route" for key in set(own) - set(names)]
+    for key, name in names.items():
+        for limit in ("ThrottlingRateLimit", "ThrottlingBurstLimit"):
+            least, most = int(own.get(key, limits)[limit]), int(limits[limit])
+            if not 0 < least <= most or (key.startswith("POST ") and least == most):
+                found.append(f"{key} is not throttled")
+        if key in own and name not in stack.listed(resource.get("DependsOn", [])):
+            found.append(f"{key} is limited before it is there")
+    return found
+
+
 def test_every_route_is_throttled():
     for made in real().values():
-        (api,) = made.of_type("AWS::ApiGatewayV2::Stage").values()
-        limits = api["DefaultRouteSettings"]
-        assert int(limits["ThrottlingRateLimit"]) > 0 and int(limits["ThrottlingBurstLimit"]) > 0
+        assert unthrottled(made) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (lambda r: r["Stage"]["Properties"]["RouteSettings"].pop("POST /v1/churn"), "POST /v1/churn is not throttled"),
+        (lambda r: r["Stage"]["Properties"]["RouteSettings"]["POST /v1/churn"].update(ThrottlingRateLimit=1000), "POST /v1/churn is not throttled"),
+        (lambda r: r["Stage"]["Properties"]["RouteSettings"].update({"POST /v1/chrun": {}}), "POST /v1/chrun is no route"),
+        (lambda r: r["Stage"]["DependsOn"].remove("PostChurn"), "POST /v1/churn is limited before it is there"),
+    ],
+)
+def test_a_route_that_takes_too_much_is_found(change, complaint):
+    assert complaint in unthrottled(mutated(change))
 
 
 def personal(made: Stack) -> list[str]:

@@ -165,6 +165,49 @@ def examples() -> list[tuple[str, dict[str, Any], Any]]:
     return found
 
 
+def unexplained(document: dict[str, Any]) -> list[str]:
+    """Operations, parameters, answers, schemas and fields that do not say what they are, and bodies without an example."""
+    found = []
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            place = f"{method.upper()} {path}"
+            body, answer = operation.get("requestBody"), operation["responses"]["200"]
+            found += [place] if not operation.get("summary") else []
+            found += [f"{place} {p['name']}" for p in operation.get("parameters", []) if not p.get("description")]
+            for name, holder in (("body", body), ("answer", answer)):
+                kinds = (holder or {}).get("content", {}).values()
+                found += [f"{place} {name} without an example" for kind in kinds if not {"example", "examples"} & set(kind)]
+            found += [f"{place} {status}" for status, r in operation["responses"].items() if "$ref" not in r and not r.get("description")]
+    found += [name for name, response in document["components"]["responses"].items() if not response.get("description")]
+    for name, schema in document["components"]["schemas"].items():
+        found += [name] if not schema.get("description") else []
+        found += undescribed(schema, name)
+    return found
+
+
+def undescribed(schema: Any, place: str) -> list[str]:
+    """Fields without a description, but for those whose type has one."""
+    if isinstance(schema, list):
+        return [found for item in schema for found in undescribed(item, place)]
+    if not isinstance(schema, dict):
+        return []
+    fields = schema.get("properties", {})
+    found = [f"{place}.{name}" for name, field in fields.items() if not field.get("description") and "$ref" not in field]
+    return found + [inner for value in schema.values() for inner in undescribed(value, place)]
+
+
+def test_everything_says_what_it_is():
+    assert unexplained(DOCUMENT) == []
+    assert "[`" not in json.dumps(DOCUMENT), "a link that only Rust's documentation follows"
+    spoiled = copy.deepcopy(DOCUMENT)
+    spoiled["components"]["schemas"]["ChurnRequest"]["properties"]["customers"].pop("description")
+    spoiled["components"]["schemas"]["Problem"].pop("description")
+    spoiled["paths"]["/v1/churn"]["post"].pop("summary")
+    (kind,) = spoiled["paths"]["/v1/health"]["get"]["responses"]["200"]["content"].values()
+    kind.pop("example", None), kind.pop("examples", None)
+    assert set(unexplained(spoiled)) == {"ChurnRequest.customers", "Problem", "POST /v1/churn", "GET /v1/health answer without an example"}
+
+
 def test_every_example_keeps_its_schema():
     assert len(examples()) > 20
     for name, schema, value in examples():

@@ -11,6 +11,7 @@ from pathlib import Path
 import boto3
 import stack
 from botocore import xform_name
+from test_operation import watched_by
 from test_template import NOT_MADE_BY_MOTO
 
 GUIDE = (stack.ROOT / "infra" / "README.md").read_text(encoding="utf-8")
@@ -104,7 +105,8 @@ def test_the_saved_queries_that_pages_name_exist():
         assert name in queries and f"`{name}`" in GUIDE
 
 
-def test_costs_count_the_template_s_alarms():
+def test_costs_count_what_the_template_s_alarms_watch():
+    """An alarm that calculates is paid by each metric that it takes."""
     code = (stack.ROOT / "models/offline/src/cli/cost.rs").read_text(encoding="utf-8")
-    (counted,) = re.findall(r"const ALARMS: usize = (\d+);", code)
-    assert int(counted) == len(stack.real()["tokens"].of_type("AWS::CloudWatch::Alarm"))
+    (counted,) = re.findall(r"const WATCHED: usize = (\d+);", code)
+    assert int(counted) == sum(len(watched_by(alarm)) for alarm in stack.real()["tokens"].of_type("AWS::CloudWatch::Alarm").values())

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import subprocess
+import tomllib
 from typing import Any
 
 import pytest
@@ -106,6 +108,8 @@ def test_filters_count_what_a_program_writes(function, program):
         assert wrong[1]["statusCode"] in (404, 503)
         lines = running.logged()
     filters = real()["tokens"].of_type("AWS::Logs::MetricFilter")
+    named = function.capitalize()
+    assert filters[f"{named}BatchRefusalLines"] == {**filters[f"{named}RefusalLines"], "LogGroupName": f"<{named}BatchLogs>"}
     for name, expected in (("RefusalLines", 1), ("FailureLines", sum(line.get("errors") == 1 for line in lines))):
         field, value = selector(filters[f"{function.capitalize()}{name}"]["FilterPattern"])
         assert sum(line.get(field) == value for line in lines) == expected >= 1, lines
@@ -119,8 +123,9 @@ def loose_ends(made: Stack) -> list[str]:
     }
     alarms = made.of_type("AWS::CloudWatch::Alarm")
     for name, alarm in alarms.items():
-        if not alarm["Namespace"].startswith("AWS/") and (alarm["Namespace"], alarm["MetricName"]) not in counted:
-            found.append(f"{name} watches what nobody counts")
+        for metric in watched_by(alarm):
+            if not metric["Namespace"].startswith("AWS/") and (metric["Namespace"], metric["MetricName"]) not in counted:
+                found.append(f"{name} watches what nobody counts")
         if alarm.get("TreatMissingData") != "notBreaching":
             found.append(f"{name} rises when nothing happens")
         if not alarm["AlarmDescription"].endswith("."):
@@ -139,6 +144,11 @@ def loose_ends(made: Stack) -> list[str]:
         if made.resources[f"{function}Aliaslive"].get("UpdatePolicy", {}).get("CodeDeployLambdaAliasUpdate") is None:
             found.append(f"{function} changes at once")
     return found
+
+
+def watched_by(alarm: dict[str, Any]) -> list[dict[str, Any]]:
+    """Metrics of an alarm: its own, or those that it calculates with."""
+    return [m["MetricStat"]["Metric"] for m in alarm["Metrics"] if "MetricStat" in m] if "Metrics" in alarm else [alarm]
 
 
 def impatience(made: Stack, function: str) -> list[str]:
@@ -211,6 +221,74 @@ def test_alarms_tell_the_topic_that_is_named():
     assert told["all options"] == {str([stack.ALL_OPTIONS["AlarmTopicArn"]])}
 
 
+# Milliseconds, requests and units of a day, by what the alarm calls them.
+A_DAY = {
+    "requests": 1_000_000.0, "churn": 3e6, "recommendations": 5e6, "inventory": 7e6, "churn_batch": 11e6, "recommendations_batch": 13e6,
+    "inventory_batch": 17e6, "orders": 19e6, "read": 2_000_000.0, "written": 300_000.0,
+}
+
+
+def cost_of_a_day(made: Stack) -> float:
+    """US dollars, as the alarm's expression adds them up."""
+    alarm = made.resources["CostTooHigh"]["Properties"]
+    (expression,) = [m["Expression"] for m in alarm["Metrics"] if m["ReturnData"]]
+    assert re.fullmatch(r"[A-Za-z_0-9.,()*/+ ]+", expression), expression
+    return eval(expression, {"__builtins__": {}}, {**A_DAY, "FILL": lambda metric, missing: metric})
+
+
+def expected_of_a_day(made: Stack) -> float:
+    """The same by the price list and the memory of the functions."""
+    prices = tomllib.loads((stack.ROOT / "infra" / "prices.toml").read_text(encoding="utf-8"))
+    second = prices["lambda"][f"{made.values['Architecture']}_per_gb_second"]
+    memory = {f["FunctionName"].removeprefix(f"{stack.STACK_NAME}-").replace("-", "_"): int(f["MemorySize"]) for f in made.programs().values()}
+    functions = sum(A_DAY[name] / 1000 * megabytes / 1024 * second for name, megabytes in memory.items())
+    request = (prices["gateway"]["per_million_requests"] + prices["lambda"]["per_million_requests"]) / 1e6
+    units = prices["dynamodb"]["per_million_read_units"] * A_DAY["read"] + prices["dynamodb"]["per_million_write_units"] * A_DAY["written"]
+    return functions + A_DAY["requests"] * request + units / 1e6
+
+
+def miscounted(made: Stack) -> list[str]:
+    """What is wrong with the alarm that watches the cost of a day."""
+    alarm = made.resources["CostTooHigh"]["Properties"]
+    stats = {m["Id"]: m["MetricStat"] for m in alarm["Metrics"] if "MetricStat" in m}
+    found = [f"{name} is no sum of a day" for name, s in stats.items() if (s["Period"], s["Stat"]) != (86_400, "Sum")]
+    functions = {s["Metric"]["Dimensions"][0]["Value"].strip("<>") for s in stats.values() if s["Metric"]["Namespace"] == "AWS/Lambda"}
+    found += [f"{name} is not counted" for name in sorted(set(made.programs()) - functions)]
+    if set(stats) != set(A_DAY) or len(stats) > 10:
+        found.append("other metrics than the ten that an alarm takes")
+    if not math.isclose(cost_of_a_day(made), expected_of_a_day(made), rel_tol=1e-9):
+        found.append(f"{cost_of_a_day(made)} instead of {expected_of_a_day(made)} US dollars")
+    return found
+
+
+def test_a_day_costs_what_the_price_list_says():
+    for made in real().values():
+        assert miscounted(made) == []
+    told = {**stack.TOKENS, "DailyCost": "2.5", "MemoryMegabytes": "1024", "BatchMemoryMegabytes": "512", "MergeMemoryMegabytes": "3000"}
+    given = mutated(lambda r: None, told)
+    assert miscounted(given) == [] and given.resources["CostTooHigh"]["Properties"]["Threshold"] == "2.5"
+    assert "CostTooHigh" not in mutated(lambda r: None, {**stack.TOKENS, "DailyCost": "0"}).resources
+
+
+def dearer(resources: dict[str, Any]) -> None:
+    expression = resources["CostTooHigh"]["Properties"]["Metrics"][0]["Expression"]["Fn::Sub"]
+    expression[0] = expression[0].replace("0.125", "0.25")
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (lambda r: r["CostTooHigh"]["Properties"]["Metrics"][2]["MetricStat"].update(Period=3600), "churn is no sum of a day"),
+        (lambda r: r["CostTooHigh"]["Properties"]["Metrics"].pop(2), "ChurnFunction is not counted"),
+        (lambda r: r["CostTooHigh"]["Properties"]["Metrics"].pop(), "other metrics than the ten that an alarm takes"),
+        (lambda r: r["ChurnBatch"]["Properties"].update(MemorySize=1), "US dollars"),
+        (dearer, "US dollars"),
+    ],
+)
+def test_a_wrong_sum_is_found(change, complaint):
+    assert any(found.endswith(complaint) for found in miscounted(mutated(change)))
+
+
 # What our programs declare of metrics, some for every stage or fallback.
 FIXED = {"latency_ms", "rows_scored", "errors", "refusals", "model_refusals", "cold_start", "log_failures"}
 STAGES = {"parse_ms", "gather_ms", "features_ms", "score_ms", "respond_ms"}
@@ -221,7 +299,10 @@ def test_the_dashboard_draws_metrics_that_exist():
     made = real()["tokens"]
     widgets = json.loads(made.resources["Dashboard"]["Properties"]["DashboardBody"])["widgets"]
     counted = {(t["MetricNamespace"], t["MetricName"]) for f in made.of_type("AWS::Logs::MetricFilter").values() for t in f["MetricTransformations"]}
-    drawn = [metric for widget in widgets for metric in widget["properties"]["metrics"]]
+    drawn = [metric for widget in widgets for metric in widget["properties"].get("metrics", [])]
+    # What a day costs is drawn as its alarm sees it.
+    arn = f"arn:aws:cloudwatch:{stack.REGION}:{stack.ACCOUNT}:alarm:{made.resources['CostTooHigh']['Properties']['AlarmName']}"
+    assert [w["properties"]["annotations"] for w in widgets if "metrics" not in w["properties"]] == [{"alarms": [arn]}]
     assert len(drawn) >= 15
     assert {(m[0], m[1]) for m in drawn if isinstance(m[0], str) and m[0].startswith("Storecast/")} == counted
     services = {f["FunctionName"] for name, f in made.programs().items() if not stack.function_of(name)[1]}

@@ -6,6 +6,7 @@ import io
 import json
 import sys
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from types import ModuleType
 from typing import Any
 
@@ -15,9 +16,11 @@ from botocore.exceptions import ClientError
 from stack import real
 from world import World, accepted, published
 
+HEALTH = {"version": "2.0", "rawPath": "/v1/health", "requestContext": {"http": {"method": "GET", "path": "/v1/health"}}}
 EVENT = {"DeploymentId": "d-1", "LifecycleEventHookExecutionId": "h-1"}
 NEW, LIVE = "arn:new", "arn:live"
 Answerer = Callable[[str, Any], tuple[bool, Any]]
+Health = Callable[[str], tuple[bool, Any]]
 
 
 class Aws:
@@ -47,12 +50,22 @@ class Aws:
         return {"Payload": io.BytesIO(json.dumps(answer).encode()), **({} if answered else {"FunctionError": "Unhandled"})}
 
 
+def well(golden_rows: str) -> tuple[bool, Any]:
+    """An answer to who asks for health."""
+    return True, {"statusCode": 200, "body": json.dumps({"status": "ok", "checks": [{"name": "store"}, {"name": "model", "golden_rows": golden_rows}]})}
+
+
+def healthy(version: str) -> tuple[bool, Any]:
+    assert version == NEW
+    return well("all")
+
+
 @pytest.fixture
 def run(monkeypatch):
     """Runs the check of a function's release, and returns the status that CodeDeploy is told."""
 
-    def run(function: str, answer: Answerer, may_change: bool = False, refusals: int = 0) -> str:
-        aws = Aws(function, answer, refusals)
+    def run(function: str, answer: Answerer, may_change: bool = False, refusals: int = 0, health: Health = healthy) -> str:
+        aws = Aws(function, lambda version, asked: health(version) if asked == names["HEALTH"] else answer(version, asked), refusals)
         fake = ModuleType("boto3")
         fake.client = aws.client
         monkeypatch.setitem(sys.modules, "boto3", fake)
@@ -120,6 +133,24 @@ def test_what_cannot_be_asked_stops_the_release(run):
     assert run("churn", throttled) == "Failed"
 
 
+UNWELL = (True, {"statusCode": 503, "body": "{}"})
+
+
+@pytest.mark.parametrize(
+    ("later", "expected"),
+    [([well("sample")] * 30 + [well("all")], "Succeeded"), ([well("sample")] * 30 + [UNWELL], "Failed"), ([well("sample"), BROKEN], "Failed")],
+)
+def test_golden_rows_are_waited_for(run, later, expected):
+    """Each answer lets the version work on them a little; the last one tells."""
+    told = iter(later)
+    assert run("churn", lambda *_: answers(0.3), health=lambda _: next(told)) == expected
+    assert next(told, None) is None
+
+
+def test_golden_rows_without_an_end_stop_the_release(run):
+    assert run("churn", lambda *_: answers(0.3), health=lambda _: well("sample")) == "Failed"
+
+
 @pytest.mark.parametrize("function", published())
 def test_real_programs_answer_what_is_asked_of_them(run, function, world):
     seen = []
@@ -130,8 +161,46 @@ def test_real_programs_answer_what_is_asked_of_them(run, function, world):
             seen.append((answered, said))
             return answered, said
 
-        assert run(function, answer) == "Succeeded"
+        assert run(function, answer, health=lambda _: running.answer(HEALTH)) == "Succeeded"
     assert len(seen) == 2 and all(answered for answered, _ in seen), seen
+
+
+def deceive(world: World) -> dict[str, Any]:
+    """Serves churn's model with one golden row that it does not answer and that no sample holds, past every check that a release makes;
+    returns the pointer of before."""
+    files = {name: (stack.ROOT / "models/churn" / name).read_bytes() for name in ("manifest.json", "model.onnx", "artifacts.json", "golden.json")}
+    golden, manifest = json.loads(files["golden.json"]), json.loads(files["manifest.json"])
+    golden["rows"][1]["raw"] += 1.0
+    files["golden.json"] = json.dumps(golden).encode()
+    manifest["version"] = "deceiving"
+    manifest["files"]["golden.json"] = {"sha256": sha256(files["golden.json"]).hexdigest(), "size": len(files["golden.json"])}
+    files["manifest.json"] = json.dumps(manifest).encode()
+    for name, body in files.items():
+        world.s3.put_object(Bucket=world.outputs["ModelBucketName"], Key=f"models/churn/deceiving/{name}", Body=body)
+    table = world.outputs["TableName"]
+    (before,) = [i for i in world.dynamo.scan(TableName=table)["Items"] if i["pk"]["S"].startswith("pointer#model/churn/")]
+    release = json.loads(before["target"]["S"])
+    release["served"]["pointer"].update(version="deceiving", manifest_sha256=sha256(files["manifest.json"]).hexdigest())
+    world.dynamo.put_item(TableName=table, Item={**before, "target": {"S": json.dumps(release)}})
+    return before
+
+
+def test_a_model_that_fails_a_late_golden_row_stops_the_release(run, world):
+    before = deceive(world)
+    try:
+        with world.started("ChurnFunction", "churn") as running:
+            first = []
+
+            def answer(_: str, question: Any) -> tuple[bool, Any]:
+                first.append(running.answer(question))
+                return first[0]
+
+            # The row fails after the answer to the question, which is right.
+            assert run("churn", answer, health=lambda _: running.answer(HEALTH)) == "Failed"
+            assert first[0][0] and first[0][1]["model_version"] == "deceiving"
+            assert any(line.get("message") == "model refused" for line in running.logged())
+    finally:
+        world.dynamo.put_item(TableName=world.outputs["TableName"], Item=before)
 
 
 def test_the_template_names_every_function_once():

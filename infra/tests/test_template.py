@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import moto_stack
 import pytest
@@ -50,16 +51,21 @@ def test_sam_validates_and_lints_the_source():
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
-def test_the_transformed_template_lints(tmp_path):
-    """Conditions are left in it, and cfn-lint follows both sides of each."""
+@pytest.mark.parametrize("variant", stack.VARIANTS)
+def test_the_transformed_template_lints(tmp_path, variant):
+    """Conditions are left in it, and cfn-lint follows both sides of each; values are SAM's to put in place."""
     made = tmp_path / "template.json"
-    template = stack.transformed(stack.source(), stack.ALL_OPTIONS)
+    template = stack.transformed(stack.source(), stack.VARIANTS[variant])
     made.write_text(json.dumps(template), encoding="utf-8")
     linted = lint(made)
     assert linted.returncode == 0, linted.stdout
+
+
+def test_a_wrong_value_in_the_transformed_template_is_found(tmp_path):
+    made, template = tmp_path / "template.json", stack.transformed(stack.source(), stack.ALL_OPTIONS)
     template["Resources"]["Table"]["Properties"]["BillingMode"] = "FREE"
     made.write_text(json.dumps(template), encoding="utf-8")
-    assert "'FREE' is not one of" in lint(made).stdout, "a wrong value is found"
+    assert "'FREE' is not one of" in lint(made).stdout
 
 
 def test_what_moto_cannot_make_is_listed():
@@ -116,19 +122,23 @@ def carelessness(made: Stack) -> list[str]:
             found.append(f"{name} keeps no versions")
         if "BucketEncryption" not in bucket:
             found.append(f"{name} is not encrypted")
-        if f"<{name}>" not in tls_only(made):
-            found.append(f"{name} answers without TLS")
+        for connection, without in (("without TLS", {"Bool": {"aws:SecureTransport": "false"}}), ("by old TLS", OLD_TLS)):
+            if f"<{name}>" not in denying(made, without):
+                found.append(f"{name} answers {connection}")
     found += [f"{name} keeps logs for ever" for name, logs in made.of_type("AWS::Logs::LogGroup").items() if "RetentionInDays" not in logs]
     return found
 
 
-def tls_only(made: Stack) -> set[str]:
-    """Buckets that deny every action over a connection without TLS."""
+OLD_TLS = {"NumericLessThan": {"s3:TlsVersion": "1.2"}}
+
+
+def denying(made: Stack, condition: dict[str, Any]) -> set[str]:
+    """Buckets that deny every action on a condition."""
     return {
         policy["Bucket"]
         for policy in made.of_type("AWS::S3::BucketPolicy").values()
         for s in policy["PolicyDocument"]["Statement"]
-        if s["Effect"] == "Deny" and s["Action"] == "s3:*" and s["Principal"] == "*" and s["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+        if s["Effect"] == "Deny" and s["Action"] == "s3:*" and s["Principal"] == "*" and s["Condition"] == condition
         and {r.split("/")[0] for r in s["Resource"]} == {f"{policy['Bucket'][:-1]}.Arn>"} and len(s["Resource"]) == 2
     }
 
@@ -141,13 +151,18 @@ def test_stores_are_kept_closed_and_encrypted(variant):
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
+        (lambda r: r["ModelBucketPolicy"]["Properties"]["PolicyDocument"]["Statement"].pop(1), "ModelBucket answers by old TLS"),
+        (
+            lambda r: r["DataBucketPolicy"]["Properties"]["PolicyDocument"]["Statement"][1].update(Condition={"NumericLessThan": {"s3:TlsVersion": "1.0"}}),
+            "DataBucket answers by old TLS",
+        ),
         (lambda r: r["Table"].pop("DeletionPolicy"), "Table goes with the stack"),
         (lambda r: r["Table"]["Properties"].pop("PointInTimeRecoverySpecification"), "Table cannot be brought back"),
         (lambda r: r["Table"]["Properties"].pop("DeletionProtectionEnabled"), "Table can be deleted"),
         (lambda r: r["DataBucket"]["Properties"]["PublicAccessBlockConfiguration"].update(BlockPublicPolicy=False), "DataBucket may be public"),
         (lambda r: r["ModelBucket"]["Properties"].pop("VersioningConfiguration"), "ModelBucket keeps no versions"),
         (lambda r: r["ModelBucket"]["Properties"].pop("BucketEncryption"), "ModelBucket is not encrypted"),
-        (lambda r: r.pop("ModelBucketPolicy"), "ModelBucket answers without TLS"),
+        (lambda r: r["ModelBucketPolicy"]["Properties"]["PolicyDocument"]["Statement"].pop(0), "ModelBucket answers without TLS"),
         (lambda r: r["DataBucketPolicy"]["Properties"]["PolicyDocument"]["Statement"].pop(0), "DataBucket answers without TLS"),
         (lambda r: r["ChurnLogs"]["Properties"].pop("RetentionInDays"), "ChurnLogs keeps logs for ever"),
     ],

@@ -34,7 +34,7 @@ def tasks(machine: dict[str, Any]) -> dict[str, dict[str, Any]]:
     for name, state in machine["States"].items():
         if state["Type"] == "Map":
             found |= tasks(state["ItemProcessor"])
-        else:
+        elif state["Type"] == "Task":
             found[name] = state
     return found
 
@@ -43,6 +43,9 @@ def weaknesses(made: Stack) -> list[str]:
     """Where a run could end without being proved, hang, or take more than it is given."""
     machine, found = definition(made), []
     score, steps = machine["States"]["Score"], tasks(machine)
+    look = machine["States"].get(machine["States"]["Begin"]["Next"], {})
+    if machine["States"].get(look.get("Choices", [{}])[0].get("Next"), {}).get("Error") != "StaleChunks" or look["Default"] != "Score":
+        found.append("a night answers what it answered before")
     if [c["Next"] for c in score.get("Catch", []) if c["ErrorEquals"] == ["States.ALL"]] != ["Reconcile"] or score["Next"] != "Reconcile":
         found.append("a run can end without reconciliation")
     if not 3600 <= machine.get("TimeoutSeconds", 0) < 86_400:
@@ -97,6 +100,7 @@ def rewritten(change: Any) -> Any:
         ('"TimeoutSeconds": 79200,', "", "a run can last into the next night"),
         ('"TimeoutSeconds": 910', '"TimeoutSeconds": 99999', "ScoreChunk waits for an answer that cannot come"),
         ('"MaxAttempts": 14', '"MaxAttempts": 5', "a killed child's lease is not waited out"),
+        ('"Next": "Look"', '"Next": "Score"', "a night answers what it answered before"),
         ('"MaxAttempts": 200', '"MaxAttempts": 3', "a large chunk is given up"),
     ],
 )
@@ -326,7 +330,7 @@ def test_a_chunk_that_does_not_fit_into_an_invocation_is_continued_by_its_retry(
     for day, seconds in enumerate((6, 5.5, 5.25, 5.12), start=1):
         environments = Environments(night, limit=1, seconds=seconds)
         machine = replayed(night, environments)
-        report = machine.run({"function": "churn", "as_of": f"2026-07-0{day}T03:00:00Z"}).output
+        report = machine.run({"function": "churn", "as_of": f"2026-05-25T0{day}:30:00Z"}).output
         environments.stop()
         assert (report["outcome"], report["rows"], report["scored"], report["chunks"]) == ("scored", 12_000, 12_000, 1)
         continued = report_of(night, report["run"], "00000.parquet.report.json")["continued"]
@@ -334,6 +338,16 @@ def test_a_chunk_that_does_not_fit_into_an_invocation_is_continued_by_its_retry(
             break
     assert continued >= 1 and continued == machine.seen.retries.count(f"{PROBLEM}unfinished"), machine.seen.retries
     night.run("loader", "chunk", "churn", *night.chunking(), "--rows", str(CHUNK_ROWS))
+
+
+def test_a_night_without_new_chunks_fails_and_says_so(night):
+    environments = Environments(night, limit=1)
+    machine = replayed(night, environments)
+    with pytest.raises(Failed) as failed:
+        machine.run({"function": "churn", "as_of": "2026-05-28T03:00:00Z"})
+    environments.stop()
+    assert failed.value.error == "StaleChunks" and "345600 s" in failed.value.cause
+    assert machine.seen.children == 0
 
 
 def test_too_many_failures_end_a_run_early_and_it_says_so(night):
@@ -344,7 +358,7 @@ def test_too_many_failures_end_a_run_early_and_it_says_so(night):
         night.put(key, b"gone")
     machine = replayed(night, environments, MaxConcurrency=1)
     with pytest.raises(Failed) as failed:
-        machine.run({"function": "churn", "as_of": "2026-06-01T03:00:00Z"})
+        machine.run({"function": "churn", "as_of": "2026-05-25T12:00:00Z"})
     assert "0 of 4 chunks, 0 of 12000 rows" in failed.value.cause
     assert machine.seen.children == 1, "the others are not begun"
     for key, body in kept.items():

@@ -33,7 +33,7 @@ const PIECE_BYTES: f64 = 2.0 * 1024.0 * 1024.0;
 const PACKED: f64 = 0.53;
 /// States that a run enters, and each of its chunks: see the state machine in `infra/template.yaml`. Of a chunk, that it begins, its task
 /// and its end are counted, which is the most that it can be.
-const STATES_OF_RUN: f64 = 3.0;
+const STATES_OF_RUN: f64 = 4.0;
 const STATES_OF_CHUNK: f64 = 3.0;
 
 /// How a function is deployed and asked.
@@ -200,8 +200,9 @@ pub fn per_hour_of_a_canary(deployed: &Deployment, prices: &Prices) -> Bill {
     )])
 }
 
-/// What is paid for a month in which nobody asks: metrics that were written once in every hour, and alarms.
-pub fn per_month(metrics: usize, alarms: usize, prices: &Prices) -> Bill {
+/// What is paid for a month in which nobody asks: metrics that were written once in every hour, and metrics that
+/// alarms watch.
+pub fn per_month(metrics: usize, watched: usize, prices: &Prices) -> Bill {
     let each = &prices.cloudwatch;
     Bill::of([
         (
@@ -210,7 +211,7 @@ pub fn per_month(metrics: usize, alarms: usize, prices: &Prices) -> Bill {
         ),
         (
             "CloudWatch, alarms",
-            alarms as f64 * each.per_alarm_and_month,
+            watched as f64 * each.per_alarm_and_month,
         ),
     ])
 }
@@ -345,7 +346,7 @@ mod tests {
         for (what, expected) in [
             ("Lambda, time", 5_000.0 * 2.0),
             ("Lambda, requests", (chunks + 2.0) * 2.0 / 1e6),
-            ("Step Functions", (3.0 + 3.0 * chunks) * 2.0 / 1e3),
+            ("Step Functions", (4.0 + 3.0 * chunks) * 2.0 / 1e3),
             (
                 "S3",
                 (5.0 * chunks + 67_000.0 + 17_755.0 + 7.0 * chunks) * 2.0 / 1e3,

@@ -19,6 +19,7 @@ use crate::status::{self, Asked};
 use crate::wire::BODY_LIMIT_BYTES;
 use features::time::Timestamp;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tracing::Span;
 
 /// Target of the spans and events that tell what becomes of a request: its stages `parse`, `gather`, `features`, `score` and `respond`, what
@@ -75,6 +76,7 @@ pub struct Service<P: Predictor, S> {
     store: S,
     arms: Result<Arms<P>, Refusal>,
     log: Option<Arc<PredictionLog>>,
+    replaying: Arc<AtomicBool>,
 }
 
 impl<P: Predictor, S: HistoryStore> Service<P, S> {
@@ -84,6 +86,7 @@ impl<P: Predictor, S: HistoryStore> Service<P, S> {
             store,
             arms: served.map(Arms::only),
             log: None,
+            replaying: Arc::default(),
         }
     }
 
@@ -93,6 +96,7 @@ impl<P: Predictor, S: HistoryStore> Service<P, S> {
             store,
             arms: Ok(arms),
             log: None,
+            replaying: Arc::default(),
         }
     }
 
@@ -100,6 +104,12 @@ impl<P: Predictor, S: HistoryStore> Service<P, S> {
     #[must_use]
     pub fn keeping(self, log: Option<Arc<PredictionLog>>) -> Self {
         Self { log, ..self }
+    }
+
+    /// The same, and whoever asks for its health is told whether golden rows are still to be replayed.
+    #[must_use]
+    pub fn replaying(self, replaying: Arc<AtomicBool>) -> Self {
+        Self { replaying, ..self }
     }
 
     /// What is kept of what is answered, and where.
@@ -210,7 +220,8 @@ impl<P: Predictor, S: HistoryStore> Service<P, S> {
             Asked::Health => {
                 let arms = self.arms();
                 let version = arms.map(|arms| &arms.served.model.manifest.version[..]);
-                serde_json::to_string(&status::health(&self.store, version).await?)
+                let replaying = self.replaying.load(Ordering::Acquire);
+                serde_json::to_string(&status::health(&self.store, version, replaying).await?)
             }
             Asked::Models => serde_json::to_string(&status::models(&self.store).await?),
         };

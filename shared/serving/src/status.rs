@@ -70,6 +70,10 @@ pub struct Check {
     /// Of the model that is served.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+    /// Of the model: `all` of its golden rows gave in this environment what training expects, or a `sample` so far and the others
+    /// are still replayed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub golden_rows: Option<&'static str>,
 }
 
 /// What is served.
@@ -146,24 +150,31 @@ pub struct PolicyInForce {
     pub since: String,
 }
 
-/// How the service is. `served` is the version of the model that the asked environment serves, if any.
-pub async fn health(pointers: &impl PointerStore, served: Option<&str>) -> Result<Health, Error> {
+/// How the service is. `served` is the version of the model that the asked environment serves, if any, and `replaying` whether it
+/// still replays golden rows.
+pub async fn health(
+    pointers: &impl PointerStore,
+    served: Option<&str>,
+    replaying: bool,
+) -> Result<Health, Error> {
     let read = pointers.get_pointers(&[INDEX_POINTER]).await;
     read.map_err(store_failed)?;
     let version = served.ok_or_else(|| Error::Retry {
         what: "no model is served",
         reason: "it was refused, see above".to_owned(),
     })?;
-    let check = |name, version| Check {
+    let check = |name, version, golden_rows| Check {
         name,
         state: "ok",
         version,
+        golden_rows,
     };
+    let golden_rows = if replaying { "sample" } else { "all" };
     Ok(Health {
         status: "ok",
         checks: vec![
-            check("store", None),
-            check("model", Some(version.to_owned())),
+            check("store", None, None),
+            check("model", Some(version.to_owned()), Some(golden_rows)),
         ],
     })
 }

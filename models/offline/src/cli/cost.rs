@@ -13,8 +13,8 @@ use clap::Args;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-/// Alarms that the template makes, of all functions together.
-const ALARMS: usize = 43;
+/// Metrics that the template's alarms watch, of all functions together: one each, and ten of the one that calculates.
+const WATCHED: usize = 53;
 
 #[derive(Args)]
 #[command(after_help = "\
@@ -132,7 +132,7 @@ impl Cost {
             &format!("an hour of a canary, {environments} environments, at most, {unit}"),
             &per_hour_of_a_canary(&deployed, prices),
         );
-        let fixed = per_month(measured.metrics, ALARMS, prices);
+        let fixed = per_month(measured.metrics, WATCHED, prices);
         show(
             &format!("a month without a request, {unit}; metrics of this function, alarms of all"),
             &fixed,

@@ -100,8 +100,23 @@ fn plain(schema: &mut Value) {
         if fields.get("default").is_some_and(Value::is_null) {
             fields.remove("default");
         }
+        describe_fields(fields);
         enumerate_words(fields);
     });
+}
+
+/// The field that names or holds a variant has no comment of its own: it means what the variant means.
+fn describe_fields(variant: &mut Map<String, Value>) {
+    let Some(meaning) = variant.get("description").cloned() else {
+        return;
+    };
+    let fields = variant.get_mut("properties").and_then(Value::as_object_mut);
+    for field in fields.into_iter().flat_map(Map::values_mut) {
+        let known = ["description", "$ref"].map(|key| field.get(key).is_some());
+        if let (Value::Object(field), [false, false]) = (field, known) {
+            field.insert("description".to_owned(), meaning.clone());
+        }
+    }
 }
 
 /// A choice among words as an enumeration, which more generators of clients understand than alternatives of one word each.
@@ -119,7 +134,7 @@ fn enumerate_words(fields: &mut Map<String, Value>) {
     let own = fields.get("description").and_then(Value::as_str);
     let mut text = own.unwrap_or_default().to_owned();
     for (word, meaning) in &words {
-        text.extend([" `", word, "`: ", meaning]);
+        text.extend([" `", word, "`: ", &without_links(meaning)]);
     }
     let words: Vec<String> = words.into_iter().map(|(word, _)| word).collect();
     fields.remove("oneOf");

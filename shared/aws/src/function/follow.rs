@@ -25,6 +25,7 @@ use serving::registry::{
 };
 use serving::service::Service;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
@@ -46,6 +47,8 @@ pub(super) struct Follower<P: Predictor> {
     artifacts: S3Artifacts,
     runtime_library: Option<PathBuf>,
     log: Option<Arc<PredictionLog>>,
+    /// Whether golden rows of what is served are still to be replayed.
+    replaying: Arc<AtomicBool>,
     state: Mutex<State<P>>,
 }
 
@@ -91,6 +94,7 @@ impl<P: Predictor> Follower<P> {
             artifacts,
             runtime_library,
             log: None,
+            replaying: Arc::default(),
             state,
         }
     }
@@ -267,7 +271,8 @@ impl<P: Predictor> Follower<P> {
 
     fn take_up(&self, releases: Releases, arms: Arms<P>) {
         let service = Service::with_arms(self.store.clone(), arms);
-        let service = Arc::new(service.keeping(self.log.clone()));
+        let service = service.keeping(self.log.clone());
+        let service = Arc::new(service.replaying(Arc::clone(&self.replaying)));
         let beside = |version: Option<&str>| version.unwrap_or("none").to_owned();
         let model = &releases.model;
         let canary = model.canary.as_ref().map(|c| &c.model.pointer.version[..]);

@@ -10,6 +10,7 @@ use serving::registry::{GoldenRows, PinnedFiles, Pins, Refusal};
 use serving::service::Service;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// How long the rest waits, so that the answer leaves before it: both may share less than one processor.
@@ -30,6 +31,7 @@ impl<P: Predictor> Follower<P> {
     ) -> Result<Arc<Served<P>>, Refusal> {
         let library = self.runtime_library.as_deref();
         let served = Arc::new(files.verified(pins, library, GoldenRows::Sample)?);
+        self.replaying.store(true, Ordering::Release);
         self.state().sampled.push((Arc::clone(&served), files));
         Ok(served)
     }
@@ -53,6 +55,7 @@ impl<P: Predictor> Follower<P> {
                         follower.distrust(refusal);
                     }
                 }
+                follower.replaying.store(false, Ordering::Release);
             });
         });
     }
