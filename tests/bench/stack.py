@@ -45,6 +45,8 @@ class Stack:
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.settings: dict[str, str] = json.loads(self.process.stdout.readline())
         self.replay = self.settings.pop("replay")
+        # As the packages are deployed; HTTP to this machine's stores does not spare a function reading its root certificates.
+        self.settings["SSL_CERT_FILE"] = str(ROOT / "infra" / "roots.pem")
         self.fill()
         return self
 

@@ -131,8 +131,8 @@ mod tests {
             .collect();
         let instants = vec![instant(at, "at").unwrap()];
         let expected = ids.map(|id| (id.to_owned(), instants.clone()));
-        let read = Treated::read(written(&got).as_bytes()).unwrap();
-        assert_eq!(read, Treated(expected.into_iter().collect()));
+        let read = Treated::read(written(&got).as_bytes(), 28.0).unwrap();
+        assert_eq!(read.got, expected.collect());
     }
 
     #[test]
