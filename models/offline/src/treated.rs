@@ -132,7 +132,7 @@ mod tests {
         let instants = vec![instant(at, "at").unwrap()];
         let expected = ids.map(|id| (id.to_owned(), instants.clone()));
         let read = Treated::read(written(&got).as_bytes(), 28.0).unwrap();
-        assert_eq!(read.got, expected.collect());
+        assert_eq!(read.got, expected.into_iter().collect());
     }
 
     #[test]
