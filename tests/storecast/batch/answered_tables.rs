@@ -14,7 +14,7 @@ use recommendations::Recommendations;
 use serde_json::Value;
 
 /// A table of answers, read by the crate that everybody uses: names, and the values of each row as JSON has them.
-fn answers(file: Bytes) -> (Vec<String>, Vec<Vec<Value>>) {
+pub(crate) fn answers(file: Bytes) -> (Vec<String>, Vec<Vec<Value>>) {
     let reader = ParquetRecordBatchReaderBuilder::try_new(file).expect("a table");
     let names = reader
         .schema()

@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
 /// What happens to a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Fault {
     /// Nothing.
     None,
@@ -25,7 +25,14 @@ pub(crate) enum Fault {
     Before,
     /// The store does what it is asked, and its answer is lost.
     After,
+    /// The store is asked too often: of a list it writes the first half.
+    Partly,
+    /// The store refuses, as for a role that was changed.
+    Refused,
 }
+
+/// What a store that refuses says.
+pub(super) const REFUSAL: &str = "AccessDenied";
 
 /// Decides what happens to the next call.
 pub(crate) type Plan = Arc<Mutex<dyn FnMut() -> Fault + Send>>;
@@ -50,7 +57,7 @@ impl<S> Clone for Faulty<S> {
 }
 
 impl<S: Send + Sync> Faulty<S> {
-    pub(super) fn new(inner: S, plan: &Plan) -> Self {
+    pub(crate) fn new(inner: S, plan: &Plan) -> Self {
         Self {
             inner: Arc::new(inner),
             plan: Arc::clone(plan),
@@ -69,10 +76,8 @@ impl<S: Send + Sync> Faulty<S> {
         markers.into_iter().map(arrival).collect()
     }
 
-    async fn call<T: Send>(
-        &self,
-        effect: impl Future<Output = Result<T, StoreError>> + Send,
-    ) -> Result<T, StoreError> {
+    /// Lets others go first, then says what happens.
+    async fn turn(&self) -> Fault {
         let mut is_later = false;
         poll_fn(|context| {
             if is_later {
@@ -84,15 +89,35 @@ impl<S: Send + Sync> Faulty<S> {
             Poll::Pending
         })
         .await;
-        let fault = (self.plan.lock().expect("no panic"))();
-        let failed = || StoreError::unavailable("call", "a store", "SlowDown");
-        match fault {
+        (self.plan.lock().expect("no panic"))()
+    }
+
+    async fn call<T: Send>(
+        &self,
+        effect: impl Future<Output = Result<T, StoreError>> + Send,
+    ) -> Result<T, StoreError> {
+        self.list(effect, async { Ok(()) }).await
+    }
+
+    /// A call that writes a list, of which `half` writes the first half.
+    async fn list<T: Send, H: Send>(
+        &self,
+        effect: impl Future<Output = Result<T, StoreError>> + Send,
+        half: impl Future<Output = Result<H, StoreError>> + Send,
+    ) -> Result<T, StoreError> {
+        let unavailable = |said| StoreError::unavailable("call", "a store", said);
+        match self.turn().await {
             Fault::None => effect.await,
-            Fault::Before => Err(failed()),
+            Fault::Before => Err(unavailable("503 SlowDown")),
             Fault::After => {
                 effect.await?;
-                Err(failed())
+                Err(unavailable("timed out"))
             }
+            Fault::Partly => {
+                half.await?;
+                Err(unavailable("ThrottlingException"))
+            }
+            Fault::Refused => Err(StoreError::broken("call", "a store", REFUSAL)),
         }
     }
 }
@@ -185,7 +210,10 @@ impl<S: HistoryStore> HistoryStore for Faulty<S> {
         kind: &'static str,
         records: &[(String, Bytes)],
     ) -> Result<(), StoreError> {
-        self.call(self.inner.put_histories(kind, records)).await
+        let half = &records[..records.len() / 2];
+        let half = self.inner.put_histories(kind, half);
+        self.list(self.inner.put_histories(kind, records), half)
+            .await
     }
 
     async fn retain_histories(
@@ -197,7 +225,9 @@ impl<S: HistoryStore> HistoryStore for Faulty<S> {
     }
 
     async fn remove_histories(&self, kind: &'static str, ids: &[&str]) -> Result<(), StoreError> {
-        self.call(self.inner.remove_histories(kind, ids)).await
+        let half = self.inner.remove_histories(kind, &ids[..ids.len() / 2]);
+        self.list(self.inner.remove_histories(kind, ids), half)
+            .await
     }
 
     async fn set_complete_through(
@@ -226,7 +256,9 @@ impl<S: PredictionStore> PredictionStore for Faulty<S> {
         function: &'static str,
         predictions: &[LastPrediction],
     ) -> Result<PredictionCounts, StoreError> {
-        self.call(self.inner.put_predictions(function, predictions))
+        let half = &predictions[..predictions.len() / 2];
+        let half = self.inner.put_predictions(function, half);
+        self.list(self.inner.put_predictions(function, predictions), half)
             .await
     }
 
@@ -243,7 +275,9 @@ impl<S: PredictionStore> PredictionStore for Faulty<S> {
         function: &'static str,
         keys: &[&str],
     ) -> Result<(), StoreError> {
-        self.call(self.inner.remove_predictions(function, keys))
+        let half = &keys[..keys.len() / 2];
+        let half = self.inner.remove_predictions(function, half);
+        self.list(self.inner.remove_predictions(function, keys), half)
             .await
     }
 }

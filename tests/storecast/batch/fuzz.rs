@@ -3,7 +3,10 @@
 //! `FUZZ_SECONDS=3600 cargo test --release --workspace --test storecast -- batch::fuzz --nocapture` is a long run. An input that
 //! makes a parser panic is left under `target/fuzz/`; what was found so is a test of that parser.
 
+mod orders;
+mod records;
 mod stored;
+mod whole;
 
 use super::kills::gzip;
 use super::samples;
@@ -363,6 +366,9 @@ fn spoiled_bytes_never_panic_and_never_hang() {
     targets.extend(model_of::<Inventory>());
     targets.extend(model_of::<Recommendations>());
     targets.extend(stored::stored());
+    targets.extend(records::records());
+    targets.extend(whole::whole());
+    targets.extend(orders::orders());
     let (begun, wanted) = (Instant::now(), Duration::from_secs(seconds()));
     // Runs of another length begin elsewhere; how far one comes is the machine's doing.
     let mut random = Random(0x9e37_79b9_7f4a_7c15 ^ (seconds() << 20));

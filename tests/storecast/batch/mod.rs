@@ -1,6 +1,6 @@
 //! Files of rows through the whole path, in memory: what becomes of good and bad ones, whatever fails on the way.
 
-mod answered_tables;
+pub(crate) mod answered_tables;
 mod continued;
 mod drift;
 mod endless;
@@ -15,7 +15,7 @@ mod last;
 mod outcomes;
 mod samples;
 pub(crate) mod storm;
-mod tables;
+pub(crate) mod tables;
 mod together;
 mod whole;
 

@@ -1,11 +1,16 @@
 //! Many files and many deliveries at once, with duplicates, other orders, kills, failing stores, a promoted model and
 //! poison among them: at the end every row of every file's last content is in exactly one place.
 
-use super::faults::{Fault, Faulty, Plan};
-use super::kills::{gzip, small_limits};
+mod ending;
+mod landing;
+
+use super::faults::{Fault, Faulty, Plan, REFUSAL};
+use super::kills::small_limits;
 use super::*;
 use churn::Churn;
-use serde_json::Value;
+use ending::{last_are_there, reconcile};
+use inventory::Inventory;
+use landing::{INVENTORY, file};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
@@ -30,31 +35,6 @@ impl Random {
         self.0 ^= self.0 << 17;
         (self.0 >> 11) as usize % limit
     }
-}
-
-/// Key and content of a file; every fifth is poison.
-fn file(index: usize, content: usize, random: &mut Random) -> (String, Vec<u8>) {
-    let rows = 1 + random.below(60);
-    let id = |random: &mut Random| ["1", "208", "7", "nobody", "=1+1"][random.below(5)].to_owned();
-    let ids: Vec<String> = (0..rows).map(|_| id(random)).collect();
-    let csv = format!("customer_id\n{}\n", ids.join("\n"));
-    let lines = ids.iter().map(|id| match content {
-        1 if id == "7" => "{\"customer_id\": 7}\n".to_owned(),
-        _ => format!("{{\"customer_id\": \"{id}\"}}\n"),
-    });
-    let (ending, bytes) = match index % 5 {
-        0 => ("csv", csv.into_bytes()),
-        1 => ("csv.gz", gzip(csv.as_bytes())),
-        2 => ("jsonl", lines.collect::<String>().into_bytes()),
-        3 => ("csv", format!("{csv}\"open,{content}\n").into_bytes()),
-        _ => match (index / 5) % 4 {
-            0 => ("csv", format!("customer\n{content}\n").into_bytes()),
-            1 => ("csv.gz", vec![content as u8 + 1; 40]),
-            2 => ("parquet", vec![content as u8; 4]),
-            _ => ("csv", "\n".repeat(content).into_bytes()),
-        },
-    };
-    (format!("uploads/churn/{index}.{ending}"), bytes)
 }
 
 struct Delivery<'a> {
@@ -86,9 +66,9 @@ impl Seen {
     }
 }
 
-async fn run_of(
+async fn run_of<P: Predictor>(
     files: &Faulty<MemoryFiles>,
-    releases: &Releases<Churn, Faulty<MemoryStore>>,
+    releases: &Releases<P, Faulty<MemoryStore>>,
     clock: SetClock,
     owner: String,
     arrival: Arrival,
@@ -110,7 +90,8 @@ async fn run_of(
 /// Uploads, messages and the deliveries under way.
 struct Storm<'a> {
     files: &'a Faulty<MemoryFiles>,
-    releases: &'a Releases<Churn, Faulty<MemoryStore>>,
+    churn: &'a Releases<Churn, Faulty<MemoryStore>>,
+    inventory: &'a Releases<Inventory, Faulty<MemoryStore>>,
     now_ms: Arc<AtomicI64>,
     queue: Vec<Arrival>,
     under_way: Vec<Delivery<'a>>,
@@ -134,7 +115,8 @@ impl Storm<'_> {
         };
         self.queue.extend(std::iter::repeat_n(arrival, COPIES));
         if number == FILES / 2 || number == FILES {
-            self.releases.served.fetch_xor(1, Ordering::Relaxed);
+            self.churn.served.fetch_xor(1, Ordering::Relaxed);
+            self.inventory.served.fetch_xor(1, Ordering::Relaxed);
         }
     }
 
@@ -161,7 +143,11 @@ impl Storm<'_> {
         let deadline_ms = clock.deadline_ms;
         let owner = format!("invocation {}", self.seen.deliveries);
         let arrival = self.queue[message].clone();
-        let run = Box::pin(run_of(self.files, self.releases, clock, owner, arrival));
+        let run: Pin<Box<dyn Future<Output = _>>> = if arrival.key.contains("/inventory/") {
+            Box::pin(run_of(self.files, self.inventory, clock, owner, arrival))
+        } else {
+            Box::pin(run_of(self.files, self.churn, clock, owner, arrival))
+        };
         self.under_way.push(Delivery {
             message,
             deadline_ms,
@@ -187,6 +173,7 @@ impl Storm<'_> {
         match ended {
             Ok(outcome) => self.done(message, &outcome),
             Err(Error::Retry { .. }) => self.seen.retries += 1,
+            Err(error) if error.to_string().contains(REFUSAL) => self.seen.retries += 1,
             Err(error) => panic!("{error}"),
         }
     }
@@ -227,23 +214,48 @@ impl Storm<'_> {
     }
 }
 
-/// Of every hundred calls about two fail, one of them after its effect.
-fn weather(faults: &Arc<AtomicUsize>) -> Plan {
-    let (faults, mut random) = (Arc::clone(faults), Random(7));
+/// How often each kind of fault was met.
+type Met = Arc<Mutex<BTreeMap<Fault, usize>>>;
+
+/// Of every hundred calls about two fail, one of them after some of its effect.
+fn weather(met: &Met) -> Plan {
+    const KINDS: [Fault; 4] = [Fault::Before, Fault::After, Fault::Partly, Fault::Refused];
+    let (met, mut random) = (Arc::clone(met), Random(7));
     Arc::new(Mutex::new(move || {
-        let fault = [Fault::Before, Fault::After, Fault::None][random.below(120).min(2)];
-        faults.fetch_add(usize::from(fault != Fault::None), Ordering::Relaxed);
-        fault
+        let Some(fault) = KINDS.get(random.below(240)) else {
+            return Fault::None;
+        };
+        *met.lock().expect("no panic").entry(*fault).or_default() += 1;
+        *fault
     }))
+}
+
+/// A function of which two models are served after one another.
+async fn served<P: Predictor>(plan: &Plan) -> Releases<P, Faulty<MemoryStore>> {
+    let histories = Faulty::new(filled().await, plan);
+    Releases::new(|| histories.clone()).await
+}
+
+/// A function that nothing disturbs, at the same time.
+async fn undisturbed<P: Predictor>(now_ms: &Arc<AtomicI64>) -> Rig<P> {
+    Rig {
+        now_ms: Arc::clone(now_ms),
+        ..Rig::new().await
+    }
 }
 
 #[tokio::test]
 async fn every_row_ends_in_exactly_one_place() {
-    let faults = Arc::new(AtomicUsize::new(0));
-    let rig = Rig::<Churn>::new().await;
-    let stores = Faulty::new(filled().await, &weather(&faults));
-    let files = Faulty::new(MemoryFiles::default(), &stores.plan);
-    let releases = Releases::new(|| stores.clone()).await;
+    let met = Met::default();
+    let plan = weather(&met);
+    let files = Faulty::new(MemoryFiles::default(), &plan);
+    let churn = served::<Churn>(&plan).await;
+    let mut inventory = served::<Inventory>(&plan).await;
+    // One of the two keeps last predictions.
+    inventory.last = Some(LastPredictions {
+        store: Faulty::new(MemoryStore::default(), &plan),
+        kept_days: 7,
+    });
     let mut random = Random(42);
     let mut landing = |n: usize| {
         let (block, within) = (n / (2 * BLOCK), n % (2 * BLOCK));
@@ -252,87 +264,37 @@ async fn every_row_ends_in_exactly_one_place() {
     let contents: Vec<_> = (0..2 * FILES).map(&mut landing).collect();
     let mut storm = Storm {
         files: &files,
-        releases: &releases,
-        now_ms: Arc::clone(&rig.now_ms),
+        churn: &churn,
+        inventory: &inventory,
+        now_ms: Arc::new(AtomicI64::new(NOW.0 * 1000)),
         queue: Vec::new(),
         under_way: Vec::new(),
         random,
         seen: Seen::default(),
     };
     storm.run(&contents).await;
-    let (seen, faults) = (&storm.seen, faults.load(Ordering::Relaxed));
-    println!(
-        "{} events, {seen:?}, {faults} faults",
-        contents.len() * COPIES
-    );
-    assert!(seen.kills > 200 && faults > 200, "{seen:?}");
+    let (seen, met) = (&storm.seen, met.lock().expect("no panic").clone());
+    println!("{} events, {seen:?}, {met:?}", contents.len() * COPIES);
+    assert!(seen.kills > 200, "{seen:?}");
+    assert!(met.len() == 4 && met.values().all(|times| *times > 50));
     assert!(seen.outcomes["duplicate"] > FILES, "{seen:?}");
     assert!(seen.outcomes["continued"] > 100, "{seen:?}");
+    let of_churn = undisturbed::<Churn>(&storm.now_ms).await;
+    let mut of_inventory = undisturbed::<Inventory>(&storm.now_ms).await;
+    of_inventory.releases.last = Some(super::last::kept());
+    let mut answered = [0, 0];
     for block in contents.chunks(2 * BLOCK) {
         for (key, bytes) in &block[BLOCK..] {
-            reconcile(&rig, &files.inner, key, bytes).await;
+            let files = &files.inner;
+            if key.starts_with(INVENTORY) {
+                answered[1] += reconcile(&of_inventory, files, key, bytes).await;
+            } else {
+                answered[0] += reconcile(&of_churn, files, key, bytes).await;
+            }
         }
     }
-}
-
-/// How old the data is depends on when the file was begun.
-fn without_age(line: &str) -> String {
-    let mut parsed = serde_json::from_str::<Value>(line).unwrap_or_default();
-    if parsed.is_object() {
-        parsed["data_age_days"].take();
-        return parsed.to_string();
-    }
-    line.to_owned()
-}
-
-/// What is there of a file is what one undisturbed run makes of its last content.
-async fn reconcile(rig: &Rig<Churn>, files: &MemoryFiles, key: &str, bytes: &[u8]) {
-    let outcome = rig.scored(key, bytes.to_vec()).await;
-    let rest = key.strip_prefix("uploads/").expect("an upload");
-    let [report, expected] = [files, &rig.files].map(|files| {
-        let report = files.file(&place(&format!("scored/{rest}.report.json")));
-        let report = report.unwrap_or_else(|| panic!("no report of {key}: {outcome:?}"));
-        serde_json::from_slice::<Value>(&report).expect("JSON")
-    });
-    let fate = offline::uploads::fate(files, files, Churn::NAME, &place(key), i64::MAX).await;
-    assert!(fate.expect("memory").is_settled(), "{key}");
-    for field in [
-        "outcome",
-        "fault",
-        "input",
-        "rows",
-        "scored",
-        "rejected",
-        "rejected_by_reason",
-    ] {
-        assert_eq!(report[field], expected[field], "{field} of {key}");
-    }
-    if !matches!(outcome, Outcome::Scored(_)) {
-        return;
-    }
-    let output = |files: &MemoryFiles, ending: &str| {
-        let bytes = files.file(&place(&format!("scored/{rest}{ending}")));
-        bytes.expect("an output")
-    };
-    assert_eq!(
-        output(files, ".rejects.csv"),
-        output(&rig.files, ".rejects.csv"),
-        "{key}"
-    );
-    let texts = [files, &rig.files].map(|files| {
-        let bytes = output(files, "");
-        let mut text = String::new();
-        if rest.rsplit('.').next() == Some("gz") {
-            let mut reader = flate2::read::GzDecoder::new(&bytes[..]);
-            std::io::Read::read_to_string(&mut reader, &mut text).expect("gzip");
-        } else {
-            text = String::from_utf8(bytes.to_vec()).expect("UTF-8");
-        }
-        let text = text.lines().map(without_age).collect::<Vec<_>>();
-        text.join("\n")
-    });
-    // One model for the whole file, the one that the report names; the undisturbed run has the first.
-    let version = report["model_version"].as_str().expect("a version");
-    let expected = texts[1].replace(",first,", &format!(",{version},"));
-    assert!(texts[0] == expected, "answers of {key}");
+    println!("{answered:?} rows answered at the end");
+    assert!(answered.iter().all(|rows| *rows > 1_000), "{answered:?}");
+    let last = inventory.last.as_ref().expect("they are kept");
+    last_are_there(&of_inventory, last, &landing::SKUS).await;
 }

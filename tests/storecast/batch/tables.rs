@@ -11,16 +11,17 @@ use parquet::basic::{Compression, Encoding};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 use proptest::prelude::*;
 use serving::batch::parquet::read::{ParquetRows, Stopped};
+use serving::batch::ports::FileHead;
 use serving::batch::rows::{Columns, Row};
 
 /// How a table lies in its file.
 #[derive(Debug, Clone)]
-pub(super) struct Layout {
-    pub(super) group_rows: usize,
-    pub(super) page_rows: usize,
-    pub(super) compression: Compression,
-    pub(super) encoding: Option<Encoding>,
-    pub(super) version: WriterVersion,
+pub(crate) struct Layout {
+    pub(crate) group_rows: usize,
+    pub(crate) page_rows: usize,
+    pub(crate) compression: Compression,
+    pub(crate) encoding: Option<Encoding>,
+    pub(crate) version: WriterVersion,
 }
 
 impl Default for Layout {
@@ -35,7 +36,7 @@ impl Default for Layout {
     }
 }
 
-pub(super) fn texts<'a>(
+pub(crate) fn texts<'a>(
     name: &str,
     values: impl Iterator<Item = Option<&'a str>>,
 ) -> (String, ArrayRef) {
@@ -43,7 +44,7 @@ pub(super) fn texts<'a>(
 }
 
 /// A table as a file; without an encoding of their own, columns have dictionaries.
-pub(super) fn written(columns: Vec<(String, ArrayRef)>, layout: &Layout) -> Vec<u8> {
+pub(crate) fn written(columns: Vec<(String, ArrayRef)>, layout: &Layout) -> Vec<u8> {
     let batch =
         RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, values)| {
             let is_nullable = values.null_count() > 0;
@@ -82,11 +83,13 @@ pub(super) fn written(columns: Vec<(String, ArrayRef)>, layout: &Layout) -> Vec<
 }
 
 /// A file that lies in a bucket.
-fn stored(file: &[u8]) -> (MemoryFiles, FilePlace) {
+fn stored(file: &[u8]) -> (MemoryFiles, FilePlace, FileHead) {
     let (files, place) = (MemoryFiles::default(), place("uploads/inventory/a.parquet"));
     let put = files.put_file(&place, Bytes::copy_from_slice(file));
     ready(put).expect("memory");
-    (files, place)
+    let head = ready(files.head_file(&place, None)).expect("memory");
+    let head = head.expect("a file");
+    (files, place, head)
 }
 
 /// Stores in memory are never pending.
@@ -101,21 +104,33 @@ pub(super) fn ready<T>(future: impl Future<Output = T>) -> T {
 
 /// All rows behind the first `skip` ones, read in small ranges.
 pub(super) fn rows_of(file: &[u8], skip: u64) -> Result<Vec<Row>, String> {
-    let (files, place) = stored(file);
-    let head = ready(files.head_file(&place, None))
-        .expect("memory")
-        .expect("a file");
-    let limits = Limits {
+    let (files, place, head) = stored(file);
+    let shape = Inventory::rows().expect("a shape");
+    let open = ParquetRows::open(&files, &place, &head, shape, small_ranges(), skip);
+    rest_of(ready(open))
+}
+
+/// All rows of a chunk of the whole base.
+pub(crate) fn chunk_rows_of<P: Predictor>(file: &[u8]) -> Result<Vec<Row>, String> {
+    let (files, place, head) = stored(file);
+    let shape = P::rows().expect("a shape");
+    let open = ParquetRows::open_chunk(&files, &place, &head, shape, small_ranges(), 0);
+    rest_of(ready(open))
+}
+
+fn small_ranges() -> Limits {
+    Limits {
         read_bytes: 1000,
         ..Limits::default()
-    };
+    }
+}
+
+fn rest_of(opened: Result<ParquetRows<'_, MemoryFiles>, Stopped>) -> Result<Vec<Row>, String> {
     let told = |stopped| match stopped {
         Stopped::Fault(fault) => format!("{fault}"),
         other => panic!("{other:?}"),
     };
-    let shape = Inventory::rows().expect("a shape");
-    let open = ParquetRows::open(&files, &place, &head, shape, limits, skip);
-    let mut table = ready(open).map_err(told)?;
+    let mut table = opened.map_err(told)?;
     let mut rows = Vec::new();
     loop {
         let next = ready(table.next()).map_err(told)?;

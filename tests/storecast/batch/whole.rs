@@ -69,12 +69,12 @@ async fn write<P: Predictor>(
 }
 
 /// A function whose table has nothing of the kind that its chunks bring.
-struct Base<P: Predictor> {
-    rig: Rig<P>,
+pub(super) struct Base<P: Predictor> {
+    pub(super) rig: Rig<P>,
 }
 
 impl<P: Predictor> Base<P> {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let mut rig = Rig::<P>::new().await;
         let kind = P::rows().expect("a shape").kind;
         let mut stores = [filled().await, filled().await];
@@ -90,7 +90,7 @@ impl<P: Predictor> Base<P> {
         Self { rig }
     }
 
-    fn batch<'a>(
+    pub(super) fn batch<'a>(
         &'a self,
         clock: &'a SetClock,
     ) -> Batch<'a, MemoryFiles, MemoryFiles, Releases<P, MemoryStore>, SetClock> {
@@ -104,17 +104,17 @@ impl<P: Predictor> Base<P> {
         }
     }
 
-    fn clock(&self) -> SetClock {
+    pub(super) fn clock(&self) -> SetClock {
         SetClock::starting(&self.rig.now_ms)
     }
 
-    async fn begin(&self, as_of: Option<Timestamp>) -> Run {
+    pub(super) async fn begin(&self, as_of: Option<Timestamp>) -> Run {
         let clock = self.clock();
         let begun = self.batch(&clock).begin_whole(BUCKET, as_of).await;
         begun.expect("a run")
     }
 
-    fn chunks(&self, run: &Run) -> Vec<Chunk> {
+    pub(super) fn chunks(&self, run: &Run) -> Vec<Chunk> {
         serde_json::from_str(&self.rig.text(&run.base.chunks)).expect("a list")
     }
 

@@ -33,8 +33,8 @@ fn file() -> String {
 }
 
 /// What waiting for it to end does, which takes half a minute and more each time.
-async fn end_lease(claims: &DynamoClaims) {
-    let key = claim_key(Churn::NAME, &place(KEY));
+pub(super) async fn end_lease(claims: &DynamoClaims, key: &str) {
+    let key = claim_key(Churn::NAME, &place(key));
     let Some(claim) = claims.get_claim(&key).await.expect("DynamoDB") else {
         return;
     };
@@ -111,7 +111,7 @@ async fn killed_many_times_it_ends_in_the_file_of_one_run() {
                 assert_eq!(error["errorType"], "urn:storecast:problem:unavailable");
             }
         }
-        end_lease(&claims).await;
+        end_lease(&claims, KEY).await;
     }
     let process = Process::start(Churn::NAME, &lambda, &settings);
     for _ in 0..60 {
@@ -122,7 +122,7 @@ async fn killed_many_times_it_ends_in_the_file_of_one_run() {
             .expect("an answer in time");
         let Reply::Response(answer) = reply else {
             // What a killed process had sent may arrive after it; or the machine was too busy for a single chunk.
-            end_lease(&claims).await;
+            end_lease(&claims, KEY).await;
             continue;
         };
         let kind = answer["outcomes"][0]["outcome"]["kind"]

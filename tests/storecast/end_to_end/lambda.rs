@@ -86,8 +86,7 @@ impl Lambda {
     /// Gives the function an event and waits for what it makes of it.
     pub(super) async fn invoke(&mut self, payload: &str) -> Reply {
         let id = self.send(payload);
-        let reply = tokio::time::timeout(PATIENCE, self.replies.recv()).await;
-        let (answered, reply) = reply.expect("an answer in time").expect("the API is up");
+        let (answered, reply) = self.any_reply().await;
         assert_eq!(answered, id);
         reply
     }
@@ -100,6 +99,12 @@ impl Lambda {
             .send((id.clone(), payload.to_owned()))
             .expect("the API is up");
         id
+    }
+
+    /// The next answer, whichever event it is to.
+    pub(super) async fn any_reply(&mut self) -> (String, Reply) {
+        let reply = tokio::time::timeout(PATIENCE, self.replies.recv()).await;
+        reply.expect("an answer in time").expect("the API is up")
     }
 
     /// What the function makes of an event, if it does so in this time; answers to earlier events are passed over.

@@ -1,5 +1,6 @@
 //! The real binary, over the wire: Lambda's runtime API on one side, S3 and DynamoDB on the other.
 
+mod faults;
 mod killed;
 mod lambda;
 mod observed;
@@ -9,6 +10,7 @@ mod releases;
 mod sampled;
 mod stack;
 mod uploads;
+mod weather;
 
 use crate::events;
 use crate::shop::{self, FADING, PRIVATE_ID, STEADY};

@@ -3,11 +3,13 @@
 mod function;
 
 use super::*;
+use crate::batch::tables;
 use aws::uploaded_files::UploadedFiles;
 use bytes::Bytes;
 use local::uploads::UPLOAD_BUCKET;
-use serving::batch::FileStore;
 use serving::batch::ports::FilePlace;
+use serving::batch::{FileArchive, FileStore};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -57,6 +59,21 @@ async fn put(files: &UploadedFiles, name: &str, text: String) {
         key: format!("uploads/orders/{name}"),
     };
     files.put_file(&place, Bytes::from(text)).await.expect("S3");
+}
+
+/// The customers of the chunks of the whole base.
+async fn in_chunks(files: &UploadedFiles) -> BTreeSet<String> {
+    let listed = files.list_files(UPLOAD_BUCKET, "whole/churn/chunks/").await;
+    let mut found = BTreeSet::new();
+    for file in listed.expect("S3") {
+        let bytes = files.read_all(&file.place, &file.head).await.expect("S3");
+        let rows = tables::chunk_rows_of::<Churn>(&bytes.expect("it stays"));
+        let bodies = rows.expect("a chunk").into_iter().map(|row| row.body);
+        let body =
+            |body: Result<Vec<u8>, _>| String::from_utf8(body.expect("a row")).expect("UTF-8");
+        found.extend(bodies.map(body));
+    }
+    found
 }
 
 /// The answer about anna and bert.
@@ -112,7 +129,28 @@ async fn an_order_that_comes_is_seen_and_a_forgotten_customer_is_not() {
     let said = succeed(&stack, &[&["merge"], &coming[..]].concat());
     assert!(said.contains("nothing new"), "{said}");
 
+    let chunk = [
+        "chunk",
+        "churn",
+        "--shop",
+        text(&shop),
+        "--work",
+        text(&work),
+        "--bucket",
+        UPLOAD_BUCKET,
+    ];
+    succeed(&stack, &chunk);
+    let named = async |customer: &str| {
+        let rows = in_chunks(&files).await;
+        let rows = rows.iter().filter(|row| row.contains(customer));
+        rows.count()
+    };
+    assert_eq!((named("anna").await, named("bert").await), (1, 1));
     let said = succeed(&stack, &[&["forget", "bert"], &coming[..]].concat());
+    assert!(said.contains("whole/churn/: "), "{said}");
+    assert_eq!(in_chunks(&files).await, BTreeSet::new());
+    succeed(&stack, &chunk);
+    assert_eq!((named("anna").await, named("bert").await), (1, 0));
     assert!(
         said.contains("uploads/orders/: 3 looked at, 10 rows"),
         "{said}"

@@ -1,5 +1,8 @@
 //! A customer goes from everything, and does not come back.
 
+mod everywhere;
+mod kills;
+
 use super::shop::MadeUp;
 use super::*;
 use crate::batch::kills::gzip;
@@ -102,10 +105,10 @@ async fn put_last_predictions(rig: &Rig, who: &str) {
     };
     for customer in ["K1", who] {
         let put = [last(customer.to_owned())];
-        let put = rig.last.put_predictions("churn", &put);
+        let put = rig.last.inner.put_predictions("churn", &put);
         assert_eq!(put.await.expect("memory").written, 1);
         let put = SURFACES.map(|surface| last(key_of(surface, customer)));
-        let put = rig.last.put_predictions("recommendations", &put);
+        let put = rig.last.inner.put_predictions("recommendations", &put);
         assert_eq!(put.await.expect("memory").written, 5);
     }
 }
@@ -212,7 +215,7 @@ async fn a_forgotten_customer_is_nowhere_and_stays_away() {
 
     let proof = to_end(rig.forget(&who)).expect("no fault");
     only_the_customer_is_gone(&rig, &proof, &who);
-    let last = rig.last.get_predictions("churn", &["K1", &who]).await;
+    let last = rig.last.inner.get_predictions("churn", &["K1", &who]).await;
     assert!(matches!(&last.expect("memory")[..], [Some(_), None]));
     let others = made_up.clone().without(&who);
     let folder = tempfile::tempdir().expect("a folder");

@@ -6,12 +6,12 @@ use crate::batch::INVOCATION_MS;
 use crate::batch::storm::Random;
 
 /// Longer than any lease of the tests.
-const LEASE_ENDS_MS: i64 = INVOCATION_MS + 31_000;
+pub(super) const LEASE_ENDS_MS: i64 = INVOCATION_MS + 31_000;
 
 /// The call that fails, from 0, and how; none while nothing is armed.
-type Armed = Arc<Mutex<Option<(usize, Fault)>>>;
+pub(super) type Armed = Arc<Mutex<Option<(usize, Fault)>>>;
 
-fn plan_of(armed: &Armed) -> Plan {
+pub(super) fn plan_of(armed: &Armed) -> Plan {
     let armed = Arc::clone(armed);
     Arc::new(Mutex::new(move || {
         let mut armed = armed.lock().expect("no panic");
@@ -65,7 +65,12 @@ async fn killed_or_failed_at_any_call_the_next_merge_ends_like_a_clean_load() {
     let armed = Armed::default();
     let plan = plan_of(&armed);
     let mut ends = 0;
-    for fault in [None, Some(Fault::Before), Some(Fault::After)] {
+    for fault in [
+        None,
+        Some(Fault::Before),
+        Some(Fault::After),
+        Some(Fault::Partly),
+    ] {
         for call in 0.. {
             let rig = half_merged(&made_up, &files, &plan).await;
             *armed.lock().expect("no panic") = fault.map(|fault| (call, fault));

@@ -3,7 +3,7 @@
 
 mod forget;
 mod kills;
-mod shop;
+pub(crate) mod shop;
 mod storm;
 
 use crate::batch::SetClock;
@@ -41,27 +41,18 @@ struct Rig {
     shop: Shop,
     files: Faulty<MemoryFiles>,
     store: Faulty<MemoryStore>,
-    last: MemoryStore,
+    last: Faulty<MemoryStore>,
     now_ms: Arc<AtomicI64>,
     work: TempDir,
 }
 
 impl Rig {
     fn new(shop: &Shop, plan: &Plan) -> Self {
-        let plan = Arc::clone(plan);
         Self {
             shop: shop.clone(),
-            files: Faulty {
-                inner: Arc::new(MemoryFiles::default()),
-                plan: Arc::clone(&plan),
-                markers: Arc::default(),
-            },
-            store: Faulty {
-                inner: Arc::new(MemoryStore::default()),
-                plan,
-                markers: Arc::default(),
-            },
-            last: MemoryStore::default(),
+            files: Faulty::new(MemoryFiles::default(), plan),
+            store: Faulty::new(MemoryStore::default(), plan),
+            last: Faulty::new(MemoryStore::default(), plan),
             now_ms: Arc::new(AtomicI64::new(1_800_000_000_000)),
             work: tempfile::tempdir().expect("a folder"),
         }

@@ -31,8 +31,8 @@ fn file(
 
 /// The shop and its lines.
 #[derive(Clone)]
-pub(super) struct MadeUp {
-    pub(super) shop: Shop,
+pub(crate) struct MadeUp {
+    pub(crate) shop: Shop,
     header: String,
     /// Rows of each order as its last export has them; some are bad, some are there twice.
     orders: BTreeMap<String, Vec<String>>,
@@ -54,7 +54,7 @@ fn grouped(text: &str) -> (String, BTreeMap<String, Vec<String>>) {
 }
 
 impl MadeUp {
-    pub(super) fn new(customers: usize, seed: u64) -> Self {
+    pub(crate) fn new(customers: usize, seed: u64) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let written = messy::write(folder.path(), Size { customers, seed }).expect("a shop");
         let read = |name: &str| std::fs::read(folder.path().join(name)).expect("a file");
@@ -84,7 +84,7 @@ impl MadeUp {
     }
 
     /// Every line once, in one file of each table.
-    pub(super) fn clean(&self) -> Vec<Delivered> {
+    pub(crate) fn clean(&self) -> Vec<Delivered> {
         let orders = self.orders.values().flatten().cloned();
         let levels = self.levels.values().flatten().cloned();
         let mut files = self.others.clone();

@@ -9,12 +9,15 @@ use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
 use arrow_cast::{CastOptions, cast_with_options};
 use arrow_schema::{ArrowError, DataType, TimeUnit};
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReaderBuilder, RowSelection};
+use parquet::arrow::arrow_reader::{
+    ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
+};
 use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 const BATCH_ROWS: usize = 8192;
@@ -47,15 +50,16 @@ pub(super) fn read(
     } else {
         ProjectionMask::roots(builder.parquet_schema(), columns.iter().copied())
     };
-    let reader = builder
-        .with_projection(mask)
-        .with_batch_size(BATCH_ROWS)
-        .build()
-        .map_err(|e| unreadable(format!("read Parquet: {e}")))?;
+    let builder = builder.with_projection(mask).with_batch_size(BATCH_ROWS);
+    let reader = guarded(|| builder.build());
+    let mut reader = reader.map_err(|e| unreadable(format!("read Parquet: {e}")))?;
     let mut first_row = 1;
-    for batch in reader {
-        let batch =
-            batch.map_err(|e| unreadable(format!("read Parquet near row {first_row}: {e}")))?;
+    loop {
+        let batch = next(&mut reader)
+            .map_err(|e| unreadable(format!("read Parquet near row {first_row}: {e}")))?;
+        let Some(batch) = batch else {
+            return Ok(());
+        };
         let failed = |e: ArrowError| unreadable(format!("read Parquet near row {first_row}: {e}"));
         let hashes = if hash_rows {
             Some(hash_batch(&batch).map_err(failed)?)
@@ -77,7 +81,19 @@ pub(super) fn read(
         }
         first_row += batch.num_rows() as u64;
     }
-    Ok(())
+}
+
+/// Runs a step of the crate that reads Parquet. Spoiled files make it panic, and one of them must not keep all others from being
+/// merged: it is refused like every file that cannot be read.
+fn guarded<T, E: ToString>(step: impl FnOnce() -> Result<T, E>) -> Result<T, String> {
+    match catch_unwind(AssertUnwindSafe(step)) {
+        Ok(done) => done.map_err(|error| error.to_string()),
+        Err(_) => Err("what its pages say cannot be".to_owned()),
+    }
+}
+
+fn next(reader: &mut ParquetRecordBatchReader) -> Result<Option<RecordBatch>, String> {
+    guarded(|| reader.next().transpose())
 }
 
 fn open(path: &Path, file: &str) -> Result<ParquetRecordBatchReaderBuilder<File>, LoadError> {
@@ -86,7 +102,8 @@ fn open(path: &Path, file: &str) -> Result<ParquetRecordBatchReaderBuilder<File>
     if bytes.metadata().is_ok_and(|metadata| metadata.len() == 0) {
         return Err(LoadError::Empty { file });
     }
-    ParquetRecordBatchReaderBuilder::try_new(bytes).map_err(|e| LoadError::Unreadable {
+    let opened = guarded(|| ParquetRecordBatchReaderBuilder::try_new(bytes));
+    opened.map_err(|e| LoadError::Unreadable {
         file,
         reason: format!("no Parquet file: {e}"),
     })
@@ -108,18 +125,16 @@ pub(super) fn without(path: &Path, file: &str, gone: &[u64]) -> Result<Vec<u8>, 
         .collect();
     let schema = builder.schema().clone();
     let selection = RowSelection::from_consecutive_ranges(kept.into_iter(), rows);
-    let reader = builder
+    let builder = builder
         .with_row_selection(selection)
-        .with_batch_size(BATCH_ROWS)
-        .build()
-        .map_err(|e| failed(e.to_string()))?;
+        .with_batch_size(BATCH_ROWS);
+    let mut reader = guarded(|| builder.build()).map_err(failed)?;
     let properties = WriterProperties::builder()
         .set_compression(Compression::SNAPPY)
         .build();
     let mut writer = ArrowWriter::try_new(Vec::new(), schema, Some(properties))
         .map_err(|e| failed(e.to_string()))?;
-    for batch in reader {
-        let batch = batch.map_err(|e| failed(e.to_string()))?;
+    while let Some(batch) = next(&mut reader).map_err(failed)? {
         writer.write(&batch).map_err(|e| failed(e.to_string()))?;
     }
     writer.into_inner().map_err(|e| failed(e.to_string()))
@@ -127,7 +142,7 @@ pub(super) fn without(path: &Path, file: &str, gone: &[u64]) -> Result<Vec<u8>, 
 
 /// How many rows a file has, from its last bytes; `None` when it is not readable.
 pub(super) fn row_count(path: &Path) -> Option<u64> {
-    let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(path).ok()?).ok()?;
+    let builder = open(path, "").ok()?;
     u64::try_from(builder.metadata().file_metadata().num_rows()).ok()
 }
 

@@ -8,7 +8,7 @@ use arrow_array::{
 };
 use flate2::{Compression, write::GzEncoder};
 use offline::histories::Histories;
-use offline::ingest::{Fetch, Options, RemoteFile};
+use offline::ingest::{Fetch, Options, RemoteFile, judge};
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
@@ -137,6 +137,40 @@ fn parquet_types_mean_what_text_means() {
         reconcile(&histories);
         assert_eq!(by_customer(&histories), plain);
     }
+}
+
+/// A file of which any byte is another one is loaded or refused. Some of them make the crate that reads Parquet panic, the first
+/// that was found by saying that a dictionary is used where none was sent.
+#[test]
+fn parquet_with_any_byte_spoiled_is_read_or_refused() {
+    let texts =
+        |values: [&'static str; 3]| -> ArrayRef { Arc::new(StringArray::from(values.to_vec())) };
+    let sound = parquet(vec![
+        ("order", texts(["1", "1", "2"])),
+        ("customer", texts(["7", "7", "8"])),
+        (
+            "at",
+            texts(["2024-01-02 10:00", "2024-01-02 10:00", "2024-03-31 02:30"]),
+        ),
+        ("product", texts(["p1", "p2", "p1"])),
+        ("qty", texts(["2", "1", "-1"])),
+        ("amount", texts(["10.00", "0.29", "-5.00"])),
+    ]);
+    let folder = Folder::new().but("*.csv", "*.parquet");
+    let (shop, work) = (folder.shop(), folder.work());
+    std::fs::create_dir(&work).unwrap();
+    let mut panicked = 0;
+    for at in 0..sound.len() {
+        for flip in [1, 4, 0xff] {
+            let mut spoiled = sound.clone();
+            spoiled[at] ^= flip;
+            std::fs::write(folder.path().join("in/a.parquet"), spoiled).unwrap();
+            let judged = judge(&shop, &Options::local(&work), "a.parquet").unwrap();
+            let refused = judged.refused.unwrap_or_default();
+            panicked += usize::from(refused.contains("what its pages say cannot be"));
+        }
+    }
+    assert!(panicked > 0, "of {} bytes", sound.len());
 }
 
 #[test]
