@@ -59,7 +59,7 @@ impl Treated {
 
     /// Reads a CSV file with `customer_id` and `at`, an instant (RFC 3339) or the day of the offer; every wrong row is an error,
     /// for what is left out here would teach the model the effect of an offer.
-    fn read(text: &[u8], horizon_days: f64) -> Result<Self, String> {
+    pub fn read(text: &[u8], horizon_days: f64) -> Result<Self, String> {
         let mut split = Rows::new(Text::Csv, &ROWS, &Limits::default());
         let mut rows = Vec::new();
         let pushed = split.push(text, &mut rows);

@@ -188,8 +188,8 @@ fn outcomes() -> Target {
 fn treated() -> Target {
     let csv = b"customer_id,at\nK1,2024-03-01\nK2,2024-03-01T10:00:00+02:00\n";
     target("treated", vec![csv.to_vec()], |bytes| {
-        if let Ok(treated) = Treated::read(bytes) {
-            black_box(treated.touches("K1", NOW, 28.0));
+        if let Ok(treated) = Treated::read(bytes, 28.0) {
+            black_box(treated.touches("K1", NOW));
         }
     })
 }
