@@ -87,6 +87,8 @@ impl<F: FileStore, M: Services, K: Clock> Work<'_, F, M, K> {
                 return self.score_chunks().await;
             }
         };
+        // What comes next is asked for before this is worked on.
+        pause().await;
         let mut bytes = &bytes[..];
         while let Some(text) = self.text.as_mut().filter(|_| !bytes.is_empty()) {
             let taken = split().in_scope(|| text.step(bytes, &mut self.waiting))?;
@@ -95,7 +97,6 @@ impl<F: FileStore, M: Services, K: Clock> Work<'_, F, M, K> {
             if !self.score_chunks().await? || !self.has_time()? {
                 return Ok(false);
             }
-            pause().await;
         }
         Ok(true)
     }
@@ -136,6 +137,7 @@ impl<F: FileStore, M: Services, K: Clock> Work<'_, F, M, K> {
                 return Ok(false);
             }
             self.score_next(count).await?;
+            pause().await;
         }
         Ok(true)
     }
