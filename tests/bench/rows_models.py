@@ -11,7 +11,7 @@ from lambda_api import Function, FunctionFailed
 from ledger import Row, compared
 from models import COMMITTED, runtime_model, sized_models
 from rows_calls import CHECKED, PEER_A, SHORT, by_id, cold
-from stack import LIBRARY, Stack
+from stack import BUCKET, LIBRARY, Stack
 
 ROUNDS = 9
 # Where the peer's copy of the model lies.
@@ -53,12 +53,21 @@ def one_model(stack: Stack, progress: Callable[[str], None], folder: Path, what:
 
 @contextmanager
 def served(stack: Stack, folder: Path, *options: object) -> Iterator[None]:
-    """This model in service, and afterwards the committed one again."""
+    """This model in service, and afterwards the committed one again. It is published once, whoever asks for it."""
+    version = version_in(folder)
+    is_there = stack.s3.list_objects_v2(Bucket=BUCKET, Prefix=f"models/churn/{version}/").get("Contents")
     try:
-        stack.storecast("publish", "churn", "--model", folder, "--promote", *options)
+        if is_there:
+            stack.storecast("promote", "churn", version)
+        else:
+            stack.storecast("publish", "churn", "--model", folder, "--promote", *options)
         yield
     finally:
-        stack.storecast("promote", "churn", json.loads((COMMITTED / "manifest.json").read_text())["version"])
+        stack.storecast("promote", "churn", version_in(COMMITTED))
+
+
+def version_in(folder: Path) -> str:
+    return json.loads((folder / "manifest.json").read_text())["version"]
 
 
 def same_answers(stack: Stack, ours: tuple, peer: tuple, what: str, progress: Callable[[str], None]) -> list[float]:

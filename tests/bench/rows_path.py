@@ -16,9 +16,10 @@ REQUESTS = {"churn": 5_000, "inventory": 2_000, "recommendations": 2_000}
 # Of whom, or what, is asked, again and again; every one once before anything counts.
 CASES = 200
 SHARES = (0.5, 0.99, 0.999)
+TIMED = ("parse", "gather", "features", "score", "respond")
 STAGES = {
-    "gather": "reading histories, the store's time taken out", "score": "columns and scores", "respond": "reasons, policy and answer",
-    "rest": "the event and its answer, from and to JSON", "latency": "the function, from event to answer",
+    "parse": "taking the question apart", "gather": "reading histories, the store's time taken out", "features": "columns", "score": "scores",
+    "respond": "reasons, policy and answer", "rest": "the event and its answer, from and to JSON", "latency": "the function, from event to answer",
     "outside": "metrics, the runtime's client and the socket", "whole": "as asked, from event to answer",
 }
 
@@ -58,8 +59,8 @@ def spent(stack: Stack, progress: Callable[[str], None], function: str) -> dict[
     lines = told(log)[len(events):]
     if len(lines) != len(whole):
         raise AssertionError(f"{function}: {len(lines)} metric lines of {len(whole)} requests")
-    found = {stage: [line[f"{stage}_ms"] for line in lines] for stage in ("gather", "score", "respond", "latency")}
-    parts = zip(found["gather"], found["score"], found["respond"])
+    found = {stage: [line[f"{stage}_ms"] for line in lines] for stage in (*TIMED, "latency")}
+    parts = zip(*(found[stage] for stage in TIMED))
     found["rest"] = [latency - sum(of) for latency, of in zip(found["latency"], parts)]
     found["outside"] = [asked - latency for asked, latency in zip(whole, found["latency"])]
     return found | {"whole": whole}

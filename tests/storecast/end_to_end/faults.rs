@@ -80,11 +80,11 @@ impl Queue {
     async fn deliver(&mut self) {
         let waiting = std::mem::take(&mut self.waiting);
         self.deliveries += waiting.len();
-        let send = |batch: &[Value]| {
+        let begin = |batch: &[Value]| {
             let id = self.lambda.send(&json!({ "Records": batch }).to_string());
             (id, batch.to_vec())
         };
-        let mut sent: BTreeMap<String, Vec<Value>> = waiting.chunks(2).map(send).collect();
+        let mut sent: BTreeMap<String, Vec<Value>> = waiting.chunks(2).map(begin).collect();
         while !sent.is_empty() {
             let (id, reply) = self.lambda.any_reply().await;
             let batch = sent.remove(&id).expect("a batch that was sent");
@@ -196,18 +196,20 @@ async fn between_bad_stores_every_row_ends_in_one_place_as_between_good_ones() {
         }
     }
     drop(processes);
-    let weather = weather.lock().expect("no panic");
+    let (passed, met) = {
+        let weather = weather.lock().expect("no panic");
+        (weather.passed, weather.met.clone())
+    };
     println!(
         "{} messages, {} deliveries, {} failed; {} requests passed, {:?}",
         keys("bad/").len() * COPIES,
         bad.deliveries,
         bad.failures,
-        weather.passed,
-        weather.met
+        passed,
+        met
     );
     assert_eq!(bad.waiting.len(), 0, "messages that never end");
-    assert_eq!(weather.met.len(), KINDS.len(), "{:?}", weather.met);
-    drop(weather);
+    assert_eq!(met.len(), KINDS.len(), "{met:?}");
     for (name, _) in &uploads {
         let good = outputs(&files, "good/", name).await;
         assert!(good.len() >= 2, "{name}: {:?}", good.keys());

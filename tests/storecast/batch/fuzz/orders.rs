@@ -53,14 +53,20 @@ fn columnar(layout: &Layout) -> Vec<u8> {
         ),
         texts(
             "customer",
-            rows.clone()
-                .map(|row| Some(["K1", "K2", "Kä"][row as usize % 3])),
+            rows.clone().map(|row| match row % 3 {
+                0 => Some("K1"),
+                1 => Some("K2"),
+                _ => Some("Kä"),
+            }),
         ),
         ("at".to_owned(), at),
         texts(
             "product",
-            rows.clone()
-                .map(|row| ["p1", "p2"].get(row as usize % 3).copied()),
+            rows.clone().map(|row| match row % 3 {
+                0 => Some("p1"),
+                1 => Some("p2"),
+                _ => None,
+            }),
         ),
         (
             "qty".to_owned(),

@@ -19,7 +19,7 @@ fn without_age(line: &str) -> String {
 fn lines(name: &str, bytes: Bytes) -> Vec<String> {
     if name.ends_with(".parquet") {
         let (_, rows) = answers(bytes);
-        let line = |row: Vec<Value>| row.iter().map(|value| format!("{value},")).collect();
+        let line = |row: Vec<Value>| Value::from(row).to_string();
         return rows.into_iter().map(line).collect();
     }
     let unpacked = match name.rsplit('.').next() {
