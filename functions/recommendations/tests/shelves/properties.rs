@@ -291,7 +291,8 @@ proptest! {
         let value = |item: &Value| item["relevance"].as_f64().map(|relevance| relevance + change(item));
         let relevances: Vec<Option<f64>> = own.map(value).collect();
         let ranked: Vec<f64> = relevances.iter().map_while(|r| *r).collect();
-        prop_assert!(ranked.is_sorted_by(|a, b| a >= b), "{}", &answer);
+        // What an adjustment is added to is rounded here once more than where the answer was ranked.
+        prop_assert!(ranked.is_sorted_by(|a, b| a + 1e-9 >= *b), "{}", &answer);
         prop_assert!(relevances[ranked.len()..].iter().all(Option::is_none), "{}", &answer);
     }
 
