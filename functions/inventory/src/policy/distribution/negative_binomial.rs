@@ -3,7 +3,7 @@
 use super::normal::NearlyNormal;
 use super::poisson::sum_below_zero;
 use super::special::{beta_fraction, negative_binomial_pmf, normal_quantile};
-use super::table::CountTable;
+use super::table::{CountTable, Tabled};
 use super::{Law, whole_quantile};
 use libm::{exp, log1p, sqrt};
 use std::sync::OnceLock;
@@ -23,12 +23,6 @@ pub(super) struct NegativeBinomial {
     table: OnceLock<CountTable>,
 }
 
-/// A probability with its complement, each precise where it is small.
-struct Split {
-    cdf: f64,
-    sf: f64,
-}
-
 impl NegativeBinomial {
     pub(super) fn new(mean: f64, size: f64) -> Self {
         let table = OnceLock::new();
@@ -43,7 +37,7 @@ impl NegativeBinomial {
                 return CountTable::default();
             }
             let (size, go) = (self.size, self.mean / (self.size + self.mean));
-            let last_sf = self.closed(last, || self.closed_pmf(last)).sf;
+            let last_sf = self.closed(last).sf;
             // `P(D = k + 1) / P(D = k)` follows from the binomial coefficients.
             let ratio = |k: f64| (size + k) / (k + 1.0) * go;
             #[expect(clippy::cast_sign_loss, reason = "means are not negative")]
@@ -62,34 +56,29 @@ impl NegativeBinomial {
         NearlyNormal::when(self.mean, variance, skewness)
     }
 
-    fn split(&self, k: f64) -> Split {
-        match self.table().at(k) {
-            Some(row) => Split {
-                cdf: row.cdf,
-                sf: row.sf,
-            },
-            None => self.closed(k, || self.closed_pmf(k)),
-        }
+    fn at(&self, k: f64) -> Tabled {
+        self.table().at(k).unwrap_or_else(|| self.closed(k))
     }
 
     /// P(D <= k) is the incomplete beta function `I_p(size, k + 1)` with `p = size / (size + mean)`.
-    fn closed(&self, k: f64, pmf: impl Fn() -> f64) -> Split {
+    fn closed(&self, k: f64) -> Tabled {
+        let pmf = self.closed_pmf(k);
         if let Some(law) = self.nearly_normal() {
-            return Split {
-                cdf: law.cdf(k),
-                sf: law.sf(k),
-            };
+            let (cdf, sf) = (law.cdf(k), law.sf(k));
+            return Tabled { pmf, cdf, sf };
         }
         let (size, trials) = (self.size, self.size + self.mean);
         let (stay, go) = (size / trials, self.mean / trials);
         // P(D = k + 1) (k + 1): the factor before either fraction.
-        let front = pmf() * go * (size + k);
+        let front = pmf * go * (size + k);
         if stay < (size + 1.0) / (size + k + 3.0) {
             let cdf = (front / size * beta_fraction(size, k + 1.0, stay)).min(1.0);
-            return Split { cdf, sf: 1.0 - cdf };
+            let sf = 1.0 - cdf;
+            return Tabled { pmf, cdf, sf };
         }
         let sf = (front / (k + 1.0) * beta_fraction(k + 1.0, size, go)).min(1.0);
-        Split { cdf: 1.0 - sf, sf }
+        let cdf = 1.0 - sf;
+        Tabled { pmf, cdf, sf }
     }
 }
 
@@ -112,11 +101,11 @@ impl Law for NegativeBinomial {
     }
 
     fn cdf(&self, k: f64) -> f64 {
-        self.split(k).cdf
+        self.at(k).cdf
     }
 
     fn sf(&self, k: f64) -> f64 {
-        self.split(k).sf
+        self.at(k).sf
     }
 
     /// `(m - k) P(D > k) + (k + r) β P(D = k)`.
@@ -125,13 +114,7 @@ impl Law for NegativeBinomial {
             return law.loss(k);
         }
         let beta = self.mean / self.size;
-        let (pmf, sf) = self.table().at(k).map_or_else(
-            || {
-                let pmf = self.closed_pmf(k);
-                (pmf, self.closed(k, || pmf).sf)
-            },
-            |row| (row.pmf, row.sf),
-        );
+        let Tabled { pmf, sf, .. } = self.at(k);
         (self.mean - k) * sf + (k + self.size) * beta * pmf
     }
 
@@ -146,7 +129,8 @@ impl Law for NegativeBinomial {
         let beta = self.mean / self.size;
         let tail = (self.size + 1.0) * beta * self.mean - 2.0 * self.mean * k + k * (k + 1.0);
         let point = ((self.size + 1.0) * beta - k) * (k + self.size) * beta;
-        0.5 * (tail * self.sf(k) + point * self.pmf(k))
+        let Tabled { pmf, sf, .. } = self.at(k);
+        0.5 * (tail * sf + point * pmf)
     }
 
     fn quantile(&self, p: f64) -> f64 {

@@ -1,6 +1,6 @@
 //! What a count law gives at 0, 1, 2, ..., worked out once: an order asks the same law some hundred times.
 
-/// Probabilities at one count.
+/// Probabilities at one count, the two tails each precise where it is small.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Tabled {
     /// P(D = k).
