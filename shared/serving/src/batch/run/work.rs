@@ -227,25 +227,24 @@ impl<F: FileStore, M: Services, K: Clock> Work<'_, F, M, K> {
         let mut requests = Vec::with_capacity(rows.len());
         let mut asked = Vec::with_capacity(rows.len());
         let mut histories = Vec::new();
-        for row in rows {
-            let Row { number, body, .. } = row;
-            (self.place.offset, self.place.number) = (row.end, number);
-            histories.extend(row.history.map(|own| (own.id, own.bytes)));
-            let parsed =
-                body.and_then(
-                    |body| match parse().in_scope(|| M::Predictor::parse(&body)) {
-                        Ok(request) => Ok((request, body)),
-                        Err(error) => Err(Reject::of(&error, &body, self.job.shape)),
-                    },
-                );
-            asked.push((
-                number,
-                parsed.map(|(request, body)| {
-                    requests.push(request);
-                    body
-                }),
-            ));
-        }
+        parse().in_scope(|| {
+            for row in rows {
+                let Row { number, body, .. } = row;
+                (self.place.offset, self.place.number) = (row.end, number);
+                histories.extend(row.history.map(|own| (own.id, own.bytes)));
+                let parsed = body.and_then(|body| match M::Predictor::parse(&body) {
+                    Ok(request) => Ok((request, body)),
+                    Err(error) => Err(Reject::of(&error, &body, self.job.shape)),
+                });
+                asked.push((
+                    number,
+                    parsed.map(|(request, body)| {
+                        requests.push(request);
+                        body
+                    }),
+                ));
+            }
+        });
         let mut answers = Vec::new().into_iter();
         if !requests.is_empty() {
             let (service, as_of) = (&self.job.service, self.job.as_of());
