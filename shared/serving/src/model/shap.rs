@@ -62,8 +62,7 @@ struct PathTree {
     splits: Vec<PathSplit>,
     slots: Vec<Slot>,
     points: Points,
-    /// `1 / (t + (1 - t) z)` of every slot, as if it were open: for every pass, slot and point. No row changes it, and a division costs as
-    /// much as all the rest of a step.
+    /// `1 / (t + (1 - t) z)` of every slot, as if it were open: for every pass, slot and point. No row changes it.
     inverses: Vec<f64>,
 }
 

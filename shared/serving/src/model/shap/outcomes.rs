@@ -4,7 +4,7 @@ use super::PathTree;
 use super::lanes::Work;
 
 /// Splits of a small tree, at most: as many bits has the place of an outcome.
-pub(super) const MOST_SPLITS: usize = 4;
+const MOST_SPLITS: usize = 4;
 
 /// What one tree adds, by which of its splits go left.
 #[derive(Debug)]
