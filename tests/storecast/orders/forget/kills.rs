@@ -1,6 +1,6 @@
 //! Forgetting that ends between any two calls of a store, and what doing it again makes of it.
 
-use super::super::kills::{Armed, LEASE_ENDS_MS, plan_of};
+use super::super::kills::at_every_call;
 use super::*;
 
 /// Every file apart from what merges write for themselves, and how much of it.
@@ -14,18 +14,6 @@ impl Rig {
         let kept = places.filter(|place| !place.key.starts_with("merged/ledgers/"));
         kept.map(|place| (place.key.clone(), files.file(&place).expect("listed")))
             .collect()
-    }
-
-    /// Forgets for `polls` calls of a store; `None` when it did not end by then and was killed.
-    fn forget_for(&self, who: &str, polls: usize) -> Option<Result<Proof, MergeError>> {
-        let mut forget = pin!(self.forget(who));
-        let mut context = Context::from_waker(Waker::noop());
-        for _ in 0..polls {
-            if let Poll::Ready(ended) = forget.as_mut().poll(&mut context) {
-                return Some(ended);
-            }
-        }
-        None
     }
 }
 
@@ -49,27 +37,13 @@ async fn killed_or_failed_at_any_call_it_is_done_when_asked_again() {
     let folder = tempfile::tempdir().expect("a folder");
     let others = made_up.clone().without(&who);
     let clean = load(&others.shop, &others.clean(), folder.path());
-    let armed = Armed::default();
-    let plan = plan_of(&armed);
-    let undisturbed = with_customer(&made_up, &who, &plan).await;
+    let undisturbed = with_customer(&made_up, &who, &no_faults()).await;
     assert!(to_end(undisturbed.forget(&who)).expect("no fault").holds());
     let expected = undisturbed.left();
-    let mut ends = 0;
-    for fault in [
-        None,
-        Some(Fault::Before),
-        Some(Fault::After),
-        Some(Fault::Partly),
-    ] {
-        for call in 0.. {
-            let rig = with_customer(&made_up, &who, &plan).await;
-            *armed.lock().expect("no panic") = fault.map(|fault| (call, fault));
-            let polls = if fault.is_none() { call + 1 } else { 1_000_000 };
-            let ended = rig.forget_for(&who, polls);
-            let was_done = matches!(ended, Some(Ok(_)));
-            let unmet = armed.lock().expect("no panic").take();
-            assert!(was_done || unmet.is_none(), "{ended:?}");
-            rig.pass(LEASE_ENDS_MS);
+    let ends = at_every_call(
+        async |plan| with_customer(&made_up, &who, plan).await,
+        async |rig| rig.forget(&who).await,
+        async |rig, call, fault| {
             let again = to_end(rig.forget(&who)).expect("no fault is left");
             assert!(again.holds(), "call {call}, {fault:?}: {:?}", again.again);
             let left = rig.left();
@@ -82,13 +56,9 @@ async fn killed_or_failed_at_any_call_it_is_done_when_asked_again() {
             assert!(differs.is_none(), "call {call}, {fault:?}: {differs:?}");
             rig.no_file_holds(&format!(";{who};"));
             rig.is_like(&clean).await;
-            rig.has_one_ledger();
-            if was_done && (fault.is_none() || unmet.is_some()) {
-                break;
-            }
-            ends += 1;
-        }
-    }
+        },
+    )
+    .await;
     println!("{ends} times forgetting ended early");
     assert!(ends > 400, "{ends}");
 }
