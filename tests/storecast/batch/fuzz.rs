@@ -1,7 +1,8 @@
 //! Bytes from outside, spoiled at random for a stated time: whatever they are, parsers answer, and never panic or hang.
 //!
-//! `FUZZ_SECONDS=3600 cargo test --release --workspace --test storecast -- batch::fuzz --nocapture` is a long run. An input that
-//! makes a parser panic is left under `target/fuzz/`; what was found so is a test of that parser.
+//! `FUZZ_SECONDS=3600 cargo test --release --workspace --test storecast -- batch::fuzz --nocapture` is a long run, and with
+//! `FUZZ_TARGET=orders` one of the targets with that in their names. An input that makes a parser panic, and a slow one, is left
+//! under `target/fuzz/`; what was found so is a test of that parser.
 
 mod orders;
 mod records;
@@ -23,12 +24,15 @@ use serving::batch::unpack::Unpacker;
 use serving::manifest::Manifest;
 use std::hint::black_box;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// How long a run takes unless `FUZZ_SECONDS` says otherwise.
 const SECONDS: u64 = 6;
 /// Longer than any input of these sizes may take, on a machine with other work to do.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Slow inputs are kept to be looked at.
+const SLOW: Duration = Duration::from_secs(1);
 /// Inputs of a target before the next one has its turn.
 const TURN: Duration = Duration::from_millis(40);
 
@@ -149,20 +153,37 @@ impl Target {
             let done = catch_unwind(AssertUnwindSafe(|| (self.parse)(&input)));
             let took = started.elapsed();
             if done.is_err() || took > PATIENCE {
-                let folder = root().join("target/fuzz");
-                std::fs::create_dir_all(&folder).expect("a folder");
-                let path = folder.join(format!("{}-{}", self.name, self.inputs));
-                std::fs::write(&path, &input).expect("a file");
+                let path = self.keep(&input);
                 panic!(
                     "{} took {took:?} or panicked on {}",
                     self.name,
                     path.display()
                 );
             }
+            if took > SLOW {
+                self.keep(&input);
+            }
             self.inputs += 1;
             self.slowest = self.slowest.max(took);
         }
     }
+
+    /// Leaves an input where people find it.
+    fn keep(&self, input: &[u8]) -> PathBuf {
+        let folder = root().join("target/fuzz");
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let path = folder.join(format!("{}-{}", self.name, self.inputs));
+        std::fs::write(&path, input).expect("a file");
+        path
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how long to run, and what, is asked of whoever runs it"
+)]
+fn asked(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }
 
 fn parse_body<P: Predictor>(body: &[u8]) {
@@ -341,13 +362,8 @@ fn recommendation_tables() -> Target {
     })
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "how long to run is asked of whoever runs it"
-)]
 fn seconds() -> u64 {
-    let wanted = std::env::var("FUZZ_SECONDS").ok();
-    wanted.map_or(SECONDS, |text| {
+    asked("FUZZ_SECONDS").map_or(SECONDS, |text| {
         text.parse().expect("FUZZ_SECONDS is a number")
     })
 }
@@ -369,6 +385,9 @@ fn spoiled_bytes_never_panic_and_never_hang() {
     targets.extend(records::records());
     targets.extend(whole::whole());
     targets.extend(orders::orders());
+    let wanted = asked("FUZZ_TARGET").unwrap_or_default();
+    targets.retain(|target| target.name.contains(&wanted));
+    assert!(!targets.is_empty(), "no target has {wanted:?} in its name");
     let (begun, wanted) = (Instant::now(), Duration::from_secs(seconds()));
     // Runs of another length begin elsewhere; how far one comes is the machine's doing.
     let mut random = Random(0x9e37_79b9_7f4a_7c15 ^ (seconds() << 20));

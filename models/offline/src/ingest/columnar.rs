@@ -8,17 +8,21 @@ use arrow_array::types::{Date32Type, Decimal128Type, Float64Type, Int64Type};
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
 use arrow_cast::{CastOptions, cast_with_options};
-use arrow_schema::{ArrowError, DataType, TimeUnit};
+use arrow_schema::{ArrowError, DataType, Field, Schema, TimeUnit};
 use parquet::arrow::arrow_reader::{
-    ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
+    ParquetRecordBatchReaderBuilder, RowSelection,
 };
 use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
+use serving::batch::limits::Limits;
+use serving::batch::parquet::claims;
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::Arc;
 
 const BATCH_ROWS: usize = 8192;
 
@@ -37,7 +41,9 @@ pub(super) fn read(
         file: file.to_owned(),
         reason,
     };
-    let builder = open(path, file)?;
+    let (bytes, metadata) = open(path, file)?;
+    let metadata = with_views(&metadata).map_err(unreadable)?;
+    let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(bytes, metadata);
     let names: Vec<String> = builder
         .schema()
         .fields()
@@ -96,17 +102,49 @@ fn next(reader: &mut ParquetRecordBatchReader) -> Result<Option<RecordBatch>, St
     guarded(|| reader.next().transpose())
 }
 
-fn open(path: &Path, file: &str) -> Result<ParquetRecordBatchReaderBuilder<File>, LoadError> {
-    let bytes = File::open(path).map_err(LoadError::io(format!("read {file}")))?;
-    let file = file.to_owned();
+/// Opens a file whose pages are what its footer says, and no larger than files have them: the crate that reads it believes both.
+fn open(path: &Path, file: &str) -> Result<(File, ArrowReaderMetadata), LoadError> {
+    let io = || LoadError::io(format!("read {file}"));
+    let mut bytes = File::open(path).map_err(io())?;
     if bytes.metadata().is_ok_and(|metadata| metadata.len() == 0) {
+        let file = file.to_owned();
         return Err(LoadError::Empty { file });
     }
-    let opened = guarded(|| ParquetRecordBatchReaderBuilder::try_new(bytes));
-    opened.map_err(|e| LoadError::Unreadable {
-        file,
-        reason: format!("no Parquet file: {e}"),
-    })
+    let unreadable = |reason: String| LoadError::Unreadable {
+        file: file.to_owned(),
+        reason,
+    };
+    let claims = claims::check(&mut bytes, &Limits::default()).map_err(io())?;
+    claims.map_err(|fault| unreadable(fault.detail))?;
+    let metadata = guarded(|| ArrowReaderMetadata::load(&bytes, ArrowReaderOptions::new()));
+    let metadata = metadata.map_err(|e| unreadable(format!("no Parquet file: {e}")))?;
+    Ok((bytes, metadata))
+}
+
+/// The same with texts as views, of any column that holds nothing else: a value that stands there once, and is meant a thousand
+/// times, is then no thousand copies of it.
+fn with_views(metadata: &ArrowReaderMetadata) -> Result<ArrowReaderMetadata, String> {
+    let viewed = |field: &Arc<Field>| {
+        let field = field.as_ref().clone();
+        if is_text(field.data_type()) {
+            field.with_data_type(DataType::Utf8View)
+        } else {
+            field
+        }
+    };
+    let fields: Vec<Field> = metadata.schema().fields().iter().map(viewed).collect();
+    let options = ArrowReaderOptions::new().with_schema(Arc::new(Schema::new(fields)));
+    let metadata = metadata.metadata().clone();
+    let viewed = guarded(|| ArrowReaderMetadata::try_new(metadata, options));
+    viewed.map_err(|e| format!("no Parquet file: {e}"))
+}
+
+fn is_text(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
+        DataType::Dictionary(_, values) => is_text(values),
+        _ => false,
+    }
 }
 
 /// The file without the rows of these numbers, which rise from 1.
@@ -115,7 +153,8 @@ pub(super) fn without(path: &Path, file: &str, gone: &[u64]) -> Result<Vec<u8>, 
         file: file.to_owned(),
         reason: format!("copy Parquet: {reason}"),
     };
-    let builder = open(path, file)?;
+    let (bytes, metadata) = open(path, file)?;
+    let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(bytes, metadata);
     let rows = usize::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or(0);
     let ends = gone.iter().map(|row| *row as usize).chain([rows + 1]);
     let mut from = 0;
@@ -142,8 +181,8 @@ pub(super) fn without(path: &Path, file: &str, gone: &[u64]) -> Result<Vec<u8>, 
 
 /// How many rows a file has, from its last bytes; `None` when it is not readable.
 pub(super) fn row_count(path: &Path) -> Option<u64> {
-    let builder = open(path, "").ok()?;
-    u64::try_from(builder.metadata().file_metadata().num_rows()).ok()
+    let (_, metadata) = open(path, "").ok()?;
+    u64::try_from(metadata.metadata().file_metadata().num_rows()).ok()
 }
 
 /// A column of a batch in one of the few types that cells have.
@@ -174,9 +213,7 @@ impl Column {
             other => other,
         };
         let (target, kind) = match inner {
-            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
-                (DataType::Utf8, Kind::Text)
-            }
+            text if is_text(text) => (DataType::Utf8View, Kind::Text),
             DataType::UInt64 => (DataType::Decimal128(20, 0), Kind::Decimal(0)),
             integer if integer.is_integer() => (DataType::Int64, Kind::Int),
             float if float.is_floating() => (DataType::Float64, Kind::Float),
@@ -215,7 +252,7 @@ impl Column {
             return Cell::Missing;
         }
         match self.kind {
-            Kind::Text => Cell::Text(self.array.as_string::<i32>().value(index)),
+            Kind::Text => Cell::Text(self.array.as_string_view().value(index)),
             Kind::Int => Cell::Int(self.array.as_primitive::<Int64Type>().value(index)),
             Kind::Float => Cell::Float(self.array.as_primitive::<Float64Type>().value(index)),
             Kind::Decimal(scale) => Cell::Decimal(

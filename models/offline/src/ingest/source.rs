@@ -3,8 +3,9 @@
 use super::{LoadError, Options};
 use crate::shop::{Shop, Stock};
 use flate2::read::MultiGzDecoder;
+use serving::batch::limits::Limits;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -315,7 +316,12 @@ pub(super) fn open_text(
         });
     }
     let mut text: Box<dyn BufRead> = if head.starts_with(&[0x1f, 0x8b]) {
-        Box::new(BufReader::with_capacity(BUFFER, MultiGzDecoder::new(raw)))
+        let unpacked = Unpacked {
+            inner: MultiGzDecoder::new(raw),
+            packed: consumed.clone(),
+            bytes: 0,
+        };
+        Box::new(BufReader::with_capacity(BUFFER, unpacked))
     } else {
         Box::new(raw)
     };
@@ -355,13 +361,31 @@ impl Consumed {
     }
 }
 
+/// What was packed, as much as it may be.
+struct Unpacked<R> {
+    inner: R,
+    packed: Consumed,
+    bytes: u64,
+}
+
+impl<R: Read> Read for Unpacked<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.bytes += read as u64;
+        Limits::default()
+            .check_unpacked(self.bytes, self.packed.get())
+            .map_err(|fault| io::Error::new(ErrorKind::InvalidData, fault.detail))?;
+        Ok(read)
+    }
+}
+
 struct Counting<R> {
     inner: R,
     consumed: Consumed,
 }
 
 impl<R: Read> Read for Counting<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buffer)?;
         self.consumed.add(read as u64);
         Ok(read)

@@ -4,6 +4,7 @@
     reason = "a test that cannot go on should stop there"
 )]
 
+mod bombs;
 mod demand;
 mod formats;
 mod giant;

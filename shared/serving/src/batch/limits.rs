@@ -69,6 +69,25 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// Refuses what is more, or packed more tightly, than files are.
+    pub fn check_unpacked(&self, unpacked: u64, packed: u64) -> Result<(), FileFault> {
+        let limit = self.unpacked_bytes;
+        if unpacked > limit {
+            let detail = format!("more than {limit} bytes once unpacked");
+            return Err(FileFault::new("too large", detail));
+        }
+        let (ratio, limit) = (unpacked / packed.max(1), self.ratio);
+        if unpacked > self.ratio_from_bytes && ratio > limit {
+            let detail = format!(
+                "{packed} packed bytes give {unpacked}, at most {limit} for one are unpacked"
+            );
+            return Err(FileFault::new("too tightly packed", detail));
+        }
+        Ok(())
+    }
+}
+
 /// Why a whole file is not scored. Sending it again changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileFault {

@@ -16,8 +16,10 @@
 //! | `runs` | runs and differences of levels, indices and whole numbers |
 //! | [`values`] | pages and dictionaries, value by value |
 //! | [`read`] | rows of a file, by ranges |
+//! | [`claims`] | what a file claims, for readers that believe it |
 //! | [`write`] | row groups and footers of answers |
 
+pub mod claims;
 pub mod footer;
 pub mod page;
 mod ranges;

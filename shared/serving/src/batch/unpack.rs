@@ -102,21 +102,7 @@ impl Unpacker {
     }
 
     fn check(&self) -> Result<(), FileFault> {
-        let (given, limits) = (self.given, &self.limits);
-        if given > limits.unpacked_bytes {
-            let limit = limits.unpacked_bytes;
-            let detail = format!("more than {limit} bytes once unpacked");
-            return Err(FileFault::new("too large", detail));
-        }
-        let ratio = given / self.taken.max(1);
-        if given > limits.ratio_from_bytes && ratio > limits.ratio {
-            let detail = format!(
-                "{} packed bytes give {given}, at most {} for one are unpacked",
-                self.taken, limits.ratio
-            );
-            return Err(FileFault::new("too tightly packed", detail));
-        }
-        Ok(())
+        self.limits.check_unpacked(self.given, self.taken)
     }
 }
 

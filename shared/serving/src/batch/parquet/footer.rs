@@ -1,13 +1,18 @@
 //! Columns and row groups of a file, as its footer states them, checked before anything is read by them.
 
 use super::MAGIC;
-use super::stated::{Element, Logical, Stated, StatedGroup};
+use super::stated::{Element, Logical, Stated, StatedChunk, StatedGroup};
 use crate::batch::limits::FileFault;
 
 /// Bytes of a footer at most: 100,000 column chunks have about 10 MB.
 pub const FOOTER_BYTES: u64 = 16 * 1024 * 1024;
 /// Bytes behind the footer: its length and the magic.
 pub const TAIL_BYTES: u64 = 8;
+
+/// Rows in a byte of a file, at most: ids that differ take more room than that.
+const ROWS_PER_BYTE: u64 = 200;
+/// Rows that a file of any size may have.
+const ROWS_OF_ANY_FILE: u64 = 1_000_000;
 
 /// What the values of a column are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,7 +91,7 @@ pub struct Layout {
     pub groups: Vec<Group>,
 }
 
-fn damaged(what: &str) -> FileFault {
+pub(super) fn damaged(what: &str) -> FileFault {
     FileFault::new("damaged", format!("no Parquet file: {what}"))
 }
 
@@ -124,6 +129,10 @@ pub fn read(bytes: &[u8], size: u64, most_columns: usize) -> Result<Layout, File
     }
     let columns = columns(&stated.schema, most_columns)?;
     let data_end = size - TAIL_BYTES - bytes.len() as u64;
+    check_rows(
+        stated.groups.iter().map(|group| group.rows.unsigned_abs()),
+        size,
+    )?;
     let groups = stated.groups.iter();
     let groups = groups.map(|group| check_group(group, &columns, &stated.schema[1..], data_end));
     Ok(Layout {
@@ -225,18 +234,7 @@ fn check_group(
             let detail = "a codec that is not read; write it plain, or with snappy, gzip or zstd";
             return Err(FileFault::new("wrong codec", detail));
         }
-        let start = chunk
-            .dictionary_at
-            .filter(|at| *at > 0)
-            .unwrap_or(chunk.data_at);
-        let start = start.min(chunk.data_at);
-        let bounds = u64::try_from(start)
-            .ok()
-            .zip(u64::try_from(chunk.packed_bytes).ok());
-        let end = bounds.and_then(|(start, bytes)| start.checked_add(bytes));
-        let range = bounds.zip(end).map(|((start, _), end)| (start, end));
-        let range = range.filter(|(start, end)| *start >= MAGIC.len() as u64 && *end <= data_end);
-        let (start, end) = range.ok_or_else(|| damaged("a column lies outside of the file"))?;
+        let (start, end) = bounds(chunk, data_end)?;
         Ok(Chunk {
             start,
             end,
@@ -247,4 +245,30 @@ fn check_group(
         rows,
         chunks: chunks.collect::<Result<_, _>>()?,
     })
+}
+
+/// Where the pages of a column's part begin and end, inside of the file.
+pub(super) fn bounds(chunk: &StatedChunk, data_end: u64) -> Result<(u64, u64), FileFault> {
+    let dictionary_at = chunk.dictionary_at.filter(|at| *at > 0);
+    let start = dictionary_at.unwrap_or(chunk.data_at).min(chunk.data_at);
+    let bounds = u64::try_from(start)
+        .ok()
+        .zip(u64::try_from(chunk.packed_bytes).ok());
+    let end = bounds.and_then(|(start, bytes)| start.checked_add(bytes));
+    let range = bounds.zip(end).map(|((start, _), end)| (start, end));
+    range
+        .filter(|(start, end)| *start >= MAGIC.len() as u64 && *end <= data_end)
+        .ok_or_else(|| damaged("a column lies outside of the file"))
+}
+
+/// Refuses more rows than a file of `size` bytes has of its own: one value that is said to stand there a billion times takes no
+/// more bytes than one that stands there twice.
+pub(super) fn check_rows(rows: impl Iterator<Item = u64>, size: u64) -> Result<(), FileFault> {
+    let rows = rows.fold(0, u64::saturating_add);
+    if rows > ROWS_OF_ANY_FILE && rows / size.max(1) > ROWS_PER_BYTE {
+        let detail =
+            format!("{rows} rows in {size} bytes, at most {ROWS_PER_BYTE} in one are read");
+        return Err(FileFault::new("too tightly packed", detail));
+    }
+    Ok(())
 }

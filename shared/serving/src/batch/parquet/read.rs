@@ -14,11 +14,11 @@ use crate::batch::whole::HISTORY;
 use bytes::Bytes;
 
 /// Bytes of a page's header at most; statistics of long values are in it.
-const HEADER_BYTES: u64 = 1024 * 1024;
+pub(super) const HEADER_BYTES: u64 = 1024 * 1024;
 /// Bytes of pages and dictionaries that are held at once, at most.
 const HELD_BYTES: usize = 256 * 1024 * 1024;
 /// Pages in a row without a value, at most: each may be a byte of the file, and none brings the reader on.
-const MOST_BARREN_PAGES: u64 = 1_000;
+pub(super) const MOST_BARREN_PAGES: u64 = 1_000;
 /// Rows that are read at once, at most.
 const ROWS: usize = 512;
 
@@ -53,6 +53,12 @@ pub struct ParquetRows<'a, F> {
     rows: u64,
     /// Bytes of pages once unpacked.
     unpacked: u64,
+}
+
+/// A header that is none.
+pub(super) fn damaged_header() -> FileFault {
+    let detail = "no Parquet file: the header of a page cannot be read";
+    FileFault::new("damaged", detail)
 }
 
 /// Where the columns of ids and of histories stand in a chunk.
@@ -306,12 +312,6 @@ impl<'a, F: FileStore> ParquetRows<'a, F> {
         if at >= end {
             return Err(FileFault::new("damaged", "a column has too few values").into());
         }
-        let damaged = || {
-            FileFault::new(
-                "damaged",
-                "no Parquet file: the header of a page cannot be read",
-            )
-        };
         let mut length = end.min(at + 1024) - at;
         loop {
             let bytes = self.bytes(index, at, at + length).await?;
@@ -320,7 +320,7 @@ impl<'a, F: FileStore> ParquetRows<'a, F> {
                 Err(Broken::Short) if length < (end - at).min(HEADER_BYTES) => {
                     length = (8 * length).min(end - at).min(HEADER_BYTES);
                 }
-                Err(_) => return Err(damaged().into()),
+                Err(_) => return Err(damaged_header().into()),
             }
         }
     }
@@ -332,11 +332,8 @@ impl<'a, F: FileStore> ParquetRows<'a, F> {
         start: u64,
     ) -> Result<Bytes, Stopped> {
         self.unpacked += header.unpacked_bytes();
-        let limit = self.limits.unpacked_bytes;
-        if self.unpacked > limit {
-            let detail = format!("more than {limit} bytes once unpacked");
-            return Err(FileFault::new("too large", detail).into());
-        }
+        let size = self.ranges.head.size;
+        self.limits.check_unpacked(self.unpacked, size)?;
         let end = self.cursors[index].at;
         let packed = self.bytes(index, start, end).await?;
         Ok(header.unpack(packed, self.cursors[index].codec)?)
