@@ -218,13 +218,14 @@ impl PathTree {
     }
 
     fn inverses(&self) -> Vec<f64> {
-        let passes = self.points.chunks(MAX_POINTS);
-        let inverse = |(t, _): &(f64, f64), slot: &Slot| 1.0 / (t + (1.0 - t) * slot.share);
-        let of_pass = |points: &[(f64, f64)]| {
-            let of_slot = |slot| points.iter().map(move |point| inverse(point, slot));
-            self.slots.iter().flat_map(of_slot).collect::<Vec<_>>()
-        };
-        passes.flat_map(of_pass).collect()
+        let mut inverses = Vec::with_capacity(self.points.len() * self.slots.len());
+        for points in self.points.chunks(MAX_POINTS) {
+            for slot in &self.slots {
+                let inverse = |(t, _): &(f64, f64)| 1.0 / (t + (1.0 - t) * slot.share);
+                inverses.extend(points.iter().map(inverse));
+            }
+        }
+        inverses
     }
 
     /// The slot below the nearest split on `column` on the way up from `slot`, or the root's.

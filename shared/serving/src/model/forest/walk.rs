@@ -37,9 +37,13 @@ pub(super) struct Walk {
 impl Walk {
     /// `trees` in the order in which their values are added.
     pub(super) fn new(trees: &[&Tree], columns: usize) -> Self {
+        let nodes = trees
+            .iter()
+            .map(|tree| tree.splits.len() + tree.values.len());
+        let nodes = nodes.sum();
         let mut walk = Self {
-            nodes: Vec::new(),
-            values: Vec::new(),
+            nodes: Vec::with_capacity(nodes),
+            values: Vec::with_capacity(nodes),
             roots: Vec::with_capacity(trees.len()),
         };
         for tree in trees {

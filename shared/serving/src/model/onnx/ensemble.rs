@@ -91,7 +91,7 @@ pub(super) fn read(
     let trees: Vec<Tree> = columns_of_node
         .roots
         .iter()
-        .map(|&root| builder.tree(root))
+        .map(|&root| builder.tree(place(root)))
         .collect::<Result<_, _>>()?;
     if let Some(split) = builder.split_seen.iter().position(|seen| !seen) {
         return Err(unreadable(format!("node {split} belongs to no tree")));
@@ -129,20 +129,26 @@ fn leaf_counts(json: &str, leaves: usize) -> Result<Vec<f64>, ModelError> {
 }
 
 /// The attributes side by side, lengths and ranges checked.
-struct Columns {
-    roots: Vec<usize>,
-    features: Vec<usize>,
+struct Columns<'a> {
+    roots: &'a [i64],
+    features: &'a [i64],
     splits: Vec<f32>,
-    nan_left: Vec<bool>,
-    left_is_leaf: Vec<bool>,
-    left: Vec<usize>,
-    right_is_leaf: Vec<bool>,
-    right: Vec<usize>,
+    /// 1 where NaN goes left; none when it never does.
+    nan_left: Option<&'a [i64]>,
+    left_is_leaf: &'a [i64],
+    left: &'a [i64],
+    right_is_leaf: &'a [i64],
+    right: &'a [i64],
     values: Vec<f32>,
 }
 
-impl Columns {
-    fn read(attributes: &Attributes<'_>, columns: usize) -> Result<Self, ModelError> {
+/// A checked integer of the file as a place; one that was not checked is no place at all.
+fn place(checked: i64) -> usize {
+    usize::try_from(checked).unwrap_or(usize::MAX)
+}
+
+impl<'a> Columns<'a> {
+    fn read(attributes: &Attributes<'a>, columns: usize) -> Result<Self, ModelError> {
         attributes.expect("aggregate_function", SUM, "sum")?;
         attributes.expect("post_transform", 0, "none")?;
         attributes.expect("n_targets", 1, "one target")?;
@@ -165,11 +171,11 @@ impl Columns {
             return Err(unreadable("tree_roots is empty"));
         }
         at_most("number of trees", roots, nodes)?;
-        let nan_left = if attributes.has_ints("nodes_missing_value_tracks_true") {
-            attributes.flags("nodes_missing_value_tracks_true", nodes)?
-        } else {
-            vec![false; nodes]
-        };
+        let nan_left = "nodes_missing_value_tracks_true";
+        let nan_left = attributes
+            .has_ints(nan_left)
+            .then(|| attributes.flags(nan_left, nodes))
+            .transpose()?;
         // Child indices are ranged when the tree is built: what they index depends on the leaf flag beside them.
         Ok(Self {
             roots: attributes.indices("tree_roots", nodes, roots)?,
@@ -186,16 +192,16 @@ impl Columns {
 
     /// A tree of one leaf is written as one node with both branches to that leaf.
     fn lone_leaf(&self, root: usize) -> Option<usize> {
-        let lone = self.left_is_leaf[root]
-            && self.right_is_leaf[root]
+        let lone = self.left_is_leaf[root] == 1
+            && self.right_is_leaf[root] == 1
             && self.left[root] == self.right[root];
-        lone.then(|| self.left[root])
+        lone.then(|| place(self.left[root]))
     }
 }
 
 /// Follows the branches from each root, once.
 struct Builder<'a> {
-    columns: &'a Columns,
+    columns: &'a Columns<'a>,
     counts: Option<&'a [f64]>,
     split_seen: Vec<bool>,
     leaf_seen: Vec<bool>,
@@ -258,9 +264,9 @@ impl Builder<'_> {
     ) -> Result<Child, ModelError> {
         visit(&mut self.split_seen, index, "node")?;
         let (columns, position) = (self.columns, tree.splits.len());
-        let branch = |is_leaf: bool, child: usize, left: bool| Pending {
-            is_leaf,
-            index: child,
+        let branch = |is_leaf: i64, child: i64, left: bool| Pending {
+            is_leaf: is_leaf == 1,
+            index: place(child),
             parent: Some((position, left)),
             depth: depth + 1,
         };
@@ -275,9 +281,9 @@ impl Builder<'_> {
             true,
         ));
         tree.splits.push(Split {
-            column: columns.features[index],
+            column: place(columns.features[index]),
             threshold: columns.splits[index],
-            nan_left: columns.nan_left[index],
+            nan_left: columns.nan_left.is_some_and(|flags| flags[index] == 1),
             // Both are set when the branch is followed.
             left: Child::Leaf(0),
             right: Child::Leaf(0),
