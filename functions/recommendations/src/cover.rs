@@ -67,13 +67,12 @@ impl Plan {
 }
 
 fn scarce(choice: &Choice, stock: &KnownStock, policy: &ShelfPolicy) -> Option<Adjustment> {
+    choice.relevance?;
     let cover_days = stock.cover_days(&choice.product_id, policy)?;
-    (choice.relevance.is_some() && cover_days < policy.cover.runs_out_below_days).then_some(
-        Adjustment {
-            why: "runs_out",
-            log_odds: -policy.cover.runs_out_penalty,
-        },
-    )
+    (cover_days < policy.cover.runs_out_below_days).then_some(Adjustment {
+        why: "runs_out",
+        log_odds: -policy.cover.runs_out_penalty,
+    })
 }
 
 fn lying(
@@ -82,8 +81,9 @@ fn lying(
     policy: &ShelfPolicy,
     overstock: &Overstock,
 ) -> Option<Adjustment> {
+    choice.relevance?;
     let cover_days = stock.cover_days(&choice.product_id, policy)?;
-    (choice.relevance.is_some() && cover_days > overstock.above_days).then_some(Adjustment {
+    (cover_days > overstock.above_days).then_some(Adjustment {
         why: "overstock",
         log_odds: overstock.lift,
     })

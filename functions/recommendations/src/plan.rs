@@ -12,6 +12,7 @@ use features::items::ItemIndex as _;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serving::predictor::{Scored, Served};
+use smol_str::SmolStr;
 use std::collections::HashSet;
 
 /// Replacements looked at of an item of an abandoned cart.
@@ -54,7 +55,7 @@ impl Level {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Choice {
     /// The shop's id.
-    pub product_id: String,
+    pub product_id: SmolStr,
     /// Its number in the catalogue; the shop may pin what the catalogue does not know.
     pub item: Option<u32>,
     /// By what the model ranks; `None` where it was not asked.
@@ -135,10 +136,8 @@ impl<'a> Rules<'a> {
     fn keeps(&self, item: u32) -> bool {
         let catalogue = &self.tables.catalogue;
         let least = self.policy.least_margin_share.unwrap_or(f64::NEG_INFINITY);
-        !self
-            .policy
-            .excluded_brands
-            .contains(catalogue.brand_of(item))
+        let brands = &self.policy.excluded_brands;
+        (brands.is_empty() || !brands.contains(catalogue.brand_of(item)))
             && catalogue
                 .margin_share(item)
                 .is_none_or(|share| share >= least)
@@ -148,16 +147,22 @@ impl<'a> Rules<'a> {
 /// Collects choices, each product once.
 struct Planner<'a> {
     rules: Rules<'a>,
-    taken: HashSet<String>,
+    /// By number.
+    taken: Vec<bool>,
+    /// What the catalogue does not know.
+    taken_others: HashSet<SmolStr>,
     plan: Plan,
 }
 
 impl Planner<'_> {
     fn offer(&mut self, choice: Choice) {
-        if self.taken.contains(&choice.product_id) {
+        let is_new = match choice.item {
+            Some(item) => !std::mem::replace(&mut self.taken[item as usize], true),
+            None => self.taken_others.insert(choice.product_id.clone()),
+        };
+        if !is_new {
             return;
         }
-        self.taken.insert(choice.product_id.clone());
         if self.rules.allow(&choice.product_id, choice.item) {
             self.plan.choices.push(choice);
         } else {
@@ -167,7 +172,7 @@ impl Planner<'_> {
 
     fn offer_list(&mut self, items: impl IntoIterator<Item = u32>, source: Source, level: Level) {
         for item in items {
-            let product_id = self.rules.tables.catalogue.id(item).to_owned();
+            let product_id = self.rules.tables.catalogue.id(item).into();
             self.offer(Choice {
                 product_id,
                 item: Some(item),
@@ -189,7 +194,7 @@ impl Planner<'_> {
         place: Option<usize>,
     ) {
         self.offer(Choice {
-            product_id: product_id.to_owned(),
+            product_id: product_id.into(),
             item: self.rules.tables.catalogue.item(product_id),
             relevance: None,
             adjustment: None,
@@ -217,7 +222,8 @@ pub(crate) fn plan(
     let policy = &served.policy;
     let mut planner = Planner {
         rules: Rules::new(request, policy, &prepared.tables),
-        taken: HashSet::new(),
+        taken: vec![false; prepared.tables.catalogue.items()],
+        taken_others: HashSet::new(),
         plan: Plan::default(),
     };
     let pins = policy
@@ -282,7 +288,7 @@ fn ranked(
         Task::Home | Task::Discover => Level::Personal,
     };
     let choice = |(item, row, relevance, source)| Choice {
-        product_id: catalogue.id(item).to_owned(),
+        product_id: catalogue.id(item).into(),
         item: Some(item),
         relevance: Some(relevance),
         adjustment: None,

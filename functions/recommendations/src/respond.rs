@@ -99,7 +99,7 @@ impl Answer<'_> {
             let category = choice.item.map(|item| catalogue.category(item));
             Recommended {
                 rank: place + 1,
-                product_id: choice.product_id.clone(),
+                product_id: choice.product_id.to_string(),
                 category: category.map(|number| catalogue.category_name(number).to_owned()),
                 relevance: choice.relevance,
                 adjustment: choice.adjustment,

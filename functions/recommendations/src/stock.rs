@@ -50,7 +50,8 @@ impl ShelfMemory {
 /// What is known of stock.
 #[derive(Debug, Clone, Default)]
 pub struct KnownStock {
-    shards: BTreeMap<u32, Arc<Shard<Bytes>>>,
+    /// By their numbers; none at all where nothing is known.
+    shards: Vec<Option<Arc<Shard<Bytes>>>>,
     /// The instant the levels are of.
     known_at: Option<Timestamp>,
     /// The age of the levels at the instant asked for, days.
@@ -80,7 +81,7 @@ impl KnownStock {
             Some((shard, Arc::new(opened)))
         };
         Self {
-            shards: by_shard.into_iter().filter_map(opened).collect(),
+            shards: by_number(by_shard.into_iter().filter_map(opened)),
             known_at: Some(known_at),
             age_days,
         }
@@ -88,7 +89,8 @@ impl KnownStock {
 
     /// The level of a product; `None` where nobody tells.
     pub fn level(&self, product_id: &str) -> Option<Level> {
-        self.shards.get(&shard_of(product_id))?.get(product_id)
+        let shard = self.shards.get(shard_of(product_id) as usize)?;
+        shard.as_ref()?.get(product_id)
     }
 
     /// Whether the item may be offered.
@@ -122,6 +124,16 @@ impl KnownStock {
     }
 }
 
+fn by_number(
+    shards: impl Iterator<Item = (u32, Arc<Shard<Bytes>>)>,
+) -> Vec<Option<Arc<Shard<Bytes>>>> {
+    let mut by_number = vec![None; SHARDS as usize];
+    for (number, shard) in shards {
+        by_number[number as usize] = Some(shard);
+    }
+    by_number
+}
+
 /// Plans the answer, reads the stock of all it may come to, and lets that speak on the order.
 pub(crate) async fn gather<S: HistoryStore>(
     store: &S,
@@ -148,8 +160,13 @@ fn shards_of(plan: &Plan, request: &Request) -> BTreeSet<u32> {
     let choices = plan.choices.iter().map(|choice| choice.product_id.as_str());
     let cart = plan.replacements.iter().map(|(id, _)| id.as_str());
     let others = plan.replacements.iter().flat_map(|(_, others)| others);
-    let ids = choices.chain(cart).chain(others.map(String::as_str));
-    ids.map(shard_of).collect()
+    let mut is_wanted = [false; SHARDS as usize];
+    for id in choices.chain(cart).chain(others.map(String::as_str)) {
+        is_wanted[shard_of(id) as usize] = true;
+    }
+    (0..SHARDS)
+        .filter(|shard| is_wanted[*shard as usize])
+        .collect()
 }
 
 /// One round trip at most; none when everything was read within the last seconds.
@@ -177,7 +194,7 @@ async fn read<S: HistoryStore>(
         .into_iter()
         .filter_map(|(shard, read)| Some((shard, read.shard?)));
     Ok(KnownStock {
-        shards: shards.collect(),
+        shards: by_number(shards),
         known_at,
         age_days: known_at.map_or(f64::INFINITY, |at| case.asked.days_since(at).max(0.0)),
     })

@@ -42,10 +42,14 @@ impl Level {
 
 /// The record of a product: FNV-1a of its id, modulo [`SHARDS`].
 pub fn shard_of(product_id: &str) -> u32 {
-    let hash = product_id.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
-        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-    });
-    hash % SHARDS
+    hash_of(product_id.as_bytes()) % SHARDS
+}
+
+/// FNV-1a.
+fn hash_of(id: &[u8]) -> u32 {
+    id.iter().fold(0x811c_9dc5_u32, |hash, byte| {
+        (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
+    })
 }
 
 /// The record of these products; they are distinct and rise by id.
@@ -84,6 +88,9 @@ pub fn encode(levels: &[(String, Level)]) -> Vec<u8> {
 pub struct Shard<B> {
     record: B,
     products: usize,
+    /// One more than a product's place, at its hash or at the next free slot behind; 0 is free, as half of them are at least. A
+    /// record is asked for hundreds of products, and kept for many requests.
+    slots: Vec<u32>,
 }
 
 impl<B: AsRef<[u8]>> Shard<B> {
@@ -114,26 +121,44 @@ impl<B: AsRef<[u8]>> Shard<B> {
         if text_at + end != bytes.len() {
             return Err(damaged("ids do not end with the record"));
         }
-        let shard = Self { record, products };
+        let mut shard = Self {
+            record,
+            products,
+            slots: vec![0; (2 * products).next_power_of_two()],
+        };
         let rises = |place: usize| shard.id(place - 1) < shard.id(place);
-        if (1..products).all(rises) {
-            return Ok(shard);
+        if !(1..products).all(rises) {
+            return Err(damaged("ids do not rise"));
         }
-        Err(damaged("ids do not rise"))
+        for place in 0..products {
+            let slot = shard.slot_of(shard.id(place));
+            shard.slots[slot] = place as u32 + 1;
+        }
+        Ok(shard)
+    }
+
+    /// Where this id stands, or could stand.
+    fn slot_of(&self, id: &[u8]) -> usize {
+        let last = self.slots.len() - 1;
+        // All ids of a record share what is left of the hash modulo the records.
+        let mut slot = (hash_of(id) / SHARDS) as usize & last;
+        while let Some(place) = self.place_at(slot) {
+            if self.id(place) == id {
+                break;
+            }
+            slot = (slot + 1) & last;
+        }
+        slot
+    }
+
+    fn place_at(&self, slot: usize) -> Option<usize> {
+        (self.slots[slot] as usize).checked_sub(1)
     }
 
     /// The level of a product; `None` where nobody tells.
     pub fn get(&self, product_id: &str) -> Option<Level> {
-        let (mut from, mut until) = (0, self.products);
-        while from < until {
-            let middle = usize::midpoint(from, until);
-            match self.id(middle).cmp(product_id.as_bytes()) {
-                std::cmp::Ordering::Equal => return self.level(middle),
-                std::cmp::Ordering::Less => from = middle + 1,
-                std::cmp::Ordering::Greater => until = middle,
-            }
-        }
-        None
+        let slot = self.slot_of(product_id.as_bytes());
+        self.level(self.place_at(slot)?)
     }
 
     fn id(&self, place: usize) -> &[u8] {
