@@ -53,7 +53,7 @@ pub(crate) use cut::Cut;
 pub(crate) use fact::{Fact, Record, sku_id};
 pub(crate) use line::Line;
 pub(crate) use read::{Take, Tally, read_all};
-pub(crate) use rows::is_packed;
+pub(crate) use rows::rows_about;
 pub(crate) use source::{Input, Inputs, patterns, tables_of};
 
 use crate::shop::Shop;

@@ -127,16 +127,10 @@ fn report(options: &Options<'_>, rows: u64, done: u64, total: u64) {
     });
 }
 
-/// Enough partitions for each to fit into memory, told from the bytes a row takes at least in each format.
+/// Enough partitions for each to fit into memory.
 fn partitions(inputs: &[&Vec<Input>]) -> usize {
-    let rows = |input: &Input| {
-        if ingest::is_packed(&input.name) {
-            input.size / 8
-        } else {
-            input.size / 32
-        }
-    };
-    let rows: u64 = inputs.iter().copied().flatten().map(rows).sum();
+    let all = inputs.iter().copied().flatten();
+    let rows: u64 = all.map(ingest::rows_about).sum();
     (rows / PARTITION_ROWS + 1).min(MAX_PARTITIONS) as usize
 }
 

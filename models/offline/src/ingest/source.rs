@@ -62,6 +62,14 @@ enum Place {
 }
 
 impl Input {
+    /// Where it lies on this machine; `None` for a remote one.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        match &self.place {
+            Place::Local(path) => Some(path),
+            Place::Remote(_) => None,
+        }
+    }
+
     /// The file on this machine; fetched into `folder` when it is remote.
     pub(crate) fn local(&self, fetch: &dyn Fetch, folder: &Path) -> Result<PathBuf, LoadError> {
         let url = match &self.place {
