@@ -17,8 +17,10 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-/// Rows of a partition that is grouped at once: about 60 MB of memory.
-const PARTITION_ROWS: u64 = 200_000;
+/// Order lines of a partition of customers, which is grouped at once: about 60 MB of memory.
+const PARTITION_LINES: u64 = 200_000;
+/// Rows of a partition of products. Fewer, because what sells most stays together whatever the number of partitions.
+const PARTITION_FACTS: u64 = 100_000;
 /// Partitions at most; each holds a write buffer while files are read.
 const MAX_PARTITIONS: u64 = 4096;
 
@@ -37,14 +39,16 @@ pub(super) fn build(
     let place = || format!("create a temporary folder in {}", options.work.display());
     let temporary = tempfile::tempdir_in(options.work).map_err(LoadError::io(place()))?;
     let folder = temporary.path();
-    let facts = partitions(&[
+    let lines = partitions(&[&inputs.orders], PARTITION_LINES);
+    let tables = [
         &inputs.orders,
         &inputs.stock,
         &inputs.on_order,
         &inputs.promotions,
-    ]);
+    ];
+    let facts = partitions(&tables, PARTITION_FACTS);
     let mut spills = Spills {
-        lines: Spill::create(&folder.join("lines.spill"), partitions(&[&inputs.orders]))?,
+        lines: Spill::create(&folder.join("lines.spill"), lines)?,
         facts: Spill::create(&folder.join("facts.spill"), facts)?,
     };
     let tally = ingest::read_all(shop, inputs, folder, options, &mut spills)?;
@@ -128,10 +132,10 @@ fn report(options: &Options<'_>, rows: u64, done: u64, total: u64) {
 }
 
 /// Enough partitions for each to fit into memory.
-fn partitions(inputs: &[&Vec<Input>]) -> usize {
+fn partitions(inputs: &[&Vec<Input>], rows_each: u64) -> usize {
     let all = inputs.iter().copied().flatten();
     let rows: u64 = all.map(ingest::rows_about).sum();
-    (rows / PARTITION_ROWS + 1).min(MAX_PARTITIONS) as usize
+    (rows / rows_each + 1).min(MAX_PARTITIONS) as usize
 }
 
 /// Moves the finished files into the work folder, and gives their sizes.

@@ -7,8 +7,10 @@ use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-/// Bytes a partition gathers before they are appended to the file.
-const CHUNK_BYTES: usize = 32 << 10;
+/// Bytes a partition gathers before they are appended to the file, at most and at least.
+const CHUNK_BYTES: (usize, usize) = (32 << 10, 4 << 10);
+/// Bytes that all partitions gather together, but for the least of each.
+const GATHERED_BYTES: usize = 8 << 20;
 /// Longer than any record: its texts are at most 256 bytes each.
 const RECORD_BYTES: usize = 4096;
 
@@ -19,6 +21,7 @@ const RECORD_BYTES: usize = 4096;
 pub(super) struct Spill {
     file: File,
     partitions: Vec<Partition>,
+    chunk_bytes: usize,
     end: u64,
 }
 
@@ -42,6 +45,7 @@ impl Spill {
             partitions: std::iter::repeat_with(Partition::default)
                 .take(partitions)
                 .collect(),
+            chunk_bytes: (GATHERED_BYTES / partitions.max(1)).clamp(CHUNK_BYTES.1, CHUNK_BYTES.0),
             end: 0,
         })
     }
@@ -64,7 +68,7 @@ impl Spill {
     pub(super) fn append(&mut self, partition: usize, bytes: &[u8]) -> Result<(), LoadError> {
         let partition = &mut self.partitions[partition];
         partition.buffer.extend_from_slice(bytes);
-        if partition.buffer.len() >= CHUNK_BYTES {
+        if partition.buffer.len() >= self.chunk_bytes {
             self.end = partition.append(&mut self.file, self.end)?;
         }
         Ok(())

@@ -131,3 +131,49 @@ pub(super) fn find_columns(
     };
     wanted.iter().map(place).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Inputs, Options};
+    use super::*;
+    use crate::shop::Shop;
+    use arrow_array::{ArrayRef, Int64Array, RecordBatch};
+    use parquet::arrow::ArrowWriter;
+    use std::fs::File;
+    use std::sync::Arc;
+
+    const TOML: &str = r#"
+format = 1
+name = "small"
+currency = "EUR"
+source = "made up"
+licence = "none"
+data_root = "."
+[time]
+naive_zone = "UTC"
+[orders]
+files = ["*.parquet", "*.csv"]
+dates = ["%Y-%m-%d"]
+[orders.columns]
+customer_id = "customer"
+placed_at = "at"
+amount = "amount"
+"#;
+
+    #[test]
+    fn a_table_says_how_many_rows_it_has_however_well_they_pack() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let ones: ArrayRef = Arc::new(Int64Array::from(vec![1; 100_000]));
+        let batch = RecordBatch::try_from_iter([("customer", ones)]).expect("a batch");
+        let file = File::create(folder.path().join("a.parquet")).expect("a file");
+        let mut writer = ArrowWriter::try_new(file, batch.schema(), None).expect("a writer");
+        writer.write(&batch).expect("rows");
+        writer.close().expect("a table");
+        std::fs::write(folder.path().join("b.csv"), "x".repeat(320)).expect("a file");
+        let shop = Shop::parse(TOML, &folder.path().join("shop.toml")).expect("a shop");
+        let inputs = Inputs::of(&shop, &Options::local(folder.path())).expect("two files");
+        assert!(inputs.orders[0].size < 10_000, "{}", inputs.orders[0].size);
+        let rows: Vec<u64> = inputs.orders.iter().map(rows_about).collect();
+        assert_eq!(rows, [100_000, 10]);
+    }
+}
