@@ -11,8 +11,8 @@ from pathlib import Path
 import boto3
 import stack
 from botocore import xform_name
-from test_operation import watched_by
 from test_template import NOT_MADE_BY_MOTO
+from watching import watched_by
 
 GUIDE = (stack.ROOT / "infra" / "README.md").read_text(encoding="utf-8")
 BIN = Path(sys.executable).parent
