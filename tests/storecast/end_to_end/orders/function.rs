@@ -2,7 +2,7 @@
 //! time.
 
 use super::*;
-use crate::end_to_end::uploads::{notification, text as file_text};
+use crate::end_to_end::uploads::{failed, messages, notification, text as file_text};
 use crate::orders::{Delivered, load};
 use aws::clients::Clients;
 use aws::dynamo::DynamoStore;
@@ -103,17 +103,6 @@ impl Clock for Hours {
     fn remaining_ms(&self) -> i64 {
         6 * 3_600_000
     }
-}
-
-/// An event of a queue with these bodies, whose ids count from 0.
-fn messages(bodies: &[String]) -> String {
-    let record = |(id, body): (usize, &String)| json!({ "messageId": id.to_string(), "eventSource": "aws:sqs", "body": body });
-    json!({ "Records": bodies.iter().enumerate().map(record).collect::<Vec<_>>() }).to_string()
-}
-
-fn failed(ids: &[&str]) -> Reply {
-    let failures = ids.iter().map(|id| json!({ "itemIdentifier": id }));
-    Reply::Response(json!({ "batchItemFailures": failures.collect::<Vec<_>>() }))
 }
 
 fn told(key: &str) -> String {
