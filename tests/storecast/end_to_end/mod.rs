@@ -9,6 +9,7 @@ mod orders;
 mod private;
 mod releases;
 mod sampled;
+mod settings;
 mod stack;
 mod uploads;
 mod weather;
@@ -291,20 +292,4 @@ async fn a_panic_costs_one_request_and_not_the_process() {
     assert_eq!(starts.count(), 1, "one process answered all three");
     let of = |name: &str| -> Vec<_> { log.iter().filter_map(|l| l[name].as_u64()).collect() };
     assert_eq!(of("errors"), [1, 1, 0]);
-}
-
-#[tokio::test]
-async fn without_settings_it_ends_and_names_all_of_them() {
-    let lambda = Lambda::start().await;
-    let (status, log) = Process::start(Churn::NAME, &lambda, &[]).ended();
-    assert!(!status.success());
-    let [line] = log.as_slice() else {
-        panic!("expected one line, found {log:?}")
-    };
-    let error = line["error"].as_str().expect("the reason");
-    assert!(
-        error.contains("STORECAST_TABLE is missing")
-            && error.contains("STORECAST_MODEL_BUCKET is missing"),
-        "{error}"
-    );
 }

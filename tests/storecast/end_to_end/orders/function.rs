@@ -262,22 +262,3 @@ async fn the_files_of_the_local_stack_are_merged_by_its_event() {
     let report = file_text(&rig.files, report).await;
     assert!(report.contains("column"), "{report}");
 }
-
-#[tokio::test]
-async fn without_settings_it_ends_and_names_all_of_them() {
-    let lambda = Lambda::start().await;
-    let (status, log) = Process::start(NAME, &lambda, &[]).ended();
-    assert!(!status.success());
-    let [line] = log.as_slice() else {
-        panic!("expected one line, found {log:?}")
-    };
-    for setting in ["STORECAST_TABLE", "STORECAST_DATA_BUCKET", "STORECAST_SHOP"] {
-        let missing = format!("{setting} is missing");
-        assert!(
-            line["error"]
-                .as_str()
-                .is_some_and(|error| error.contains(&missing)),
-            "{line}"
-        );
-    }
-}
