@@ -323,6 +323,9 @@ def test_a_program_writes_the_metrics_that_are_drawn_and_asked_for(function, pro
     with FakeLambda(program(function), {**settings, "AWS_LAMBDA_FUNCTION_NAME": f"{stack.STACK_NAME}-{function}"}) as running:
         running.answer({"rawPath": "/v1/nowhere", "requestContext": {"http": {"method": "GET"}}})
         (line,) = [line for line in running.logged() if "_aws" in line]
+        # By which `storecast cost` tells its starts from those of others in one log.
+        (start,) = [line for line in running.logged() if line.get("message") == "ready"]
+    assert start["function"] == function and start["start_ms"] > 0
     declared = {tuple(d["Dimensions"][0]): {m["Name"] for m in d["Metrics"]} for d in line["_aws"]["CloudWatchMetrics"]}
     assert declared == {("service",): FIXED, ("service", "model_version"): {"rows_scored", "errors", "cold_start"}}
     assert (line["service"], line["function"]) == (f"{stack.STACK_NAME}-{function}", function)
