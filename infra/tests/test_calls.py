@@ -9,12 +9,14 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 
 import pytest
 import stack
 from operating import HASTY, operate, put_aside
 from permission import grants, granting
 from recording import Call
+from watching import raised_by
 from world import BROKEN, FILE, LONG, LONG_ROWS, PEOPLE, World, accepted, orders, published
 
 # What the programs can be seen to use here; logs, traces and keys are AWS's own doing.
@@ -92,6 +94,40 @@ def test_a_canary_that_fails_stops_by_itself(world, function):
     (line,) = [line for line in world.stop_lines[function] if line.get("message") == "canary stopped"]
     pattern = world.stack.resources[f"{function.capitalize()}StopLines"]["Properties"]["FilterPattern"]
     assert pattern == '{ $.message = "canary stopped" }' and line["reason"] in stopped
+
+
+# Ways to keep an alarm from seeing what a program writes.
+BLINDED = [
+    lambda r: r["ChurnDriftLines"]["Properties"].update(FilterPattern="{ $.drift > 0.25 }"),
+    lambda r: r["ChurnDriftLines"]["Properties"].update(LogGroupName={"Ref": "ChurnLogs"}),
+    lambda r: r["ChurnDriftLines"]["Properties"]["MetricTransformations"][0].update(Dimensions=[{"Key": "service", "Value": "$.service"}]),
+    lambda r: r["ChurnDrift"]["Properties"].update(MetricName="churn-drifted"),
+    lambda r: r["ChurnDrift"]["Properties"].update(Namespace="Storecast"),
+    lambda r: r["ChurnDrift"]["Properties"].update(Dimensions=[{"Name": "service", "Value": "shop-churn-batch"}]),
+    lambda r: r["ChurnDrift"]["Properties"].update(Threshold=1),
+]
+
+
+@pytest.mark.parametrize("function", published())
+def test_a_file_unlike_training_raises_the_alarm_of_drift(world, function):
+    """One row over and over is like no shop."""
+    resource = f"{function.capitalize()}Batch"
+    (line,) = [line for line in world.batch_lines[function] if "score_drift" in line]
+    assert raised_by(world.stack, resource, line) == [f"{function.capitalize()}Drift"]
+    told = [name for other in world.batch_lines[function] if other is not line for name in raised_by(world.stack, resource, other)]
+    assert told == []
+    (limit,) = re.findall(r"pub const DRIFTED: f64 = ([\d.]+);", (stack.ROOT / "shared/serving/src/drift.rs").read_text(encoding="utf-8"))
+    assert raised_by(world.stack, resource, {**line, "score_drift": float(limit)}) == [], "the alarm is quiet where the report is"
+    (declared,) = line["_aws"]["CloudWatchMetrics"]
+    assert (declared["Namespace"], declared["Dimensions"]) == ("Storecast", [["service"]])
+    assert {m["Name"] for m in declared["Metrics"]} == {"score_drift", "largest_feature_drift", "drifted_features"}
+    assert line["service"] == world.stack.resources[resource]["Properties"]["FunctionName"]
+
+
+def test_an_alarm_of_drift_that_sees_nothing_is_found(world):
+    (line,) = [line for line in world.batch_lines["churn"] if "score_drift" in line]
+    for change in BLINDED:
+        assert raised_by(stack.mutated(change), "ChurnBatch", line) == []
 
 
 def gaps(made: stack.Stack, holder: str, calls: list[Call]) -> tuple[list[Call], set[str]]:

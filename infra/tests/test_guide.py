@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import boto3
 import stack
 from botocore import xform_name
-from test_operation import watched_by
 from test_template import NOT_MADE_BY_MOTO
+from watching import watched_by
 
 GUIDE = (stack.ROOT / "infra" / "README.md").read_text(encoding="utf-8")
 BIN = Path(sys.executable).parent
@@ -59,6 +61,25 @@ def test_every_command_exists(program):
             case _:
                 raise AssertionError(f"not known: {command}")
     assert seen == {"make", ".tools/infra/bin/sam", "target/release/storecast", "export", "curl", "aws"}
+
+
+def stale_s(command: list[str]) -> float:
+    """Seconds by which the orders of the default shop end before the instant that a run is started for."""
+    given = json.loads(command[command.index("--input") + 1])
+    assert given["function"] in stack.functions() and set(given) == {"function", "as_of"}
+    readme = (stack.ROOT / "README.md").read_text(encoding="utf-8")
+    (end,) = re.findall(r"days after (\S+), when the orders end", readme)
+    return (datetime.fromisoformat(given["as_of"]) - datetime.fromisoformat(end)).total_seconds()
+
+
+def test_a_run_that_is_started_by_hand_finds_the_chunks_of_the_guide_fresh_enough():
+    chunked = {command[command.index("--shop") + 1] for command in commands() if command[1:2] == ["chunk"]}
+    assert chunked == {"models/shops/completejourney.toml"}
+    (started,) = [command for command in commands() if command[1:3] == ["stepfunctions", "start-execution"]]
+    allowed_s = int(stack.real()["tokens"].values["WholeStaleSeconds"])
+    assert 0 <= stale_s(started) <= allowed_s
+    late = [word.replace("2018-01-02", "2018-01-06") for word in started]
+    assert stale_s(late) > allowed_s
 
 
 def test_parameters_and_outputs_exist():

@@ -14,6 +14,7 @@ import stack
 from fake_lambda import RESERVED, FakeLambda
 from settings import CONFIG, MERGING, documented, read, settings_of
 from stack import Stack, listed, mutated, real
+from watching import counted_by, metric_of, watched_by
 
 OUTPUTS = {
     "TableName": "shop-table",
@@ -118,13 +119,11 @@ def test_filters_count_what_a_program_writes(function, program):
 def loose_ends(made: Stack) -> list[str]:
     """Alarms nobody raises, and functions whose release nothing watches."""
     found = []
-    counted = {
-        (t["MetricNamespace"], t["MetricName"]) for f in made.of_type("AWS::Logs::MetricFilter").values() for t in f["MetricTransformations"]
-    }
+    counted = {metric for f in made.of_type("AWS::Logs::MetricFilter").values() for metric in counted_by(f)}
     alarms = made.of_type("AWS::CloudWatch::Alarm")
     for name, alarm in alarms.items():
         for metric in watched_by(alarm):
-            if not metric["Namespace"].startswith("AWS/") and (metric["Namespace"], metric["MetricName"]) not in counted:
+            if not metric["Namespace"].startswith("AWS/") and metric_of(metric) not in counted:
                 found.append(f"{name} watches what nobody counts")
         if alarm.get("TreatMissingData") != "notBreaching":
             found.append(f"{name} rises when nothing happens")
@@ -144,11 +143,6 @@ def loose_ends(made: Stack) -> list[str]:
         if made.resources[f"{function}Aliaslive"].get("UpdatePolicy", {}).get("CodeDeployLambdaAliasUpdate") is None:
             found.append(f"{function} changes at once")
     return found
-
-
-def watched_by(alarm: dict[str, Any]) -> list[dict[str, Any]]:
-    """Metrics of an alarm: its own, or those that it calculates with."""
-    return [m["MetricStat"]["Metric"] for m in alarm["Metrics"] if "MetricStat" in m] if "Metrics" in alarm else [alarm]
 
 
 def impatience(made: Stack, function: str) -> list[str]:
@@ -191,6 +185,10 @@ def test_a_changed_template_is_a_release_and_a_changed_parameter_is_none():
     [
         (lambda r: r["ChurnFunction"]["Properties"]["DeploymentPreference"].pop("Alarms"), "ChurnFunction is released under no alarm"),
         (lambda r: r["ChurnRefusals"]["Properties"].update(MetricName="churn-refused"), "ChurnRefusals watches what nobody counts"),
+        (
+            lambda r: r["ChurnDrift"]["Properties"].update(Dimensions=[{"Name": "service", "Value": "shop-churn"}]),
+            "ChurnDrift watches what nobody counts",
+        ),
         (lambda r: r["ChurnSlow"]["Properties"].pop("TreatMissingData"), "ChurnSlow rises when nothing happens"),
         (lambda r: r["ChurnBatch"].pop("DependsOn"), "ChurnBatch does not wait for the release of the API's function"),
         (lambda r: r["ChurnBatch"].update(DependsOn="InventoryFunctionAliaslive"), "ChurnBatch does not wait for the release of the API's function"),
@@ -325,6 +323,9 @@ def test_a_program_writes_the_metrics_that_are_drawn_and_asked_for(function, pro
     with FakeLambda(program(function), {**settings, "AWS_LAMBDA_FUNCTION_NAME": f"{stack.STACK_NAME}-{function}"}) as running:
         running.answer({"rawPath": "/v1/nowhere", "requestContext": {"http": {"method": "GET"}}})
         (line,) = [line for line in running.logged() if "_aws" in line]
+        # By which `storecast cost` tells its starts from those of others in one log.
+        (start,) = [line for line in running.logged() if line.get("message") == "ready"]
+    assert start["function"] == function and start["start_ms"] > 0
     declared = {tuple(d["Dimensions"][0]): {m["Name"] for m in d["Metrics"]} for d in line["_aws"]["CloudWatchMetrics"]}
     assert declared == {("service",): FIXED, ("service", "model_version"): {"rows_scored", "errors", "cold_start"}}
     assert (line["service"], line["function"]) == (f"{stack.STACK_NAME}-{function}", function)

@@ -140,6 +140,7 @@ class World:
         self.answers: dict[str, dict] = {}
         self.failures: dict[str, Any] = {}
         self.wholes: dict[str, Any] = {}
+        self.batch_lines: dict[str, list[dict[str, Any]]] = {}
         self.merged: dict[str, dict[str, Any]] = {}
         self.merge_lines: list[dict[str, Any]] = []
 
@@ -345,7 +346,9 @@ class World:
     def started(self, resource: str, who: str, seconds: float | None = None, **others: str) -> FakeLambda:
         """A function of the template, with its settings and its time, unless it is given others."""
         program = self.program(stack.function_of(resource)[0])
-        settings = {**self.endpoint, **settings_of(self.stack, resource, self.outputs, program), "AWS_ACCESS_KEY_ID": who}
+        named = self.stack.resources[resource]["Properties"]["FunctionName"]
+        own = {"AWS_ACCESS_KEY_ID": who, "AWS_LAMBDA_FUNCTION_NAME": named}
+        settings = {**self.endpoint, **settings_of(self.stack, resource, self.outputs, program), **own}
         if resource == stack.MERGE:
             settings["STORECAST_WORK"] = str(self.work / "arrived")
         return FakeLambda(program, settings | others, seconds or self.stack.resources[resource]["Properties"]["Timeout"])
@@ -378,6 +381,8 @@ class World:
         with self.started(resource, f"{function}-batch") as running:
             event = message(bucket, f"unfinished/{function}/{LONG}.continue")
             assert running.answer({"Records": [event]}) == (True, {"batchItemFailures": []})
+        # Now that all of it is read.
+        self.batch_lines[function] = running.logged()
 
     def calls(self, who: str) -> list[Call]:
         named = places(self.outputs)

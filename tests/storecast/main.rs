@@ -8,6 +8,7 @@ mod arms;
 mod batch;
 mod bgnbd;
 mod contract;
+mod cost;
 mod decision;
 mod demo;
 mod end_to_end;

@@ -40,6 +40,11 @@ impl Api {
         self.get(&format!("/v1/skus/{sku_id}/inventory"))
     }
 
+    /// `GET /v1/models`.
+    pub fn models(&self) -> Result<Value, Failure> {
+        self.get("/v1/models")
+    }
+
     /// `POST /v1/churn` for any number of customers, 100 a call.
     pub fn churn(&self, ids: &[String]) -> Result<Vec<Value>, Failure> {
         self.post("/v1/churn", "customers", "customer_id", ids)

@@ -9,6 +9,7 @@ pub mod prices;
 
 use measured::Measured;
 use prices::Prices;
+use serving::batch::limits::Limits;
 
 /// Bytes of a read unit. Source: DynamoDB developer guide, read consistency and capacity.
 const READ_UNIT_BYTES: f64 = 4096.0;
@@ -31,6 +32,8 @@ const CHUNK_ROWS: f64 = 20_000.0;
 const PIECE_BYTES: f64 = 2.0 * 1024.0 * 1024.0;
 /// Bytes of a chunk for each byte of its histories, packed: the default shop's customers.
 const PACKED: f64 = 0.53;
+/// Months for which kept predictions lie in the data bucket: 400 days, see `infra/template.yaml`.
+const KEPT_MONTHS: f64 = 400.0 / (365.0 / 12.0);
 /// States that a run enters, and each of its chunks: see the state machine in `infra/template.yaml`. Of a chunk, that it begins, its task
 /// and its end are counted, which is the most that it can be.
 const STATES_OF_RUN: f64 = 4.0;
@@ -59,6 +62,10 @@ pub struct Deployment {
     pub environments: f64,
     /// Bytes of a last prediction, on average, where each row leaves one; 0 where none are kept.
     pub prediction_bytes: f64,
+    /// Share of the entities whose predictions are kept in the data bucket, 0 to 1.
+    pub log_share: f64,
+    /// Bytes of such a prediction, on average.
+    pub logged_bytes: f64,
 }
 
 /// One line of a bill.
@@ -94,28 +101,34 @@ impl Bill {
 /// A million requests over HTTP.
 pub fn per_million_requests(measured: &Measured, deployed: &Deployment, prices: &Prices) -> Bill {
     let second = seconds(deployed.memory_mb, deployed, prices);
-    let cold_ms = deployed.cold_share * measured.start_ms;
-    Bill::of([
+    let start = measured.start_ms.map(|start_ms| {
+        let cold_ms = deployed.cold_share * start_ms;
+        ("Lambda, starts", second * cold_ms / 1000.0 * MILLION)
+    });
+    let asked = deployed.histories_per_request;
+    // Of a request one object is written if any of its entities is one of those that are kept.
+    let is_kept = 1.0 - (1.0 - deployed.log_share).powf(asked);
+    let before = [
         ("API Gateway", prices.gateway.per_million_requests),
         ("Lambda, requests", prices.lambda.per_million_requests),
         (
             "Lambda, time",
             second * measured.request_ms / 1000.0 * MILLION,
         ),
-        ("Lambda, starts", second * cold_ms / 1000.0 * MILLION),
-        (
-            "DynamoDB, reads",
-            reads(deployed.histories_per_request, deployed, prices) * MILLION,
-        ),
+    ];
+    let after = [
+        ("DynamoDB, reads", reads(asked, deployed, prices) * MILLION),
         (
             "CloudWatch, logs",
-            measured.log_bytes / GB * prices.cloudwatch.per_gb_of_logs * MILLION,
+            logs(measured.log_bytes, prices) * MILLION,
         ),
         (
             "X-Ray",
             deployed.traced_share * prices.xray.per_million_traces,
         ),
-    ])
+    ];
+    let kept = kept(is_kept * MILLION, asked * MILLION, deployed, prices);
+    Bill::of(before.into_iter().chain(start).chain(after).chain(kept))
 }
 
 /// A file of rows, scored once.
@@ -124,11 +137,12 @@ pub fn per_nightly_run(
     deployed: &Deployment,
     prices: &Prices,
 ) -> Option<Bill> {
+    let files = measured.files.as_ref()?;
     let rows = deployed.nightly_rows;
     let second = seconds(deployed.batch_memory_mb, deployed, prices);
     // The file is announced, taken and deleted: three requests of the queue. Two claims, three outputs; pieces are 2 MiB.
-    Some(Bill::of([
-        ("Lambda, time", second * rows / measured.rows_per_second?),
+    let bill = [
+        ("Lambda, time", second * rows / files.rows_per_second),
         (
             "Lambda, requests",
             prices.lambda.per_million_requests / MILLION,
@@ -145,7 +159,10 @@ pub fn per_nightly_run(
                 / 1000.0,
         ),
         ("SQS", 3.0 * prices.sqs.per_million_requests / MILLION),
-    ]))
+        ("CloudWatch, logs", logs(files.log_bytes, prices)),
+    ];
+    let kept = kept(asked_together(rows, deployed), rows, deployed, prices);
+    Some(Bill::of(bill.into_iter().chain(kept)))
 }
 
 /// A run over the whole base, for each million of its entities, with its chunks written before; no chunk is tried twice.
@@ -154,6 +171,7 @@ pub fn per_million_of_the_whole_base(
     deployed: &Deployment,
     prices: &Prices,
 ) -> Option<Bill> {
+    let scored = measured.chunks.as_ref()?;
     let second = seconds(deployed.batch_memory_mb, deployed, prices);
     let bytes = MILLION * deployed.history_bytes;
     let chunks = (bytes / CHUNK_BYTES).max(MILLION / CHUNK_ROWS).ceil();
@@ -163,11 +181,8 @@ pub fn per_million_of_the_whole_base(
     let gets =
         2.0 * (bytes / PIECE_BYTES).ceil() + (PACKED * bytes / PIECE_BYTES).ceil() + 7.0 * chunks;
     let dynamodb = &prices.dynamodb;
-    Some(Bill::of([
-        (
-            "Lambda, time",
-            second * MILLION / measured.whole_rows_per_second?,
-        ),
+    let bill = [
+        ("Lambda, time", second * MILLION / scored.rows_per_second),
         (
             "Lambda, requests",
             (chunks + 2.0) * prices.lambda.per_million_requests / MILLION,
@@ -186,7 +201,14 @@ pub fn per_million_of_the_whole_base(
             chunks * (dynamodb.per_million_read_units + 2.0 * dynamodb.per_million_write_units)
                 / MILLION,
         ),
-    ]))
+        // Beginning and reconciling are taken for chunks, too.
+        (
+            "CloudWatch, logs",
+            (chunks + 2.0) * logs(scored.log_bytes, prices),
+        ),
+    ];
+    let kept = kept(asked_together(MILLION, deployed), MILLION, deployed, prices);
+    Some(Bill::of(bill.into_iter().chain(kept)))
 }
 
 /// What a canary adds in an hour in which all environments have something new to note at every look, at most. Its requests cost what those
@@ -236,139 +258,45 @@ fn writes(units: f64, prices: &Prices) -> f64 {
     units * prices.dynamodb.per_million_write_units / MILLION
 }
 
+/// What it costs to take in so many bytes of logs.
+fn logs(bytes: f64, prices: &Prices) -> f64 {
+    bytes / GB * prices.cloudwatch.per_gb_of_logs
+}
+
+/// Chunks of rows that are asked about together, each of which makes one object of kept predictions; the first ones of a file are
+/// smaller, which does not count here.
+fn asked_together(rows: f64, deployed: &Deployment) -> f64 {
+    let limits = Limits::default();
+    let by_bytes = limits.chunk_history_bytes as f64 / deployed.history_bytes.max(1.0);
+    (rows / by_bytes.clamp(1.0, limits.chunk_rows as f64)).ceil()
+}
+
+/// So many objects written with the predictions that are kept of so many entities, and how long these lie there.
+fn kept(
+    objects: f64,
+    entities: f64,
+    deployed: &Deployment,
+    prices: &Prices,
+) -> [(&'static str, f64); 2] {
+    let share = deployed.log_share;
+    let objects = if share > 0.0 { objects } else { 0.0 };
+    let bytes = entities * share * deployed.logged_bytes;
+    [
+        (
+            "S3, kept predictions",
+            objects * prices.s3.per_thousand_puts / 1000.0,
+        ),
+        (
+            "S3, 400 days of them",
+            bytes / GB * KEPT_MONTHS * prices.s3.per_gb_and_month,
+        ),
+    ]
+}
+
 /// Reads of a file of ids, in pieces of 2 MiB; 16 bytes are the id of a row with its line break.
 fn pieces(rows: f64) -> f64 {
     (rows * 16.0 / (2.0 * 1024.0 * 1024.0)).ceil()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn prices() -> Prices {
-        let text = std::fs::read_to_string("../../infra/prices.toml").expect("the price list");
-        let round = |line: &str| match line.split_once(" = ") {
-            Some((name, value)) if value.parse::<f64>().is_ok() => format!("{name} = 2.0\n"),
-            _ => format!("{line}\n"),
-        };
-        Prices::read(&text.lines().map(round).collect::<String>()).expect("prices")
-    }
-
-    fn measured() -> Measured {
-        Measured {
-            request_ms: 10.0,
-            start_ms: 50.0,
-            log_bytes: GB / 1e6,
-            rows_per_second: Some(100.0),
-            whole_rows_per_second: Some(200.0),
-            requests: 1,
-            metrics: 3,
-        }
-    }
-
-    fn deployed() -> Deployment {
-        Deployment {
-            memory_mb: 512.0,
-            batch_memory_mb: 1024.0,
-            is_arm64: false,
-            history_bytes: 9000.0,
-            histories_per_request: 4.0,
-            cold_share: 0.1,
-            traced_share: 0.05,
-            nightly_rows: 1e6,
-            environments: 5.0,
-            prediction_bytes: 1500.0,
-        }
-    }
-
-    fn cost(bill: &Bill, what: &str) -> f64 {
-        bill.lines
-            .iter()
-            .find(|line| line.what == what)
-            .expect("a line")
-            .cost
-    }
-
-    /// Every price is 2, so that each line is what a person works out in their head.
-    #[test]
-    fn a_million_requests_cost_what_their_parts_do() {
-        let bill = per_million_requests(&measured(), &deployed(), &prices());
-        for (what, expected) in [
-            ("API Gateway", 2.0),
-            ("Lambda, requests", 2.0),
-            ("Lambda, time", 10_000.0 * 0.5 * 2.0),
-            ("Lambda, starts", 5_000.0 * 0.5 * 2.0),
-            // 9000 bytes are three pieces of 4 KB, half a unit each; four histories a request.
-            ("DynamoDB, reads", 4.0 * 1.5 * 2.0),
-            ("CloudWatch, logs", 2.0),
-            ("X-Ray", 0.1),
-        ] {
-            assert!(
-                (cost(&bill, what) - expected).abs() < 1e-9,
-                "{what}: {}",
-                cost(&bill, what)
-            );
-        }
-        let sum: f64 = bill.lines.iter().map(|line| line.cost).sum();
-        assert!((bill.total() - sum).abs() < 1e-9 && bill.lines.len() == 7);
-    }
-
-    #[test]
-    fn a_nightly_run_costs_its_rows() {
-        let bill =
-            per_nightly_run(&measured(), &deployed(), &prices()).expect("rows were measured");
-        assert!((cost(&bill, "Lambda, time") - 10_000.0 * 2.0).abs() < 1e-9);
-        assert!((cost(&bill, "DynamoDB, reads") - 1.5 * 2.0).abs() < 1e-9);
-        // 1500 bytes are two units of 1 KB.
-        assert!((cost(&bill, "DynamoDB, predictions") - 2.0 * 2.0).abs() < 1e-9);
-        // 16 MB of ids are eight pieces.
-        assert!((cost(&bill, "S3") - (3.0 + 8.0) * 2.0 / 1000.0).abs() < 1e-12);
-        let unknown = Measured {
-            rows_per_second: None,
-            ..measured()
-        };
-        assert_eq!(per_nightly_run(&unknown, &deployed(), &prices()), None);
-        assert!((per_month(3, 2, &prices()).total() - 10.0).abs() < 1e-12);
-    }
-
-    #[test]
-    fn a_run_over_the_whole_base_costs_its_chunks_and_a_canary_its_looks() {
-        let run = |history_bytes: f64| {
-            let deployed = Deployment {
-                history_bytes,
-                ..deployed()
-            };
-            per_million_of_the_whole_base(&measured(), &deployed, &prices()).expect("rows")
-        };
-        let bill = run(67.0 * 1024.0 * 1024.0 / 1000.0);
-        // 67 000 MiB are 1 046 chunks of 64 MiB and a smaller one, 33 500 row groups, and 17 755 pieces once packed.
-        let chunks = 1_047.0;
-        for (what, expected) in [
-            ("Lambda, time", 5_000.0 * 2.0),
-            ("Lambda, requests", (chunks + 2.0) * 2.0 / 1e6),
-            ("Step Functions", (4.0 + 3.0 * chunks) * 2.0 / 1e3),
-            (
-                "S3",
-                (5.0 * chunks + 67_000.0 + 17_755.0 + 7.0 * chunks) * 2.0 / 1e3,
-            ),
-            ("DynamoDB, claims", chunks * (2.0 + 4.0) / 1e6),
-        ] {
-            assert!(
-                (cost(&bill, what) - expected).abs() < 1e-9,
-                "{what}: {}",
-                cost(&bill, what)
-            );
-        }
-        // Of small histories 20 000 rows make a chunk.
-        assert!((cost(&run(10.0), "DynamoDB, claims") - 50.0 * 6.0 / 1e6).abs() < 1e-12);
-        let unknown = Measured {
-            whole_rows_per_second: None,
-            ..measured()
-        };
-        let without = per_million_of_the_whole_base(&unknown, &deployed(), &prices());
-        assert_eq!(without, None);
-        // 30 units a look, 360 looks of five environments.
-        let canary = per_hour_of_a_canary(&deployed(), &prices());
-        assert!((canary.total() - 360.0 * 5.0 * 30.0 * 2.0 / 1e6).abs() < 1e-12);
-    }
-}
+mod tests;

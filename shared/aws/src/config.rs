@@ -86,10 +86,7 @@ impl Settings {
             ));
         }
         let log_level = read.log_level();
-        let prediction_log = prediction_log(&read.lookup).unwrap_or_else(|fault| {
-            read.faults.push(fault);
-            None
-        });
+        let prediction_log = read.prediction_log();
         let predictions = read.predictions(&table);
         read.checked(Self {
             table,
@@ -155,23 +152,79 @@ impl<L: Fn(&str) -> Option<String>> Reading<L> {
         })
     }
 
+    /// Which predictions are kept; `None` where none are. Each setting is looked at, whatever is wrong with the others: a share that
+    /// nobody can read says that some were to be kept.
+    fn prediction_log(&mut self) -> Option<PredictionLog> {
+        let share = match self.given("STORECAST_PREDICTION_LOG_SHARE") {
+            None => Some(0.0),
+            Some(text) => {
+                let share = text.parse().ok();
+                let share = share.filter(|share| (0.0..=1.0).contains(share));
+                self.expected(
+                    "STORECAST_PREDICTION_LOG_SHARE",
+                    &text,
+                    share,
+                    "a number from 0 to 1",
+                )
+            }
+        };
+        let ids = self.given("STORECAST_PREDICTION_LOG_IDS");
+        let ids = ids.unwrap_or_else(|| "hashed".to_owned());
+        let with_ids = match ids.as_str() {
+            "hashed" => Some(false),
+            "plain" => Some(true),
+            _ => None,
+        };
+        let with_ids = self.expected(
+            "STORECAST_PREDICTION_LOG_IDS",
+            &ids,
+            with_ids,
+            "hashed or plain",
+        );
+        if share == Some(0.0) {
+            return None;
+        }
+        let bucket = self.bucket(
+            "STORECAST_PREDICTION_LOG",
+            "the S3 bucket of kept predictions",
+        );
+        let salt = self
+            .given("STORECAST_PREDICTION_LOG_SALT")
+            .unwrap_or_default();
+        if salt.len() < LEAST_SALT_BYTES {
+            self.faults.push(format!(
+                "STORECAST_PREDICTION_LOG_SALT has {} bytes, at least {LEAST_SALT_BYTES} are needed to keep predictions",
+                salt.len()
+            ));
+        }
+        Some(PredictionLog {
+            bucket,
+            share: share?,
+            salt,
+            with_ids: with_ids?,
+        })
+    }
+
+    /// What a text was read as; a fault where it was nothing.
+    fn expected<T>(&mut self, name: &str, text: &str, read: Option<T>, rule: &str) -> Option<T> {
+        if read.is_none() {
+            let text = shortened(text);
+            self.faults
+                .push(format!("{name} is `{text}`, expected {rule}"));
+        }
+        read
+    }
+
     /// Where last predictions are kept; both settings are looked at, whatever is wrong with the other.
     fn predictions(&mut self, histories: &str) -> Option<PredictionsTable> {
         let days = match self.given("STORECAST_PREDICTIONS_TTL_DAYS") {
             None => Some(KEPT_DAYS),
             Some(text) => {
-                let days = text
-                    .parse()
-                    .ok()
-                    .filter(|days| KEPT_DAYS_ALLOWED.contains(days));
-                if days.is_none() {
-                    let (least, most) = (KEPT_DAYS_ALLOWED.start(), KEPT_DAYS_ALLOWED.end());
-                    self.faults.push(format!(
-                        "STORECAST_PREDICTIONS_TTL_DAYS is `{}`, expected whole days from {least} to {most}",
-                        shortened(&text)
-                    ));
-                }
-                days
+                let days = text.parse().ok();
+                let days = days.filter(|days| KEPT_DAYS_ALLOWED.contains(days));
+                let (least, most) = (KEPT_DAYS_ALLOWED.start(), KEPT_DAYS_ALLOWED.end());
+                let rule = format!("whole days from {least} to {most}");
+                self.expected("STORECAST_PREDICTIONS_TTL_DAYS", &text, days, &rule)
             }
         };
         let table = self.given("STORECAST_PREDICTIONS_TABLE")?;
@@ -257,59 +310,6 @@ fn log_level(text: Option<&str>) -> Result<LevelFilter, String> {
             shortened(other)
         )),
     }
-}
-
-/// `None` where nothing is kept.
-fn prediction_log(
-    lookup: &impl Fn(&str) -> Option<String>,
-) -> Result<Option<PredictionLog>, String> {
-    let given = |name: &str| lookup(name).unwrap_or_default();
-    let bucket = given("STORECAST_PREDICTION_LOG");
-    let share = given("STORECAST_PREDICTION_LOG_SHARE");
-    let salt = given("STORECAST_PREDICTION_LOG_SALT");
-    let ids = given("STORECAST_PREDICTION_LOG_IDS");
-    let known_share = match share.as_str() {
-        "" => Some(0.0),
-        text => text.parse::<f64>().ok(),
-    };
-    let known_share = known_share.filter(|share| (0.0..=1.0).contains(share));
-    let with_ids = match ids.as_str() {
-        "" | "hashed" => Some(false),
-        "plain" => Some(true),
-        _ => None,
-    };
-    let (Some(share), Some(with_ids)) = (known_share, with_ids) else {
-        let (name, value, rule) = if known_share.is_none() {
-            ("SHARE", share, "a number from 0 to 1")
-        } else {
-            ("IDS", ids, "hashed or plain")
-        };
-        let value = shortened(&value);
-        return Err(format!(
-            "STORECAST_PREDICTION_LOG_{name} is `{value}`, expected {rule}"
-        ));
-    };
-    if share == 0.0 {
-        return Ok(None);
-    }
-    if !is_bucket_name(&bucket) {
-        let bucket = shortened(&bucket);
-        return Err(format!(
-            "STORECAST_PREDICTION_LOG is `{bucket}`, {BUCKET_RULE}"
-        ));
-    }
-    if salt.len() < LEAST_SALT_BYTES {
-        return Err(format!(
-            "STORECAST_PREDICTION_LOG_SALT has {} bytes, at least {LEAST_SALT_BYTES} are needed to keep predictions",
-            salt.len()
-        ));
-    }
-    Ok(Some(PredictionLog {
-        bucket,
-        share,
-        salt,
-        with_ids,
-    }))
 }
 
 /// Days for which last predictions are kept unless it is said.

@@ -92,6 +92,7 @@ async fn serve<P: Predictor>(settings: Settings) -> Result<(), lambda_runtime::E
     let start_ms = started.elapsed().as_secs_f64() * 1000.0;
     tracing::info!(
         start_ms,
+        function = P::NAME,
         model_version = function.registry.service().model_version(),
         "ready"
     );

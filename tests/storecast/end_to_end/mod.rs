@@ -6,8 +6,10 @@ mod lambda;
 mod observed;
 mod operated;
 mod orders;
+mod private;
 mod releases;
 mod sampled;
+mod settings;
 mod stack;
 mod uploads;
 mod weather;
@@ -15,7 +17,6 @@ mod weather;
 use crate::events;
 use crate::shop::{self, FADING, PRIVATE_ID, STEADY};
 use crate::workspace;
-use aws::clients::LOCAL_SECRET_KEY;
 use aws::dispatch::{Event, GatewayResponse};
 use churn::Churn;
 use features::time::Timestamp;
@@ -187,64 +188,6 @@ async fn a_direct_call_gets_its_problem_as_a_function_error() {
 }
 
 #[tokio::test]
-async fn logs_and_metrics_hold_no_id_and_no_payload() {
-    let stack = Stack::start().await;
-    let mut lambda = Lambda::start().await;
-    let process = Process::start(Churn::NAME, &lambda, &stack.settings());
-    let inline = json!({ "orders": [{ "order_id": "private-order-17", "placed_at": "2017-12-24T10:00:00Z",
-        "lines": [{ "product_id": "private-product-23", "category": "private-category", "net_minor": 98_765_432 }] }] });
-    let bodies = [
-        json!({ "customers": [{ "customer_id": PRIVATE_ID }, { "customer_id": "private-unknown", "history": inline }] }),
-        json!({ "customers": [{ "customer_id": "private-unknown", "private-field": 1 }] }),
-        json!({ "customers": [{ "customer_id": PRIVATE_ID }, { "customer_id": PRIVATE_ID }] }),
-        json!({ "customers": [{ "customer_id": PRIVATE_ID }], "as_of": "private-as-of" }),
-    ];
-    for (body, expected) in bodies.iter().zip([200, 422, 422, 422]) {
-        assert_eq!(
-            status(&lambda.invoke(&http("POST", "/v1/churn", body)).await).0,
-            expected
-        );
-    }
-    for (path, expected) in [(PRIVATE_ID, 200), ("private-unknown", 404)] {
-        let event = http("GET", &format!("/v1/customers/{path}/churn"), &Value::Null);
-        assert_eq!(status(&lambda.invoke(&event).await).0, expected);
-    }
-    lambda
-        .invoke(&json!({ "customers": PRIVATE_ID }).to_string())
-        .await;
-    let log = process.log();
-    for line in &log {
-        let text = line.to_string();
-        for secret in [PRIVATE_ID, "private-", "98765432", LOCAL_SECRET_KEY] {
-            assert!(!text.contains(secret), "{secret} stands in {text}");
-        }
-    }
-    let metrics: Vec<_> = log.iter().filter(|line| line["_aws"].is_object()).collect();
-    let version = shop::served::<Churn>().await.model.manifest.version;
-    assert_eq!(metrics.len(), 7, "one line per call");
-    assert!(
-        metrics
-            .iter()
-            .all(|line| line["model_version"] == version && line["function"] == "churn"),
-        "{metrics:?}"
-    );
-    let of = |name: &str| -> Vec<_> {
-        metrics
-            .iter()
-            .map(|line| line[name].as_u64().unwrap())
-            .collect()
-    };
-    assert_eq!(of("rows_scored"), [1, 0, 0, 0, 1, 0, 0]);
-    assert_eq!(
-        of("errors"),
-        [0; 7],
-        "what callers do wrong is no error of ours"
-    );
-    assert_eq!(of("cold_start"), [1, 0, 0, 0, 0, 0, 0]);
-    assert_eq!(metrics[0]["request_id"], "invocation-1");
-}
-
-#[tokio::test]
 async fn without_dynamodb_it_answers_503_and_the_log_names_the_table() {
     let stack = Stack::start().await;
     let mut lambda = Lambda::start().await;
@@ -349,20 +292,4 @@ async fn a_panic_costs_one_request_and_not_the_process() {
     assert_eq!(starts.count(), 1, "one process answered all three");
     let of = |name: &str| -> Vec<_> { log.iter().filter_map(|l| l[name].as_u64()).collect() };
     assert_eq!(of("errors"), [1, 1, 0]);
-}
-
-#[tokio::test]
-async fn without_settings_it_ends_and_names_all_of_them() {
-    let lambda = Lambda::start().await;
-    let (status, log) = Process::start(Churn::NAME, &lambda, &[]).ended();
-    assert!(!status.success());
-    let [line] = log.as_slice() else {
-        panic!("expected one line, found {log:?}")
-    };
-    let error = line["error"].as_str().expect("the reason");
-    assert!(
-        error.contains("STORECAST_TABLE is missing")
-            && error.contains("STORECAST_MODEL_BUCKET is missing"),
-        "{error}"
-    );
 }

@@ -27,7 +27,7 @@ const STAGES: [&str; 5] = [
 ];
 
 /// The lines of metrics of a log.
-fn metrics(log: &[Value]) -> Vec<&Value> {
+pub(super) fn metrics(log: &[Value]) -> Vec<&Value> {
     log.iter().filter(|line| line["_aws"].is_object()).collect()
 }
 
@@ -45,7 +45,7 @@ fn declared<'a>(line: &'a Value, dimensions: &Value) -> BTreeSet<&'a str> {
         .collect()
 }
 
-fn count(line: &Value, name: &str) -> u64 {
+pub(super) fn count(line: &Value, name: &str) -> u64 {
     line[name]
         .as_u64()
         .unwrap_or_else(|| panic!("{name} in {line}"))

@@ -1,5 +1,7 @@
 //! Releases that running environments take up: the real binary, asked all the while.
 
+mod stopped;
+
 use super::*;
 use crate::shop::renamed;
 use aws::clients::Clients;
@@ -10,9 +12,11 @@ use bytes::Bytes;
 use serving::arms::position;
 use serving::batch::FileStore;
 use serving::batch::ports::FilePlace;
-use serving::registry::release::{Past, Role};
-use serving::registry::{ModelFiles, ModelPointer, ModelRelease, Registry, Use};
-use std::collections::BTreeMap;
+use serving::ports::MemoryStore;
+use serving::registry::{ModelFiles, Registry, Use, load_served};
+use serving::service::Service;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The stated time until a release answers, with what a busy machine may need to load it.
@@ -48,11 +52,30 @@ impl Released {
     }
 }
 
-/// What answered, how often, and how long the slowest took.
+/// What answered, how often and with which probabilities, by their bits, and how long the slowest took.
 #[derive(Default)]
 struct Asked {
     answers: BTreeMap<String, usize>,
+    probabilities: BTreeSet<(String, u64)>,
     slowest: Duration,
+}
+
+fn probability(body: &Value) -> f64 {
+    let told = body["results"][0]["churn_probability"].as_f64();
+    told.unwrap_or_else(|| panic!("no probability in {body}"))
+}
+
+/// What the library says of the same customer with this model.
+async fn expected(files: ModelFiles) -> f64 {
+    let store = MemoryStore::default();
+    shop::fill(&store).await;
+    let registry = shop::registry_of(&store);
+    let released = registry.release::<Churn>(files, shop::policy_file()).await;
+    released.expect("right in itself");
+    let served = load_served::<Churn>(&store, &store, None).await;
+    let service = Service::new(store, Ok(Arc::new(served.expect("what was released"))));
+    let path = format!("/v1/customers/{FADING}/churn");
+    probability(&shop::call(&service, "GET", &path, "").await.body)
 }
 
 /// Asks about one customer until `version` answers; every answer on the way is one.
@@ -73,6 +96,8 @@ async fn ask_until(lambda: &mut Lambda, version: &str) -> Asked {
             .expect("a version")
             .to_owned();
         *asked.answers.entry(answered.clone()).or_default() += 1;
+        let told = (answered.clone(), probability(&body).to_bits());
+        asked.probabilities.insert(told);
         if answered == version {
             return asked;
         }
@@ -89,13 +114,25 @@ async fn a_release_and_its_rollback_are_taken_up_while_every_request_is_answered
     let released = Released::start().await;
     let registry = released.registry();
     let committed = shop::served::<Churn>().await.model.manifest.version;
+    let [before, after] = [
+        expected(shop::model_files()).await,
+        expected(overconfident("next")).await,
+    ];
+    assert!(
+        after > before + 0.1,
+        "{before} and {after} can be told apart"
+    );
+    let told = [
+        (committed.clone(), before.to_bits()),
+        ("next".to_owned(), after.to_bits()),
+    ];
     let mut lambda = Lambda::start().await;
     let process = Process::start(Churn::NAME, &lambda, &released.stack.settings());
     ask_until(&mut lambda, &committed).await;
     registry
-        .publish::<Churn>(renamed::<Churn>("next"))
+        .publish::<Churn>(overconfident("next"))
         .await
-        .expect("a good model");
+        .expect("right in itself");
     registry
         .promote::<Churn>("next", Use::Served)
         .await
@@ -109,6 +146,8 @@ async fn a_release_and_its_rollback_are_taken_up_while_every_request_is_answered
             "{:?}",
             asked.answers
         );
+        // Each answer's score is that of the version that it names.
+        assert_eq!(asked.probabilities, told.clone().into());
         // A cold start takes longer than this; a request beside a load does not wait for it.
         assert!(
             asked.slowest < Duration::from_secs(1),
@@ -275,93 +314,4 @@ fn overconfident(version: &str) -> ModelFiles {
     manifest["calibration"]["intercept"] = json!(intercept.expect("Platt's") + 3.0);
     files.manifest = manifest.to_string().into();
     files
-}
-
-/// Somebody with orders, who is in no store.
-fn stranger(number: usize) -> Value {
-    let orders: Vec<_> = (1..=number % 9 + 2)
-        .map(|order| {
-            let day = 1 + order * 3;
-            json!({ "order_id": order.to_string(), "placed_at": format!("2017-12-{day:02}T10:00:00Z"),
-                "lines": [{ "product_id": "1029743", "category": "GROCERY", "net_minor": 1_000 + 77 * (number % 31) }] })
-        })
-        .collect();
-    json!({ "customers": [{ "customer_id": format!("stranger {number}"), "history": { "orders": orders } }],
-        "as_of": "2018-01-01T00:00:00Z" })
-}
-
-/// Asks about one stranger after the other until the canary has stopped: its end, and who answered how often.
-async fn ask_until_stopped(
-    lambda: &mut Lambda,
-    registry: &Registry<'_, S3Artifacts, DynamoStore>,
-) -> (Past<ModelPointer>, BTreeMap<String, usize>) {
-    let (begun, mut answers) = (Instant::now(), BTreeMap::<String, usize>::new());
-    for number in 0.. {
-        let event = http("POST", "/v1/churn", &stranger(number));
-        let (status, body) = status(&lambda.invoke(&event).await);
-        assert_eq!(status, 200, "{body}");
-        let version = body["model_version"].as_str().expect("a version");
-        *answers.entry(version.to_owned()).or_default() += 1;
-        if number % 50 == 0 {
-            let release = registry.model::<Churn>().await.expect("DynamoDB").record;
-            if let Some(past) = release.as_ref().and_then(ModelRelease::stopped) {
-                return (past.clone(), answers);
-            }
-        }
-        assert!(begun.elapsed() < Duration::from_mins(1), "{answers:?}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    unreachable!("it ends with the time")
-}
-
-#[tokio::test]
-async fn a_canary_with_shifted_scores_stops_by_itself_and_no_request_fails() {
-    let released = Released::start().await;
-    let registry = released.registry();
-    let committed = shop::served::<Churn>().await.model.manifest.version;
-    let published = registry.publish::<Churn>(overconfident("next")).await;
-    published.expect("right in itself");
-    let mut lambda = Lambda::start().await;
-    let process = Process::start(Churn::NAME, &lambda, &released.stack.settings());
-    ask_until(&mut lambda, &committed).await;
-    let canary = Use::Canary {
-        percent: 50,
-        stop_shift: None,
-    };
-    let promoted = registry.promote::<Churn>("next", canary).await;
-    promoted.expect("published");
-    let (past, answers) = ask_until_stopped(&mut lambda, &registry).await;
-    assert_eq!(
-        (&past.target.version[..], past.role),
-        ("next", Role::Canary)
-    );
-    let reason = past.reason.expect("a reason");
-    assert!(reason.contains("population stability index"), "{reason}");
-    assert!(
-        answers["next"] >= 100 && answers[&committed] >= 100,
-        "{answers:?}"
-    );
-    let (_, models) = status(
-        &lambda
-            .invoke(&http("GET", "/v1/models", &Value::Null))
-            .await,
-    );
-    let churn = &models["models"][0];
-    assert_eq!(churn["stopped_canary"]["reason"], json!(reason), "{churn}");
-    // Within the time of a look, and well before the next one is due.
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    for number in 0..20 {
-        let event = http("POST", "/v1/churn", &stranger(number));
-        let (_, body) = status(&lambda.invoke(&event).await);
-        assert_eq!(body["model_version"], json!(committed));
-    }
-    let log = process.log();
-    let told = lines(&log, "ERROR");
-    assert_eq!(told.len(), 1, "{told:?}");
-    assert_eq!(
-        (&told[0]["message"], &told[0]["reason"]),
-        (&json!("canary stopped"), &json!(reason))
-    );
-    let failed = log.iter().filter(|line| line["errors"] == 1);
-    assert_eq!(failed.count(), 0);
 }

@@ -30,6 +30,18 @@ pub(super) fn notification(key: &str) -> Value {
         "bucket": { "name": UPLOAD_BUCKET }, "object": { "key": key, "sequencer": "01" } } }] })
 }
 
+/// An event of a queue with these bodies, whose ids count from 0.
+pub(super) fn messages(bodies: &[String]) -> String {
+    let record = |(id, body): (usize, &String)| json!({ "messageId": id.to_string(), "eventSource": "aws:sqs", "body": body });
+    json!({ "Records": bodies.iter().enumerate().map(record).collect::<Vec<_>>() }).to_string()
+}
+
+/// What a queue is told of the messages that come again.
+pub(super) fn failed(ids: &[&str]) -> Reply {
+    let failures = ids.iter().map(|id| json!({ "itemIdentifier": id }));
+    Reply::Response(json!({ "batchItemFailures": failures.collect::<Vec<_>>() }))
+}
+
 #[tokio::test]
 async fn messages_of_a_queue_are_scored_each_by_itself() {
     let stack = Stack::start().await;
@@ -55,17 +67,7 @@ async fn messages_of_a_queue_are_scored_each_by_itself() {
         notification("uploads/churn/jane+doe%27s+customers.csv").to_string(),
         notification("uploads/churn/gone.csv").to_string(),
     ];
-    let records: Vec<Value> = bodies
-        .iter()
-        .enumerate()
-        .map(|(id, body)| json!({ "messageId": id.to_string(), "eventSource": "aws:sqs", "body": body }))
-        .collect();
-    let reply = lambda
-        .invoke(&json!({ "Records": records }).to_string())
-        .await;
-    let failed =
-        json!({ "batchItemFailures": [{ "itemIdentifier": "1" }, { "itemIdentifier": "3" }] });
-    assert_eq!(reply, Reply::Response(failed));
+    assert_eq!(lambda.invoke(&messages(&bodies)).await, failed(&["1", "3"]));
     let scored = text(&files, &format!("scored/churn/{secret}.csv")).await;
     let states: Vec<_> = scored.lines().map(|line| line.split(',').nth(2)).collect();
     assert_eq!(states, [Some("state"), Some("scored"), Some("scored")]);

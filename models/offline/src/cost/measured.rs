@@ -1,7 +1,7 @@
 //! What a function wrote of itself, summed up.
 
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 /// Means over the requests in a log.
 #[derive(Debug, Clone, PartialEq)]
@@ -10,16 +10,25 @@ pub struct Measured {
     pub requests: usize,
     /// Of such a request, as billed: to the whole millisecond above.
     pub request_ms: f64,
-    /// From the start of a process until it takes requests.
-    pub start_ms: f64,
-    /// Bytes that a request adds to the log.
+    /// From the start of a process of this function until it takes requests; nothing where none started.
+    pub start_ms: Option<f64>,
+    /// Bytes that a request adds to the log, all its lines together.
     pub log_bytes: f64,
-    /// Rows of files, each second; nothing where no file was scored.
-    pub rows_per_second: Option<f64>,
-    /// Rows of chunks of the whole base, each second; nothing where none was scored.
-    pub whole_rows_per_second: Option<f64>,
+    /// Files; nothing where none was scored.
+    pub files: Option<Scored>,
+    /// Chunks of the whole base; nothing where none was scored.
+    pub chunks: Option<Scored>,
     /// Metrics with their dimensions.
     pub metrics: usize,
+}
+
+/// Means over invocations that scored rows of files or chunks.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scored {
+    /// Rows each second.
+    pub rows_per_second: f64,
+    /// Bytes that an invocation adds to the log, all its lines together.
+    pub log_bytes: f64,
 }
 
 /// Bytes that CloudWatch adds to each event. Source: CloudWatch Logs pricing, storage of a log event.
@@ -41,64 +50,76 @@ impl Measured {
     }
 }
 
-/// Rows, and the milliseconds that they took.
+/// Invocations of one kind, by their ids, with what their rows took.
 #[derive(Default)]
-struct Rows {
+struct Invocations {
+    ids: Vec<String>,
     rows: f64,
     took_ms: f64,
 }
 
-impl Rows {
-    fn add(&mut self, rows: f64, took_ms: f64) {
+impl Invocations {
+    fn add(&mut self, id: &str, rows: f64, took_ms: f64) {
+        self.ids.push(id.to_owned());
         self.rows += rows;
         self.took_ms += took_ms;
     }
 
-    fn per_second(&self) -> Option<f64> {
-        (self.rows > 0.0).then(|| self.rows / self.took_ms * 1000.0)
+    /// Bytes of the log that one has on average.
+    fn log_bytes(&self, bytes_of: &HashMap<String, usize>) -> f64 {
+        let bytes = self.ids.iter().filter_map(|id| bytes_of.get(id));
+        bytes.sum::<usize>() as f64 / self.ids.len() as f64
+    }
+
+    fn scored(&self, bytes_of: &HashMap<String, usize>) -> Option<Scored> {
+        (!self.ids.is_empty()).then(|| Scored {
+            rows_per_second: self.rows / self.took_ms * 1000.0,
+            log_bytes: self.log_bytes(bytes_of),
+        })
     }
 }
 
 #[derive(Default)]
 struct Sums {
-    requests: usize,
-    request_ms: f64,
-    log_bytes: usize,
     starts: usize,
     start_ms: f64,
-    files: Rows,
-    chunks: Rows,
+    requests: Invocations,
+    files: Invocations,
+    chunks: Invocations,
+    /// By the id of an invocation; its lines come before and after that of its metrics.
+    bytes_of: HashMap<String, usize>,
     metrics: BTreeSet<String>,
 }
 
 impl Sums {
     fn add(&mut self, line: &Value, bytes: usize, function: &str) {
-        if line["message"] == "ready"
-            && line["target"]
-                .as_str()
-                .is_some_and(|t| t.starts_with("aws"))
-        {
+        // A line of metrics has its fields for itself; others have them of the span that they were written in.
+        let own = |name: &str| line[name].as_str().or_else(|| line["span"][name].as_str());
+        if own("function") != Some(function) {
+            return;
+        }
+        if line["message"] == "ready" {
             self.starts += 1;
             self.start_ms += line["start_ms"].as_f64().unwrap_or_default();
         }
-        if line["function"] != function {
-            return;
-        }
+        let id = own("request_id").unwrap_or_default();
+        *self.bytes_of.entry(id.to_owned()).or_default() += bytes + EVENT_BYTES;
+        self.count_metrics(line);
+        self.count_invocation(line, id);
+    }
+
+    /// Those that did well in an environment that had answered before.
+    fn count_invocation(&mut self, line: &Value, id: &str) {
         let milliseconds = line["latency_ms"].as_f64().unwrap_or_default();
         let number = |name: &str| line[name].as_f64().unwrap_or_default();
-        self.count_metrics(line);
         if number("errors") + number("refusals") + number("cold_start") > 0.0 {
             return;
         }
         let rows = number("rows_scored");
         match line["trigger"].as_str() {
-            Some("http") => {
-                self.requests += 1;
-                self.request_ms += milliseconds.ceil();
-                self.log_bytes += bytes + EVENT_BYTES;
-            }
-            Some("records") if rows > 0.0 => self.files.add(rows, milliseconds),
-            Some("whole") if rows > 0.0 => self.chunks.add(rows, milliseconds),
+            Some("http") => self.requests.add(id, rows, milliseconds.ceil()),
+            Some("records") if rows > 0.0 => self.files.add(id, rows, milliseconds),
+            Some("whole") if rows > 0.0 => self.chunks.add(id, rows, milliseconds),
             _ => {}
         }
     }
@@ -114,14 +135,14 @@ impl Sums {
     }
 
     fn means(self) -> Option<Measured> {
-        let requests = self.requests as f64;
-        (self.requests > 0).then(|| Measured {
-            requests: self.requests,
-            request_ms: self.request_ms / requests,
-            start_ms: self.start_ms / (self.starts.max(1) as f64),
-            log_bytes: self.log_bytes as f64 / requests,
-            rows_per_second: self.files.per_second(),
-            whole_rows_per_second: self.chunks.per_second(),
+        let requests = self.requests.ids.len();
+        (requests > 0).then(|| Measured {
+            requests,
+            request_ms: self.requests.took_ms / requests as f64,
+            start_ms: (self.starts > 0).then(|| self.start_ms / self.starts as f64),
+            log_bytes: self.requests.log_bytes(&self.bytes_of),
+            files: self.files.scored(&self.bytes_of),
+            chunks: self.chunks.scored(&self.bytes_of),
             metrics: self.metrics.len(),
         })
     }
@@ -132,36 +153,77 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    /// The line of metrics of an invocation.
+    fn metrics(trigger: &str, id: &str, latency_ms: f64, rows: u32) -> Value {
+        let metrics = json!([{ "Dimensions": [["service"]], "Metrics": [{ "Name": "latency_ms" }, { "Name": "errors" }] }]);
+        json!({ "function": "churn", "trigger": trigger, "request_id": id, "latency_ms": latency_ms, "rows_scored": rows,
+                "cold_start": 0, "errors": 0, "refusals": 0, "_aws": { "CloudWatchMetrics": metrics } })
+    }
+
+    fn ready(function: &str, start_ms: f64) -> String {
+        let target = "aws::function";
+        json!({ "message": "ready", "target": target, "function": function, "start_ms": start_ms })
+            .to_string()
+    }
+
+    /// Another line of an invocation.
+    fn told(function: &str, id: &str) -> String {
+        let span = json!({ "name": "request", "function": function, "request_id": id });
+        json!({ "message": "upload done", "span": span }).to_string()
+    }
+
     #[test]
     fn what_was_warm_and_right_is_summed_up() {
-        let line = |trigger: &str, latency_ms: f64, rows: u32, cold: u32, errors: u32| {
-            let metrics = json!([{ "Dimensions": [["service"]], "Metrics": [{ "Name": "latency_ms" }, { "Name": "errors" }] }]);
-            json!({ "function": "churn", "trigger": trigger, "latency_ms": latency_ms, "rows_scored": rows, "cold_start": cold,
-                    "errors": errors, "refusals": 0, "_aws": { "CloudWatchMetrics": metrics } })
-            .to_string()
+        let spoiled = |field: &str| {
+            let mut line = metrics("http", "spoiled", 900.0, 1);
+            line[field] = json!(1);
+            line.to_string()
         };
-        let ready =
-            json!({ "message": "ready", "target": "aws::function", "start_ms": 40.0 }).to_string();
+        let drift = json!({ "function": "churn", "request_id": "e", "score_drift": 0.5 });
+        let (file, chunk) = ("e", "f");
         let lines = [
-            ready,
-            line("http", 900.0, 1, 1, 0),
-            line("http", 900.0, 1, 0, 1),
-            line("http", 2.1, 1, 0, 0),
-            format!("2026-11-24 [churn] {}", line("http", 4.0, 1, 0, 0)),
-            line("records", 2000.0, 500, 0, 0),
-            line("whole", 1000.0, 900, 0, 0),
-            line("whole", 5.0, 0, 0, 0),
+            ready("churn", 40.0),
+            ready("recommendations", 400.0),
+            spoiled("cold_start"),
+            spoiled("errors"),
+            metrics("http", "c", 2.1, 1).to_string(),
+            format!("2026-11-24 [churn] {}", metrics("http", "d", 4.0, 1)),
+            told("churn", file),
+            metrics("records", file, 2000.0, 500).to_string(),
+            drift.to_string(),
+            told("inventory", file),
+            told("churn", chunk),
+            metrics("whole", chunk, 1000.0, 900).to_string(),
+            metrics("whole", "g", 5.0, 0).to_string(),
             "no JSON".to_owned(),
+            ready("churn", 60.0),
         ];
         let found = Measured::of(&lines.join("\n"), "churn").unwrap();
         assert_eq!(
             (found.requests, found.request_ms, found.start_ms),
-            (2, 3.5, 40.0)
+            (2, 3.5, Some(50.0)),
+            "another function's start is not this one's"
         );
-        assert_eq!((found.rows_per_second, found.metrics), (Some(250.0), 2));
-        assert_eq!(found.whole_rows_per_second, Some(900.0));
-        let bytes = (lines[3].len() + EVENT_BYTES) as f64;
-        assert!((found.log_bytes - bytes).abs() < 1e-9, "{found:?}");
+        let bytes = |lines: &[&String]| {
+            let bytes = lines.iter().map(|line| line.len() + EVENT_BYTES);
+            bytes.sum::<usize>() as f64
+        };
+        assert!(
+            (found.log_bytes - bytes(&[&lines[4]])).abs() < 1e-9,
+            "{found:?}"
+        );
+        let files = Scored {
+            rows_per_second: 250.0,
+            log_bytes: bytes(&[&lines[6], &lines[7], &lines[8]]),
+        };
+        let chunks = Scored {
+            rows_per_second: 900.0,
+            log_bytes: bytes(&[&lines[10], &lines[11]]),
+        };
+        assert_eq!((found.files, found.chunks), (Some(files), Some(chunks)));
+        assert_eq!(found.metrics, 2);
         assert!(Measured::of(&lines.join("\n"), "inventory").is_err());
+        let without = Measured::of(&lines[4], "churn").unwrap();
+        assert_eq!((without.start_ms, without.files), (None, None));
     }
 }

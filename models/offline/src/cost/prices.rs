@@ -62,7 +62,7 @@ pub struct DynamoDb {
     seen: String,
 }
 
-/// Prices of a bucket's requests.
+/// Prices of a bucket.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct S3 {
@@ -70,6 +70,8 @@ pub struct S3 {
     pub per_thousand_puts: f64,
     /// A thousand reads.
     pub per_thousand_gets: f64,
+    /// A gigabyte that lies there for a month.
+    pub per_gb_and_month: f64,
     source: String,
     seen: String,
 }

@@ -9,6 +9,8 @@ fn names_every_fault_at_once() {
         "STORECAST_ORT_LIBRARY" => Some("/no/such/library.so".to_owned()),
         "STORECAST_LOG_LEVEL" => Some("loud".to_owned()),
         "STORECAST_PREDICTION_LOG_SHARE" => Some("5 %".to_owned()),
+        "STORECAST_PREDICTION_LOG_IDS" => Some("secret".to_owned()),
+        "STORECAST_PREDICTION_LOG_SALT" => Some("short".to_owned()),
         "STORECAST_PREDICTIONS_TABLE" => Some("my table".to_owned()),
         "STORECAST_PREDICTIONS_TTL_DAYS" => Some("0".to_owned()),
         _ => None,
@@ -21,6 +23,9 @@ fn names_every_fault_at_once() {
          STORECAST_ORT_LIBRARY is `/no/such/library.so`, no such file; \
          STORECAST_LOG_LEVEL is `loud`, expected error, warn, info, debug or trace; \
          STORECAST_PREDICTION_LOG_SHARE is `5 %`, expected a number from 0 to 1; \
+         STORECAST_PREDICTION_LOG_IDS is `secret`, expected hashed or plain; \
+         STORECAST_PREDICTION_LOG is missing, it names the S3 bucket of kept predictions; \
+         STORECAST_PREDICTION_LOG_SALT has 5 bytes, at least 16 are needed to keep predictions; \
          STORECAST_PREDICTIONS_TTL_DAYS is `0`, expected whole days from 1 to 3650; \
          STORECAST_PREDICTIONS_TABLE is `my table`, a table name has 3 to 255 letters, digits, `_`, `-` or `.`"
     );
@@ -71,7 +76,7 @@ fn last_predictions_are_kept_in_a_table_of_their_own() {
 #[test]
 fn predictions_are_kept_where_a_share_a_bucket_and_a_salt_are_given() {
     let log = |share: &str, bucket: &str, salt: &str| {
-        super::prediction_log(&|name: &str| {
+        let mut read = Reading::of(|name: &str| {
             let value = match name {
                 "STORECAST_PREDICTION_LOG" => bucket,
                 "STORECAST_PREDICTION_LOG_SHARE" => share,
@@ -79,13 +84,18 @@ fn predictions_are_kept_where_a_share_a_bucket_and_a_salt_are_given() {
                 _ => return None,
             };
             Some(value.to_owned())
-        })
+        });
+        let kept = read.prediction_log();
+        (kept, read.faults.len())
     };
-    assert_eq!(log("0", "", ""), Ok(None));
-    assert!(log("0.1", "", "0123456789abcdef").is_err());
-    assert!(log("0.1", "shop", "short").is_err());
-    assert!(log("1.1", "shop", "0123456789abcdef").is_err());
-    let kept = log("0.1", "shop", "0123456789abcdef").unwrap().unwrap();
+    assert_eq!(log("0", "", ""), (None, 0));
+    assert_eq!(log("0.1", "", "0123456789abcdef").1, 1);
+    assert_eq!(log("0.1", "shop", "short").1, 1);
+    assert_eq!(log("1.1", "shop", "0123456789abcdef").1, 1);
+    assert_eq!(log("NaN", "", "short").1, 3);
+    let (kept, faults) = log("0.1", "shop", "0123456789abcdef");
+    assert_eq!(faults, 0);
+    let kept = kept.unwrap();
     assert!(!kept.with_ids);
     assert_eq!((kept.share, kept.bucket), (0.1, "shop".to_owned()));
 }

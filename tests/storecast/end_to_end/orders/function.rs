@@ -2,7 +2,7 @@
 //! time.
 
 use super::*;
-use crate::end_to_end::uploads::{notification, text as file_text};
+use crate::end_to_end::uploads::{failed, messages, notification, text as file_text};
 use crate::orders::{Delivered, load};
 use aws::clients::Clients;
 use aws::dynamo::DynamoStore;
@@ -103,17 +103,6 @@ impl Clock for Hours {
     fn remaining_ms(&self) -> i64 {
         6 * 3_600_000
     }
-}
-
-/// An event of a queue with these bodies, whose ids count from 0.
-fn messages(bodies: &[String]) -> String {
-    let record = |(id, body): (usize, &String)| json!({ "messageId": id.to_string(), "eventSource": "aws:sqs", "body": body });
-    json!({ "Records": bodies.iter().enumerate().map(record).collect::<Vec<_>>() }).to_string()
-}
-
-fn failed(ids: &[&str]) -> Reply {
-    let failures = ids.iter().map(|id| json!({ "itemIdentifier": id }));
-    Reply::Response(json!({ "batchItemFailures": failures.collect::<Vec<_>>() }))
 }
 
 fn told(key: &str) -> String {
@@ -272,23 +261,4 @@ async fn the_files_of_the_local_stack_are_merged_by_its_event() {
     let report = "quarantine/orders/orders-2018-01-02.csv.report.json";
     let report = file_text(&rig.files, report).await;
     assert!(report.contains("column"), "{report}");
-}
-
-#[tokio::test]
-async fn without_settings_it_ends_and_names_all_of_them() {
-    let lambda = Lambda::start().await;
-    let (status, log) = Process::start(NAME, &lambda, &[]).ended();
-    assert!(!status.success());
-    let [line] = log.as_slice() else {
-        panic!("expected one line, found {log:?}")
-    };
-    for setting in ["STORECAST_TABLE", "STORECAST_DATA_BUCKET", "STORECAST_SHOP"] {
-        let missing = format!("{setting} is missing");
-        assert!(
-            line["error"]
-                .as_str()
-                .is_some_and(|error| error.contains(&missing)),
-            "{line}"
-        );
-    }
 }
