@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serving::batch::shape::{Column, Field, RowShape, text_at};
+use serving::batch::shape::{Column, Field, LineShape, RowShape, text_at};
 use serving::error::Error;
 use serving::route::{ParameterKind, Parameters, QueryParameter};
 use serving::wire::{
@@ -294,6 +294,9 @@ pub struct Alternative {
     pub break_even_uplift: Option<f64>,
 }
 
+/// Lines of orders, grouped by customer.
+static LINES: LineShape = LineShape::of_customers(&[Field::text("as_of")]);
+
 /// How files are asked and answered: a row is a customer of a request of its own.
 pub static ROWS: RowShape = RowShape {
     list: Some("customers"),
@@ -302,7 +305,7 @@ pub static ROWS: RowShape = RowShape {
     whole: &[],
     fields: &[Field::text("customer_id"), Field::json("history")],
     around: &[Field::text("as_of")],
-    takes_order_lines: true,
+    order_lines: Some(&LINES),
     answer: "/results/0",
     columns: &[
         Column::text("state", "/results/0/state"),

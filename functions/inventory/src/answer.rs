@@ -5,7 +5,7 @@ use crate::planning::LeadTimeRule;
 use crate::policy::{Constraints, Costs, Demand, LeadTime, Plan, Shared, Target};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serving::batch::shape::{Column, Field, RowShape, text_at};
+use serving::batch::shape::{Column, Field, LineShape, RowShape, text_at};
 use std::collections::BTreeMap;
 
 /// Answer to one request.
@@ -295,6 +295,23 @@ pub struct Reason {
     pub values: BTreeMap<&'static str, f32>,
 }
 
+/// Lines of orders, grouped by product and, where they name it, location. What a planner knows of the SKU may stand beside each.
+static LINES: LineShape = LineShape::of_products(
+    &[
+        Field::text("location"),
+        Field::text("as_of"),
+        Field::json("on_hand"),
+        Field::json("backorders"),
+        Field::json("on_order"),
+        Field::json("lead_time_days"),
+        Field::json("review_period_days"),
+        Field::json("costs"),
+        Field::json("target"),
+        Field::json("constraints"),
+    ],
+    "location",
+);
+
 /// How files are asked and answered: a row is a SKU of a request of its own.
 pub static ROWS: RowShape = RowShape {
     list: Some("skus"),
@@ -315,7 +332,7 @@ pub static ROWS: RowShape = RowShape {
         Field::json("constraints"),
     ],
     around: &[Field::text("as_of")],
-    takes_order_lines: false,
+    order_lines: Some(&LINES),
     answer: "/results/0",
     columns: &[
         Column::text("location", "/results/0/location"),

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::de::IntoDeserializer as _;
 use serde::de::value::Error as ValueError;
 use serde::{Deserialize, Serialize};
-use serving::batch::shape::{Column, Field, RowShape, text_at};
+use serving::batch::shape::{Column, Field, LineShape, RowShape, text_at};
 use serving::error::{CallerError, Error};
 use serving::route::{ParameterKind, Parameters, QueryParameter};
 use serving::wire::{
@@ -209,6 +209,9 @@ fn check_list(texts: &[String], limit: usize, pointer: &str) -> Result<(), Calle
     Ok(())
 }
 
+/// Lines of orders, grouped by customer.
+static LINES: LineShape = LineShape::of_customers(&[Field::text("as_of")]);
+
 /// A row of a file is a request of its own: whom to recommend to, and what `POST /v1/recommendations` takes beside.
 pub static ROWS: RowShape = RowShape {
     list: None,
@@ -229,7 +232,7 @@ pub static ROWS: RowShape = RowShape {
         Field::text("as_of"),
     ],
     around: &[],
-    takes_order_lines: true,
+    order_lines: Some(&LINES),
     answer: "",
     columns: &[
         Column::text("surface", "/surface"),

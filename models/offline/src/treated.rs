@@ -21,7 +21,7 @@ static ROWS: RowShape = RowShape {
     whole: &[],
     fields: &[Field::text("customer_id"), Field::text("at")],
     around: &[],
-    takes_order_lines: false,
+    order_lines: None,
     answer: "",
     columns: &[],
     key: |_| None,

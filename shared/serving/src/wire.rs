@@ -7,7 +7,7 @@ use crate::error::{CallerError, Error};
 use by_name::ByName;
 use features::history::{CustomerHistory, Order, OrderLine};
 use features::time::{LocalDay, Timestamp};
-pub use placed::PlacedLine;
+pub use placed::{LinesOf, PlacedLine, Said};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -143,6 +143,17 @@ impl InlineOrder {
 impl InlineLine {
     /// Places of errors are told from the line on.
     fn parse(self) -> Result<OrderLine, CallerError> {
+        self.check()?;
+        Ok(OrderLine {
+            quantity_milli: self.quantity_milli(),
+            product_id: self.product_id,
+            category: self.category,
+            net_minor: self.net_minor,
+            discount_minor: self.discount_minor,
+        })
+    }
+
+    fn check(&self) -> Result<(), CallerError> {
         let refuse = |field: &str, reason: String| Err(value_error(format!("/{field}"), reason));
         if !(self.quantity.abs() <= QUANTITY_LIMIT) {
             return refuse(
@@ -175,14 +186,12 @@ impl InlineLine {
             );
         }
         check_text(&self.product_id, "/product_id")?;
-        check_text(&self.category, "/category")?;
-        Ok(OrderLine {
-            product_id: self.product_id,
-            category: self.category,
-            quantity_milli: (self.quantity * 1000.0).round() as i64,
-            net_minor: self.net_minor,
-            discount_minor: self.discount_minor,
-        })
+        check_text(&self.category, "/category")
+    }
+
+    /// Thousandths of a unit.
+    fn quantity_milli(&self) -> i64 {
+        (self.quantity * 1000.0).round() as i64
     }
 
     fn from_line(line: &OrderLine) -> Self {

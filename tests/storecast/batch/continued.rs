@@ -3,9 +3,10 @@
 
 use super::faults::{Fault, Faulty, Plan};
 use super::kills::small_limits;
-use super::samples::{ENDINGS, file};
+use super::samples::{ENDINGS, file, lines_of};
 use super::*;
 use churn::Churn;
+use inventory::Inventory;
 use proptest::prelude::*;
 use serde_json::Value;
 use std::pin::pin;
@@ -34,9 +35,9 @@ fn invocation() -> impl Strategy<Value = Invocation> {
     )
 }
 
-pub(super) struct World {
+pub(super) struct World<P: Predictor = Churn> {
     pub(super) files: Faulty<MemoryFiles>,
-    releases: Releases<Churn, Faulty<MemoryStore>>,
+    releases: Releases<P, Faulty<MemoryStore>>,
     now_ms: Arc<AtomicI64>,
     /// Calls of a store from now on until one fails.
     calls_to_fault: Arc<AtomicI64>,
@@ -45,12 +46,13 @@ pub(super) struct World {
     pub(super) limits: Limits,
 }
 
-impl World {
+impl<P: Predictor> World<P> {
     pub(super) async fn new(ending: &str, rows: usize) -> Self {
-        let rig = Rig::<Churn>::new().await;
+        let rig = Rig::<P>::new().await;
         let is_export = ending.starts_with("orders.");
-        let key = format!("uploads/churn/a b+ü.{ending}");
-        let arrival = rig.upload(&key, file(ending, rows)).await;
+        let key = format!("uploads/{}/a b+ü.{ending}", P::NAME);
+        let bytes = file(lines_of::<P>(), ending, rows);
+        let arrival = rig.upload(&key, bytes).await;
         let calls_to_fault = Arc::new(AtomicI64::new(-1));
         let left = Arc::clone(&calls_to_fault);
         let plan: Plan = Arc::new(Mutex::new(move || {
@@ -167,7 +169,10 @@ pub(super) const UNDISTURBED: Invocation = Invocation {
 };
 
 /// Delivers until no message is left; how often the file was left, and how often an invocation was killed.
-pub(super) fn deliver_all(world: &mut World, invocations: &[Invocation]) -> (usize, usize) {
+pub(super) fn deliver_all<P: Predictor>(
+    world: &mut World<P>,
+    invocations: &[Invocation],
+) -> (usize, usize) {
     let (mut left, mut killed) = (0, 0);
     let mut cycle = invocations.iter().cycle();
     for number in 0..400 {
@@ -195,12 +200,12 @@ pub(super) fn deliver_all(world: &mut World, invocations: &[Invocation]) -> (usi
 }
 
 /// One undisturbed run, whose first claim finds the first model as the others do.
-pub(super) fn expected(
+pub(super) fn expected<P: Predictor>(
     runtime: &tokio::runtime::Runtime,
     ending: &str,
     rows: usize,
 ) -> Vec<(String, Vec<u8>)> {
-    let mut clean = runtime.block_on(World::new(ending, rows));
+    let mut clean = runtime.block_on(World::<P>::new(ending, rows));
     let outcome = clean
         .deliver(&UNDISTURBED, 0)
         .expect("ends")
@@ -221,24 +226,39 @@ proptest! {
         rows in 30usize..200,
         invocations in prop::collection::vec(invocation(), 4..12),
     ) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        let mut world = runtime.block_on(World::new(ending, rows));
         // The first one gets far enough to claim the file, so that the model is that of the undisturbed run.
         let first = Invocation { lasts_ms: 6_000, killed_after: None, call_ms: 100, fault_at: None };
         let all: Vec<_> = [vec![first], invocations].concat();
-        deliver_all(&mut world, &all);
-        let (found, _) = world.outputs();
-        prop_assert!(found == expected(&runtime, ending, rows), "{ending}, {rows} rows");
+        comes_out_as_in_one_run::<Churn>(ending, rows, &all);
+        if ending.starts_with("orders.") {
+            comes_out_as_in_one_run::<Inventory>(ending, rows, &all);
+        }
     }
+}
+
+fn comes_out_as_in_one_run<P: Predictor>(ending: &str, rows: usize, invocations: &[Invocation]) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("a runtime");
+    let mut world = runtime.block_on(World::<P>::new(ending, rows));
+    deliver_all(&mut world, invocations);
+    let (found, _) = world.outputs();
+    let wanted = expected::<P>(&runtime, ending, rows);
+    assert!(found == wanted, "{}: {ending}, {rows} rows", P::NAME);
 }
 
 #[test]
 fn a_file_is_continued_many_times_and_no_delivery_fails() {
+    continued_many_times::<Churn>(&ENDINGS, 5);
+    continued_many_times::<Inventory>(&["orders.csv.gz", "orders.parquet"], 2);
+}
+
+fn continued_many_times<P: Predictor>(endings: &[&str], least: usize) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .expect("a runtime");
-    for ending in ENDINGS {
-        let mut world = runtime.block_on(World::new(ending, 900));
+    for ending in endings {
+        let mut world = runtime.block_on(World::<P>::new(ending, 900));
         let short = Invocation {
             lasts_ms: 6_600,
             killed_after: None,
@@ -254,7 +274,7 @@ fn a_file_is_continued_many_times_and_no_delivery_fails() {
                     let fate = runtime.block_on(offline::uploads::fate(
                         &*world.files.inner,
                         &*world.files.inner,
-                        Churn::NAME,
+                        P::NAME,
                         &place(&world.key),
                         i64::MAX,
                     ));
@@ -268,11 +288,11 @@ fn a_file_is_continued_many_times_and_no_delivery_fails() {
                 other => panic!("{other:?}"),
             }
         }
-        assert!(left > 5, "{ending}: continued {left} times only");
+        assert!(left > least, "{ending}: continued {left} times only");
         assert!(world.queue.is_empty() && world.files.inner.open_uploads() == 0);
         let (found, times) = world.outputs();
         assert_eq!(times, left as u64);
-        assert!(found == expected(&runtime, ending, 900), "{ending}");
+        assert!(found == expected::<P>(&runtime, ending, 900), "{ending}");
     }
 }
 
@@ -287,7 +307,7 @@ fn killed_between_any_two_calls_of_a_continuation_it_is_done_by_the_next_deliver
 }
 
 fn killed_between_any_two_calls(runtime: &tokio::runtime::Runtime, ending: &str) {
-    let wanted = expected(runtime, ending, 300);
+    let wanted = expected::<Churn>(runtime, ending, 300);
     let short = Invocation {
         lasts_ms: 6_200,
         killed_after: None,
@@ -295,7 +315,7 @@ fn killed_between_any_two_calls(runtime: &tokio::runtime::Runtime, ending: &str)
         fault_at: None,
     };
     for killed_after in 0.. {
-        let mut world = runtime.block_on(World::new(ending, 300));
+        let mut world: World = runtime.block_on(World::new(ending, 300));
         let first = world.deliver(&short, 0).expect("ends").expect("no fault");
         assert!(matches!(first, Outcome::Continued(_)), "{first:?}");
         let killed = Invocation {
@@ -320,7 +340,7 @@ fn what_cannot_be_continued_begins_anew() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .expect("a runtime");
-    let wanted = expected(&runtime, "jsonl", 120);
+    let wanted = expected::<Churn>(&runtime, "jsonl", 120);
     let short = Invocation {
         lasts_ms: 6_500,
         killed_after: None,
@@ -335,7 +355,7 @@ fn what_cannot_be_continued_begins_anew() {
         matches!(put.as_mut().poll(&mut context), Poll::Ready(Ok(())))
     }];
     for spoil in spoil {
-        let mut world = runtime.block_on(World::new("jsonl", 120));
+        let mut world: World = runtime.block_on(World::new("jsonl", 120));
         world.deliver(&short, 0).expect("ends").expect("no fault");
         let places = world.files.inner.places();
         let kept = places.iter().find(|place| {
@@ -346,7 +366,7 @@ fn what_cannot_be_continued_begins_anew() {
         assert!(world.outputs().0 == wanted);
     }
     // A marker that names another upload is nobody's.
-    let world = runtime.block_on(World::new("jsonl", 1));
+    let world: World = runtime.block_on(World::new("jsonl", 1));
     let forged = place("unfinished/churn/forged.csv.continue");
     let text = serde_json::to_vec(&world.queue[0]).expect("JSON");
     runtime

@@ -221,7 +221,7 @@ fn events() -> Target {
     })
 }
 
-/// Rows of a text, in pieces, each parsed as the request that it becomes, alone or with other lines of its customer.
+/// Rows of a text, in pieces, each parsed as the request that it becomes, alone or with the other lines of whose it is.
 fn rows<P: Predictor>(text: Text, bytes: &[u8]) {
     let shape = P::rows().expect("a shape");
     let limits = Limits {
@@ -237,7 +237,7 @@ fn rows<P: Predictor>(text: Text, bytes: &[u8]) {
     }
     let _ = splitter.finish(&mut rows);
     let (lines, rows): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.is_line);
-    let mut grouping = Grouping::new(shape, &limits);
+    let mut grouping = Grouping::new(shape, &limits).expect("a shape of lines");
     let _ = lines.into_iter().try_for_each(|line| grouping.add(line));
     rows.into_iter()
         .chain(grouping.grouped(0))
@@ -285,7 +285,7 @@ fn files_of_rows() -> Vec<Target> {
         .map(|layout| tables::written(vec![ids()], layout))
         .collect();
     vec![
-        target("csv", vec![sheet.clone()], |bytes| {
+        target("csv", vec![sheet.clone(), samples::sku_lines()], |bytes| {
             rows::<Inventory>(Text::Csv, bytes);
         }),
         target("json-lines", vec![lines.clone()], |bytes| {
@@ -293,16 +293,17 @@ fn files_of_rows() -> Vec<Target> {
         }),
         target(
             "csv-order-lines",
-            vec![samples::file("orders.csv", 12)],
+            vec![samples::customer_lines("csv")],
             |bytes| {
                 rows::<Recommendations>(Text::Csv, bytes);
             },
         ),
         target(
             "json-order-lines",
-            vec![samples::export("jsonl", &samples::lines(12))],
+            vec![samples::customer_lines("jsonl")],
             |bytes| {
                 rows::<Churn>(Text::JsonLines, bytes);
+                rows::<Inventory>(Text::JsonLines, bytes);
             },
         ),
         target("parquet", tables_of_ids, |bytes| {

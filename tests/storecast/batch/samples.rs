@@ -4,6 +4,8 @@ use super::kills::gzip;
 use super::tables;
 use arrow_array::{ArrayRef, Int64Array};
 use serde_json::json;
+use serving::predictor::Predictor;
+use serving::wire::LinesOf;
 use std::sync::Arc;
 
 /// Endings of files of rows, and of files of order lines.
@@ -19,13 +21,19 @@ pub(super) const ENDINGS: [&str; 9] = [
     "orders.parquet",
 ];
 
-/// A line of an order: customer, order, instant, product, amount.
+/// A line of an order: whose it is, order, instant, amount behind what it is of: a customer's of a product, or the other way round.
 pub(super) type Line = (String, String, String, String, i64);
 
+/// Whose lines a function takes.
+pub(super) fn lines_of<P: Predictor>() -> LinesOf {
+    let shape = P::rows().expect("a function of files");
+    shape.order_lines.expect("one of order lines").of
+}
+
 /// A file of so many rows, good and bad, some with line breaks inside of quotes.
-pub(super) fn file(ending: &str, rows: usize) -> Vec<u8> {
+pub(super) fn file(of: LinesOf, ending: &str, rows: usize) -> Vec<u8> {
     if let Some(ending) = ending.strip_prefix("orders.") {
-        return export(ending, &lines(rows));
+        return export(of, ending, &lines(rows));
     }
     if ending == "parquet" {
         let ids = (0..rows).map(|row| Some(["1", "208", "nobody", "a\nb", "=1+1"][row % 5]));
@@ -75,7 +83,7 @@ fn packed(ending: &str, text: Vec<u8>) -> Vec<u8> {
     }
 }
 
-/// Lines of orders that come to so many rows: customers, some of them with a wrong line, and lines of nobody.
+/// Lines of orders that come to so many rows, some of them with a wrong line, and lines of nobody.
 pub(super) fn lines(rows: usize) -> Vec<Line> {
     let mut lines = Vec::new();
     for order in 0..4 {
@@ -85,7 +93,7 @@ pub(super) fn lines(rows: usize) -> Vec<Line> {
             } else {
                 format!("c{row}")
             };
-            // All customers have a first order, so that rows are in the order of their numbers.
+            // All of them have a first order, so that rows are in the order of their numbers.
             if order > 0 && (id.is_empty() || row % 4 < order) {
                 continue;
             }
@@ -98,7 +106,7 @@ pub(super) fn lines(rows: usize) -> Vec<Line> {
                 ),
             };
             for net in [250, 1_990] {
-                // One line is all that a customer without a name has.
+                // One line is all that one without a name has.
                 if net == 250 || !id.is_empty() {
                     let product = ["1082185", "", "995242"][row % 3].to_owned();
                     lines.push((
@@ -115,8 +123,26 @@ pub(super) fn lines(rows: usize) -> Vec<Line> {
     lines
 }
 
+/// Lines of a dozen customers as a file.
+pub(super) fn customer_lines(ending: &str) -> Vec<u8> {
+    export(LinesOf::Customers, ending, &lines(12))
+}
+
+/// Lines of a product at two locations as a CSV file, with what a planner knows of them.
+pub(super) fn sku_lines() -> Vec<u8> {
+    b"product_id,location,order_id,placed_at,quantity,net_minor,category,on_hand,target,as_of\n\
+        p,north,o1,2017-12-24T23:30:00-05:00,2,500,tea,5,costs,2018-01-01\n\
+        p,north,o2,2017-12-25T10:00:00Z,-1,-250,,5,costs,2018-01-01\n\
+        p,\"so\nuth\",o2,2017-12-25T10:00:00Z,0.5,125,ale,,\"{\"\"fill_rate\"\":0.9}\",\n"
+        .to_vec()
+}
+
 /// Lines of orders as a file.
-pub(super) fn export(ending: &str, lines: &[Line]) -> Vec<u8> {
+pub(super) fn export(of: LinesOf, ending: &str, lines: &[Line]) -> Vec<u8> {
+    let (id, other) = match of {
+        LinesOf::Customers => ("customer_id", "product_id"),
+        LinesOf::Products => ("product_id", "customer_id"),
+    };
     if ending == "parquet" {
         let text = |name: &str, of: fn(&Line) -> &String| {
             tables::texts(name, lines.iter().map(|line| Some(of(line).as_str())))
@@ -124,9 +150,9 @@ pub(super) fn export(ending: &str, lines: &[Line]) -> Vec<u8> {
         let nets: Int64Array = lines.iter().map(|line| Some(line.4)).collect();
         let columns = vec![
             text("order_id", |line| &line.1),
-            text("customer_id", |line| &line.0),
+            text(id, |line| &line.0),
             text("placed_at", |line| &line.2),
-            text("product_id", |line| &line.3),
+            text(other, |line| &line.3),
             ("net_minor".to_owned(), Arc::new(nets) as ArrayRef),
         ];
         let layout = tables::Layout {
@@ -138,17 +164,17 @@ pub(super) fn export(ending: &str, lines: &[Line]) -> Vec<u8> {
     }
     let mut text = String::new();
     if ending.starts_with("csv") {
-        text.push_str("\u{feff}order_id,customer_id,placed_at,product_id,net_minor\r\n");
+        let header = format!("\u{feff}order_id,{id},placed_at,{other},net_minor\r\n");
+        text.push_str(&header);
     }
-    for (customer_id, order_id, placed_at, product_id, net_minor) in lines {
+    for (whose, order_id, placed_at, what, net_minor) in lines {
         if ending.starts_with("csv") {
-            let line =
-                format!("{order_id},{customer_id},\"{placed_at}\",{product_id},{net_minor}\r\n");
+            let line = format!("{order_id},{whose},\"{placed_at}\",{what},{net_minor}\r\n");
             text.push_str(&line);
             continue;
         }
-        let line = json!({ "customer_id": customer_id, "order_id": order_id, "placed_at": placed_at,
-            "product_id": product_id, "net_minor": net_minor });
+        let line = json!({ id: whose, "order_id": order_id, "placed_at": placed_at, other: what,
+            "net_minor": net_minor });
         text.push_str(&[line.to_string(), "\n".to_owned()].concat());
     }
     packed(ending, text.into_bytes())

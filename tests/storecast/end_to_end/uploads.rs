@@ -150,10 +150,15 @@ customer_id,order_id,placed_at,product_id,category,quantity,net_minor,discount_m
 ";
 
 #[tokio::test]
-async fn an_export_of_orders_is_scored_by_customer() {
+async fn an_export_of_orders_is_scored_by_customer_or_by_product() {
     let stack = Stack::start().await;
     let files = stack.put_uploads().await;
-    for function in [Churn::NAME, Recommendations::NAME] {
+    let nobody = "6,customer_id,,no customer: the line names nobody";
+    for (function, scored, nobody, order_lines) in [
+        (Churn::NAME, 2, &[nobody][..], 9),
+        (Recommendations::NAME, 2, &[nobody], 9),
+        (Inventory::NAME, 4, &[], 10),
+    ] {
         let packed = crate::batch::kills::gzip(EXPORT.as_bytes());
         let key = format!("uploads/{function}/orders.csv.gz");
         let upload = place(&key);
@@ -165,19 +170,58 @@ async fn an_export_of_orders_is_scored_by_customer() {
         let Reply::Response(answer) = reply else {
             panic!("expected an answer, not {reply:?}")
         };
-        let counts = json!({ "rows": 4, "scored": 2, "rejected": 2 });
+        let rejected = nobody.len() + 1;
+        let counts = json!({ "rows": scored + rejected, "scored": scored, "rejected": rejected });
         assert_eq!(answer["outcomes"][0]["outcome"]["counts"], counts);
         let name = format!("scored/{function}/orders.csv.gz");
         let rejects = text(&files, &format!("{name}.rejects.csv")).await;
-        let rejects: Vec<_> = rejects.lines().skip(1).collect();
-        assert_eq!(
-            rejects[0],
-            "6,customer_id,,no customer: the line names nobody"
-        );
-        assert!(rejects[1].starts_with("7,placed_at,today,"), "{rejects:?}");
-        assert!(rejects[1].contains("row 11: "), "{rejects:?}");
+        let mut rejects: Vec<_> = rejects.lines().skip(1).collect();
+        let wrong = rejects.pop().expect("a reject");
+        assert_eq!(rejects, nobody);
+        assert!(wrong.starts_with("7,placed_at,today,"), "{wrong}");
+        assert!(wrong.contains("row 11: "), "{wrong}");
         let report = text(&files, &format!("{name}.report.json")).await;
         let report: Value = serde_json::from_str(&report).expect("JSON");
-        assert_eq!(report["order_lines"], 9);
+        assert_eq!(report["order_lines"], order_lines);
     }
+}
+
+#[tokio::test]
+async fn an_export_with_what_a_planner_knows_is_planned_with_reasons() {
+    let stack = Stack::start().await;
+    let files = stack.put_uploads().await;
+    let line = |day: i32| {
+        let date = serving::calendar::format_date(features::time::LocalDay(17_532 - day));
+        json!({ "order_id": day.to_string(), "placed_at": format!("{date}T21:00:00-05:00"), "customer_id": day,
+            "product_id": "sencha", "location": "north", "quantity": 1 + day % 3, "net_minor": 450,
+            "on_hand": 4, "lead_time_days": 3, "target": { "fill_rate": 0.95 }, "as_of": "2018-01-01" })
+    };
+    let lines = (1..=150).map(|day| line(day).to_string() + "\n");
+    let key = "uploads/inventory/orders.jsonl";
+    let put = place(key);
+    let put = files.put_file(&put, Bytes::from(lines.collect::<String>()));
+    put.await.expect("S3");
+    let mut lambda = Lambda::start().await;
+    let _process = Process::start(Inventory::NAME, &lambda, &stack.settings());
+    let reply = lambda.invoke(&notification(key).to_string()).await;
+    assert!(matches!(reply, Reply::Response(_)), "{reply:?}");
+    let answer = text(&files, "scored/inventory/orders.jsonl").await;
+    let answer: Value = serde_json::from_str(&answer).expect("one row");
+    assert_eq!(answer["sku_id"], "sencha", "{answer}");
+    assert_eq!(answer["location"], "north");
+    assert_eq!(answer["assumptions"]["stock_from"], "request");
+    assert!(
+        answer["plan"]["order_quantity"].as_u64() > Some(0),
+        "{answer}"
+    );
+    let forecast = &answer["forecast"];
+    assert_eq!(forecast["forecaster"], "model", "{forecast}");
+    let reasons = forecast["explained"]["reasons"]
+        .as_array()
+        .expect("reasons");
+    let sold = |reason: &Value| {
+        let sentence = reason["sentence"].as_str().expect("a sentence");
+        sentence.starts_with("last sold 1 days ago")
+    };
+    assert!(reasons.iter().any(sold), "{reasons:?}");
 }

@@ -34,7 +34,7 @@ static ROWS: RowShape = RowShape {
         Field::json("spend_minor"),
     ],
     around: &[],
-    takes_order_lines: false,
+    order_lines: None,
     answer: "",
     columns: &[Column::text("as_of", "/as_of")],
     key: |_| None,

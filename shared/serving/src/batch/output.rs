@@ -283,7 +283,7 @@ mod tests {
         whole: &[],
         fields: &[],
         around: &[],
-        takes_order_lines: false,
+        order_lines: None,
         answer: "/results/0",
         columns: &[
             Column::text("state", "/results/0/state"),

@@ -1,5 +1,6 @@
 //! Which columns a predictor takes and gives, written once, beside its types.
 
+use crate::wire::LinesOf;
 use serde_json::Value;
 
 /// How one row becomes a request, and its answer a row.
@@ -17,8 +18,8 @@ pub struct RowShape {
     pub fields: &'static [Field],
     /// What a row may hold beside the entity, in the request around it: `as_of`.
     pub around: &'static [Field],
-    /// Whether a file may hold lines of orders instead of rows: see [`super::rows::Grouping`].
-    pub takes_order_lines: bool,
+    /// What lines of orders a file may hold instead of rows; `None` where it may hold none.
+    pub order_lines: Option<&'static LineShape>,
     /// JSON pointer from an answer to what a line of JSON Lines holds of it.
     pub answer: &'static str,
     /// Columns of the answers in a CSV or Parquet file, after the id.
@@ -26,6 +27,57 @@ pub struct RowShape {
     /// What the last prediction of an answer is looked up by: the entity, and what else tells questions apart that an entity has at
     /// the same time; `None` for an answer about nobody.
     pub key: fn(&Value) -> Option<String>,
+}
+
+/// Lines of orders, of which rows are made: see [`super::rows::Grouping`].
+#[derive(Debug)]
+pub struct LineShape {
+    /// Whose lines are one row.
+    pub of: LinesOf,
+    /// What a line may hold. What stands around the position is a column of the row, of which all lines say the same.
+    pub line: RowShape,
+    /// A column around that tells rows of one id apart, which lines are then grouped by as well.
+    pub apart: Option<&'static str>,
+}
+
+/// Columns of a line, whosever it is.
+const POSITION: &[Field] = &[
+    Field::text("customer_id"),
+    Field::text("order_id"),
+    Field::text("placed_at"),
+    Field::text("product_id"),
+    Field::text("category"),
+    Field::json("quantity"),
+    Field::json("net_minor"),
+    Field::json("discount_minor"),
+];
+
+impl LineShape {
+    /// Lines of customers.
+    pub const fn of_customers(around: &'static [Field]) -> Self {
+        Self::new(LinesOf::Customers, around, None)
+    }
+
+    /// Lines of products, told apart by a column around where it is there.
+    pub const fn of_products(around: &'static [Field], apart: &'static str) -> Self {
+        Self::new(LinesOf::Products, around, Some(apart))
+    }
+
+    const fn new(of: LinesOf, around: &'static [Field], apart: Option<&'static str>) -> Self {
+        let line = RowShape {
+            list: None,
+            id: of.id(),
+            kind: "",
+            whole: &[],
+            fields: POSITION,
+            around,
+            order_lines: None,
+            answer: "",
+            columns: &[],
+            key: |_| None,
+        };
+        Self { of, line, apart }
+    }
 }
 
 /// A text of an answer, by its JSON pointer.

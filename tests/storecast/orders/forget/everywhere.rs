@@ -52,6 +52,28 @@ fn stored(who: &str) -> Vec<Stored> {
         ),
         rows("outcomes/churn/march.csv", ids.clone(), "customer_id\nK1\n"),
     ];
+    // A row that could not be read is shown as it stood there.
+    let unread = format!("row,column,value,reason\n2,,\"o1,K1,p\",bad\n3,,\"o1,{who},p\",bad\n");
+    let unread_left = "row,column,value,reason\n2,,\"o1,K1,p\",bad\n";
+    let lines = |ids: &[&str]| {
+        let line = |id: &&str| format!("o1,{id},p,2017-05-01T10:00:00Z,4711\n");
+        let lines: String = ids.iter().map(line).collect();
+        format!("order_id,customer_id,product_id,placed_at,net_minor\n{lines}")
+    };
+    stored.extend([
+        rows(
+            "uploads/inventory/lines.csv",
+            lines(&["K1", who, ""]),
+            &lines(&["K1", ""]),
+        ),
+        rows(
+            "scored/inventory/lines.csv.rejects.csv",
+            unread,
+            unread_left,
+        ),
+        whole("quarantine/inventory/f.csv.report.json", refused.clone()),
+        whole("unfinished/inventory/a.csv.part", gzip(ids.as_bytes())),
+    ]);
     for function in ["churn", "recommendations"] {
         let answers = format!("row,customer_id,state\n2,K1,scored\n3,{who},scored\n");
         let key = |prefix: &str, name: &str| format!("{prefix}/{function}/{name}");
@@ -156,4 +178,47 @@ async fn from_tables_and_from_each_packing() {
         (read.expect("gzip"), text.as_str()),
         (18, "customer_id\nK1\nK2\n")
     );
+}
+
+/// A SKU, an amount or a quantity may be written as the customer's id is.
+#[tokio::test]
+async fn files_about_skus_stay_where_no_column_names_customers() {
+    let rig = Rig::new(&MadeUp::new(3, 3).shop, &no_faults());
+    let who = "4711";
+    let skus = texts("sku_id", ["7", who].map(Some).into_iter());
+    let lines = format!(
+        "order_id,product_id,placed_at,net_minor\n{who},{who},2017-05-01T10:00:00Z,{who}\n"
+    );
+    let files = [
+        (
+            "uploads/inventory/a.csv",
+            format!("sku_id,on_hand\n{who},{who}\n").into_bytes(),
+        ),
+        (
+            "uploads/inventory/b.jsonl",
+            format!("{{\"sku_id\":\"{who}\"}}\n").into_bytes(),
+        ),
+        (
+            "uploads/inventory/c.parquet",
+            written(vec![skus], &Layout::default()),
+        ),
+        ("uploads/inventory/d.csv.gz", gzip(lines.as_bytes())),
+        (
+            "scored/inventory/a.csv",
+            format!("row,sku_id,state\n2,{who},planned\n").into_bytes(),
+        ),
+    ];
+    for (key, bytes) in &files {
+        rig.put_bytes(key, bytes).await;
+    }
+    let refused = "uploads/inventory/e.csv";
+    let with_another_column = format!("sku_id,customer\n7,{who}\n");
+    rig.put_bytes(refused, with_another_column.as_bytes()).await;
+    let proof = to_end(rig.forget(who)).expect("no fault");
+    assert_eq!(counts(&proof.first)["uploads/inventory/"], (0, 1));
+    assert!(proof.holds(), "{:?}", proof.again);
+    for (key, bytes) in &files {
+        assert_eq!(rig.bytes(key).as_deref(), Some(&bytes[..]), "{key}");
+    }
+    assert!(rig.bytes(refused).is_none());
 }

@@ -18,6 +18,10 @@ pub(super) enum Holds {
     Orders,
     /// Requests and answers, whose `customer_id` says it; rejects and reports beside them.
     Answers,
+    /// Requests about SKUs, which name no customer, or lines of orders, of which each may.
+    Skus,
+    /// Answers about SKUs, which name nobody; rejects and reports beside them.
+    Plans,
     /// Reports and rejects of the shop's files.
     Verdicts,
     /// Lines of the log of predictions, in which a hash may stand for the customer.
@@ -27,7 +31,7 @@ pub(super) enum Holds {
     Unfinished,
 }
 
-/// All of them. Inventory is asked about no customer, and what is called otherwise there is refused as a whole.
+/// All of them.
 pub(super) const PLACES: &[Place] = &[
     place(ORDERS, Holds::Orders),
     place(MERGED_ORDERS, Holds::Verdicts),
@@ -42,6 +46,10 @@ pub(super) const PLACES: &[Place] = &[
     place("scored/recommendations/", Holds::Answers),
     place("quarantine/recommendations/", Holds::Answers),
     place("unfinished/recommendations/", Holds::Unfinished),
+    place("uploads/inventory/", Holds::Skus),
+    place("scored/inventory/", Holds::Plans),
+    place("quarantine/inventory/", Holds::Plans),
+    place("unfinished/inventory/", Holds::Unfinished),
     place("whole/churn/", Holds::Unfinished),
     place("whole/recommendations/", Holds::Unfinished),
     place("predictions/recommendations/", Holds::Predictions),

@@ -1,7 +1,7 @@
 //! Cells under the names of columns, made the body of a request.
 
 use super::Reject;
-use super::grouping::{NEEDED, ORDER_ID, ORDER_LINE};
+use super::grouping::{NEEDED, ORDER_ID};
 use crate::batch::limits::{FileFault, cut_short};
 use crate::batch::shape::{Field, Kind, RowShape};
 use serde_json::value::RawValue;
@@ -23,12 +23,12 @@ impl Columns {
     ) -> Result<Self, FileFault> {
         let fault = |detail: String| FileFault::new("wrong columns", detail);
         let names: Vec<&str> = names.map(str::trim).collect();
-        let are_of_lines = shape.takes_order_lines && names.contains(&ORDER_ID);
-        let shape = if are_of_lines { &ORDER_LINE } else { shape };
+        let of_lines = shape.order_lines.filter(|_| names.contains(&ORDER_ID));
+        let shape = of_lines.map_or(shape, |lines| &lines.line);
         let mut fields: Vec<(Field, bool)> = Vec::new();
         for name in names {
             let Some(column) = shape.field(name) else {
-                return Err(unknown(name, shape));
+                return Err(fault(unknown(name, shape)));
             };
             if fields.contains(&column) {
                 return Err(fault(format!("{name} stands there twice")));
@@ -36,15 +36,15 @@ impl Columns {
             fields.push(column);
         }
         let is_there = |name: &str| fields.iter().any(|(field, _)| field.name == name);
-        let of_lines = if are_of_lines { &NEEDED[..] } else { &[] };
-        let mut needed = [shape.id].into_iter().chain(of_lines.iter().copied());
+        let more = of_lines.map_or(&[][..], |_| &NEEDED);
+        let mut needed = [shape.id].into_iter().chain(more.iter().copied());
         if let Some(missing) = needed.find(|name| !is_there(name)) {
             return Err(fault(format!("{missing} is missing")));
         }
         Ok(Self {
             shape,
             fields,
-            are_of_lines,
+            are_of_lines: of_lines.is_some(),
         })
     }
 
@@ -83,15 +83,10 @@ impl Columns {
     }
 }
 
-/// The fault of a column that is none.
-pub(super) fn unknown(name: &str, shape: &RowShape) -> FileFault {
-    let elsewhere = match name {
-        ORDER_ID => "; orders go into uploads/orders/, and are asked about by id",
-        _ => "",
-    };
+/// What is wrong with a column that is none.
+pub(super) fn unknown(name: &str, shape: &RowShape) -> String {
     let (shown, allowed) = (crate::wire::shown(name), shape.allowed());
-    let detail = format!("{shown} is no column, allowed: {allowed}{elsewhere}");
-    FileFault::new("wrong columns", detail)
+    format!("{shown} is no column, allowed: {allowed}")
 }
 
 /// Puts an entity (an object without its closing brace) and what stands around it together.

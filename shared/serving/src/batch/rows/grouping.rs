@@ -1,59 +1,40 @@
-//! Lines of orders, as shops export them, grouped into rows: each customer asked about with the history that the lines make.
+//! Lines of orders, as shops export them, grouped into rows: each customer, or each product, asked about with the history that
+//! the lines make.
 //!
-//! Lines stand in any order, mostly that of time, so a customer is known when the last line was read: all of them are held, as
-//! many as [`Limits`] allow. Customers become rows in the order of their first lines. One with a wrong line is rejected, not
+//! Lines stand in any order, mostly that of time, so an entity is known when the last line was read: all of them are held, as
+//! many as [`Limits`] allow. Entities become rows in the order of their first lines. One with a wrong line is rejected, not
 //! asked about with a part of the history.
 
-use super::columns::{quoted, request};
+mod held;
+
+use super::columns::{quoted, request, unknown};
 use super::{Reject, Row};
 use crate::batch::limits::{FileFault, Limits, cut_short};
-use crate::batch::shape::{Field, RowShape};
-use crate::wire::{InlineHistory, InlineLine, InlineOrder, PlacedLine};
-use serde::Deserialize;
+use crate::batch::shape::{LineShape, RowShape};
+use crate::wire::{LinesOf, PlacedLine, Said};
+use held::{Held, Histories};
 use serde_json::Value;
-use smol_str::SmolStr;
-use std::collections::HashMap;
+use serde_json::value::RawValue;
+use smol_str::{SmolStr, SmolStrBuilder, ToSmolStr, format_smolstr};
 use std::collections::hash_map::Entry;
-use std::iter::Peekable;
-use std::vec::IntoIter;
+use std::collections::{BTreeMap, HashMap};
 
 /// The column that tells a line of an order from a row.
 pub(super) const ORDER_ID: &str = "order_id";
 /// Columns beside the id without which a file of lines says nothing.
 pub(super) const NEEDED: [&str; 3] = [ORDER_ID, "placed_at", "net_minor"];
-
-/// What a line is: the fields of [`PlacedLine`].
-pub(super) static ORDER_LINE: RowShape = RowShape {
-    list: None,
-    id: "customer_id",
-    kind: "",
-    whole: &[],
-    fields: &[
-        Field::text("customer_id"),
-        Field::text(ORDER_ID),
-        Field::text("placed_at"),
-        Field::text("product_id"),
-        Field::text("category"),
-        Field::json("quantity"),
-        Field::json("net_minor"),
-        Field::json("discount_minor"),
-        Field::text("as_of"),
-    ],
-    around: &[],
-    takes_order_lines: false,
-    answer: "",
-    columns: &[],
-    key: |_| None,
-};
+/// Between values of JSON, which hold none as they are written here.
+const BETWEEN: char = '\n';
 
 /// Lines so far.
 pub struct Grouping {
     shape: &'static RowShape,
+    lines: &'static LineShape,
     limits: Limits,
-    customers: Vec<Customer>,
-    /// Places in `customers`.
+    entities: Vec<Entity>,
+    /// Places in `entities`, by what tells these apart.
     places: HashMap<SmolStr, usize>,
-    lines: Vec<Line>,
+    held: Held,
     /// Lines that were taken, and those of them that name nobody.
     taken: u64,
     unnamed: u64,
@@ -61,36 +42,30 @@ pub struct Grouping {
 }
 
 /// What becomes a row.
-struct Customer {
+struct Entity {
     /// Of the first line.
     number: u64,
     id: SmolStr,
-    as_of: Option<SmolStr>,
+    /// What its lines say of it beside their positions: see [`said_around`].
+    said: SmolStr,
     wrong: Option<Box<Reject>>,
 }
 
-/// A line of a customer.
-struct Line {
-    customer: usize,
-    number: u64,
-    order_id: SmolStr,
-    placed_at: SmolStr,
-    inline: InlineLine,
-}
-
 impl Grouping {
-    /// For one file, asked about as `shape` says.
-    pub fn new(shape: &'static RowShape, limits: &Limits) -> Self {
-        Self {
+    /// For one file, asked about as `shape` says; `None` where it says nothing of lines of orders.
+    pub fn new(shape: &'static RowShape, limits: &Limits) -> Option<Self> {
+        let lines = shape.order_lines?;
+        Some(Self {
             shape,
+            lines,
             limits: *limits,
-            customers: Vec::new(),
+            entities: Vec::new(),
             places: HashMap::new(),
-            lines: Vec::new(),
+            held: Held::new(lines.of),
             taken: 0,
             unnamed: 0,
             bytes: 0,
-        }
+        })
     }
 
     /// Takes the next line. A fault where there are too many, or where nobody knows how many are lost.
@@ -102,10 +77,9 @@ impl Grouping {
         let body = match row.body {
             Ok(body) => body,
             Err(reject) if matches!(reject.kind, "open quote" | "too long") => {
-                let detail = format!(
-                    "row {number}: {}, and lines of other customers may be in it",
-                    reject.reason
-                );
+                let (reason, one) = (reject.reason, self.lines.of.one());
+                let detail =
+                    format!("row {number}: {reason}, and lines of other {one}s may be in it");
                 return Err(FileFault::new(reject.kind, detail));
             }
             Err(reject) => {
@@ -113,14 +87,10 @@ impl Grouping {
                 return Ok(());
             }
         };
-        match PlacedLine::parse(&body) {
-            Ok(line) => self.keep(number, &line),
-            Err(error) => {
-                let reject = Reject::of(&error, &body, &ORDER_LINE);
-                match customer_of(&body) {
-                    Some(id) => self.customer(id, number).1.reject(number, reject),
-                    None => self.reject_unnamed(number, nobody()),
-                }
+        if let Err(reject) = self.read(number, &body) {
+            match named(&body, self.lines) {
+                Some((id, key)) => self.entity(id, key, number).1.reject(number, reject),
+                None => self.reject_unnamed(number, nobody(self.lines.of)),
             }
         }
         Ok(())
@@ -139,70 +109,69 @@ impl Grouping {
         } else {
             return Ok(());
         };
-        let advice = "split the file by customer, or put it into uploads/orders/ and ask by id";
+        let one = self.lines.of.one();
+        let advice =
+            format!("split the file by {one}, or put it into uploads/orders/ and ask by id");
         let detail = format!("row {number}: {beyond}, which are grouped in memory; {advice}");
         Err(FileFault::new("too many order lines", detail))
     }
 
-    fn keep(&mut self, number: u64, line: &PlacedLine) {
-        let (place, customer) = self.customer(line.customer_id.clone(), number);
-        if customer.number == number {
-            customer.as_of.clone_from(&line.as_of);
-        } else if customer.as_of != line.as_of {
-            let reason = format!("not as in row {}", customer.number);
-            let as_of = line.as_of.as_deref().unwrap_or_default();
-            customer.reject(number, invalid("as_of", as_of, reason));
+    fn read(&mut self, number: u64, body: &[u8]) -> Result<(), Reject> {
+        let line = PlacedLine::parse(body, self.lines.of)
+            .map_err(|error| Reject::of(&error, body, &self.lines.line))?;
+        let said = said_around(&line.said, self.lines)?;
+        let around = self.lines.line.around;
+        let key = key(&line.id, self.lines.apart, |name| {
+            line.said.get(name).cloned()
+        });
+        let (place, entity) = self.entity(line.id.clone(), key, number);
+        if entity.number == number {
+            entity.said = said;
+        } else if entity.said != said {
+            let before = &entity.said;
+            let differs = |column: &usize| value_at(before, *column) != value_at(&said, *column);
+            let column = (0..around.len()).find(differs).unwrap_or_default();
+            let reason = format!("not as in row {}", entity.number);
+            let reject = invalid(around[column].name, &shown(value_at(&said, column)), reason);
+            entity.reject(number, reject);
         }
-        if customer.wrong.is_none() {
-            self.lines.push(Line {
-                customer: place,
-                number,
-                order_id: line.order_id.clone(),
-                placed_at: line.placed_at.clone(),
-                inline: line.inline(),
-            });
+        if entity.wrong.is_none() {
+            self.held.keep(place, number, line);
         }
+        Ok(())
     }
 
-    /// The customer of this id, who is new with this line where there is none.
-    fn customer(&mut self, id: SmolStr, number: u64) -> (usize, &mut Customer) {
-        let place = match self.places.entry(id) {
+    /// The entity of this key, which is new with this line where there is none.
+    fn entity(&mut self, id: SmolStr, key: SmolStr, number: u64) -> (usize, &mut Entity) {
+        let place = match self.places.entry(key) {
             Entry::Occupied(known) => *known.get(),
             Entry::Vacant(new) => {
-                self.customers
-                    .push(Customer::new(number, new.key().clone()));
-                *new.insert(self.customers.len() - 1)
+                self.entities.push(Entity::new(number, id));
+                *new.insert(self.entities.len() - 1)
             }
         };
-        (place, &mut self.customers[place])
+        (place, &mut self.entities[place])
     }
 
     /// A line of which nobody knows whose it is becomes a row of its own.
     fn reject_unnamed(&mut self, number: u64, reject: Reject) {
         self.unnamed += 1;
-        let mut row = Customer::new(number, SmolStr::default());
+        let mut row = Entity::new(number, SmolStr::default());
         row.wrong = Some(Box::new(reject));
-        self.customers.push(row);
+        self.entities.push(row);
     }
 
     /// The rows, once all lines are there, without the first `skip` ones.
-    pub fn grouped(mut self, skip: u64) -> Grouped {
-        self.lines.sort_unstable_by(|a, b| {
-            let [a, b] = [a, b].map(|line| (line.customer, &line.order_id, line.number));
-            a.cmp(&b)
-        });
-        let mut lines = self.lines.into_iter().peekable();
-        while lines
-            .next_if(|line| (line.customer as u64) < skip)
-            .is_some()
-        {}
+    pub fn grouped(self, skip: u64) -> Grouped {
+        let next = skip as usize;
         Grouped {
             shape: self.shape,
+            lines: self.lines,
             row_bytes: self.limits.row_bytes,
             order_lines: self.taken - self.unnamed,
-            customers: self.customers,
-            next: skip as usize,
-            lines,
+            entities: self.entities,
+            next,
+            histories: self.held.sorted(next),
         }
     }
 }
@@ -210,12 +179,13 @@ impl Grouping {
 /// Rows of a file of order lines.
 pub struct Grouped {
     shape: &'static RowShape,
+    lines: &'static LineShape,
     row_bytes: usize,
-    /// Lines that name a customer.
+    /// Lines that say whose they are.
     pub order_lines: u64,
-    customers: Vec<Customer>,
+    entities: Vec<Entity>,
     next: usize,
-    lines: Peekable<IntoIter<Line>>,
+    histories: Histories,
 }
 
 impl Iterator for Grouped {
@@ -223,21 +193,16 @@ impl Iterator for Grouped {
 
     fn next(&mut self) -> Option<Row> {
         let place = self.next;
-        let customer = self.customers.get_mut(place)?;
+        let entity = self.entities.get_mut(place)?;
         self.next += 1;
-        let mut history = InlineHistory { orders: Vec::new() };
-        while let Some(line) = self.lines.next_if(|line| line.customer == place) {
-            let number = line.number;
-            if let Err(reject) = add(&mut history.orders, line) {
-                customer.reject(number, reject);
-            }
-        }
-        let body = match customer.wrong.take() {
+        let (number, wrong) = (entity.number, entity.wrong.take());
+        let history = self.histories.of(place, &entity.id);
+        let body = match wrong {
             Some(reject) => Err(*reject),
-            None => body(customer, &history, self.shape, self.row_bytes),
+            None => history.and_then(|history| self.body(place, &history)),
         };
         Some(Row {
-            number: customer.number,
+            number,
             body,
             history: None,
             end: self.next as u64,
@@ -246,88 +211,130 @@ impl Iterator for Grouped {
     }
 }
 
-impl Customer {
+impl Grouped {
+    /// The request of an entity.
+    fn body(&self, place: usize, history: &str) -> Result<Vec<u8>, Reject> {
+        let Entity { id, said, .. } = &self.entities[place];
+        let (name, own_id) = (quoted(self.shape.id), quoted(id));
+        let mut entity = format!("{{{name}:{own_id},\"history\":{history}");
+        let mut around = String::new();
+        for (field, value) in self.lines.line.around.iter().zip(said.split(BETWEEN)) {
+            if value.is_empty() {
+                continue;
+            }
+            let member = format!("{}:{value}", quoted(field.name));
+            match self.shape.field(field.name) {
+                Some((_, true)) if around.is_empty() => around = member,
+                Some((_, true)) => around.extend([",", &member]),
+                _ => entity.extend([",", &member]),
+            }
+        }
+        let body = request(entity, &around, self.shape);
+        if body.len() > self.row_bytes {
+            let reason = format!("a history of more than {} bytes", self.row_bytes);
+            return Err(Reject::row("too long", reason).showing(id));
+        }
+        Ok(body)
+    }
+}
+
+impl Entity {
     fn new(number: u64, id: SmolStr) -> Self {
         Self {
             number,
             id,
-            as_of: None,
+            said: SmolStr::default(),
             wrong: None,
         }
     }
 
-    /// Rejects the customer for a line, unless one before was wrong already.
+    /// Rejects it for a line, unless one before was wrong already.
     fn reject(&mut self, number: u64, reject: Reject) {
-        let reason = format!("row {number}: {}", reject.reason);
         self.wrong
-            .get_or_insert_with(|| Box::new(Reject { reason, ..reject }));
+            .get_or_insert_with(|| Box::new(reject.of_line(number)));
     }
 }
 
-/// Adds a line to its order, which is the last one or a new one.
-fn add(orders: &mut Vec<InlineOrder>, line: Line) -> Result<(), Reject> {
-    let Line {
-        order_id,
-        placed_at,
-        inline,
-        ..
-    } = line;
-    match orders.last_mut().filter(|order| order.order_id == order_id) {
-        Some(order) if order.placed_at != placed_at => {
-            let reason = format!("the order was placed at {} before", order.placed_at);
-            return Err(invalid("placed_at", &placed_at, reason));
+/// What a line says in the columns around, in their order, an empty text where it says nothing. One text, because most lines of a
+/// customer say at most one short thing, which then takes no memory of its own.
+fn said_around(said: &Said, lines: &LineShape) -> Result<SmolStr, Reject> {
+    let around = lines.line.around;
+    let is_known = |name: &str| around.iter().any(|field| field.name == name);
+    if let Some((name, value)) = said.iter().find(|(name, _)| !is_known(name)) {
+        let reject = invalid(name, &shown(value), unknown(name, &lines.line));
+        let kind = "unexpected shape";
+        return Err(Reject { kind, ..reject });
+    }
+    let mut text = SmolStrBuilder::new();
+    for (column, field) in around.iter().enumerate() {
+        if column > 0 {
+            text.push(BETWEEN);
         }
-        Some(order) => order.lines.push(inline),
-        None => orders.push(InlineOrder {
-            order_id,
-            placed_at: placed_at.into(),
-            lines: vec![inline],
-        }),
+        if let Some(value) = said.get(field.name) {
+            text.push_str(value);
+        }
     }
-    Ok(())
+    Ok(text.finish())
 }
 
-/// The request of a customer.
-fn body(
-    customer: &Customer,
-    history: &InlineHistory,
-    shape: &RowShape,
-    limit: usize,
-) -> Result<Vec<u8>, Reject> {
-    let history =
-        serde_json::to_string(history).map_err(|error| Reject::row("failed", error.to_string()))?;
-    let (name, id) = (quoted(shape.id), quoted(&customer.id));
-    let entity = format!("{{{name}:{id},\"history\":{history}");
-    let as_of = customer.as_of.as_deref().map(quoted);
-    let around = as_of.map_or_else(String::new, |as_of| format!("\"as_of\":{as_of}"));
-    let body = request(entity, &around, shape);
-    if body.len() > limit {
-        let reason = format!("a history of more than {limit} bytes");
-        return Err(Reject::row("too long", reason).showing(&customer.id));
-    }
-    Ok(body)
+fn value_at(said: &str, column: usize) -> &str {
+    said.split(BETWEEN).nth(column).unwrap_or_default()
 }
 
-/// Whose line it is that is wrong; `None` where it names nobody.
-fn customer_of(body: &[u8]) -> Option<SmolStr> {
-    #[derive(Deserialize)]
-    struct Owned {
-        customer_id: Value,
+/// A value of JSON as people read it.
+fn shown(value: &str) -> String {
+    match serde_json::from_str(value) {
+        Ok(Value::String(text)) => text,
+        _ => value.to_owned(),
     }
-    let owned: Owned = serde_json::from_slice(body).ok()?;
-    match owned.customer_id {
-        Value::String(id) if !id.is_empty() => Some(id.into()),
+}
+
+/// What tells an entity from all others: its id, and the value of the column that tells those of one id apart.
+fn key(
+    id: &SmolStr,
+    apart: Option<&'static str>,
+    value: impl FnOnce(&'static str) -> Option<SmolStr>,
+) -> SmolStr {
+    let Some(column) = apart else {
+        return id.clone();
+    };
+    // The mark is in no value, so that no id can be taken for another id with a value.
+    let value = value(column).unwrap_or_default();
+    format_smolstr!("{id}{BETWEEN}{value}")
+}
+
+/// Id and key of whose line it is that is wrong; `None` where it names nobody.
+fn named(body: &[u8], lines: &LineShape) -> Option<(SmolStr, SmolStr)> {
+    let members: BTreeMap<String, &RawValue> = serde_json::from_slice(body).ok()?;
+    let value = |name: &str| serde_json::from_str::<Value>(members.get(name)?.get()).ok();
+    let id: SmolStr = match value(lines.of.id())? {
+        Value::String(id) if !id.is_empty() => id.into(),
         // The line is wrong for it, and so is what a text of the same digits has without it.
-        Value::Number(id) => Some(id.to_string().into()),
-        _ => None,
+        Value::Number(id) => id.to_smolstr(),
+        _ => return None,
+    };
+    let said = |name: &str| value(name).filter(|value| !value.is_null());
+    let key = key(&id, lines.apart, |name| Some(said(name)?.to_smolstr()));
+    Some((id, key))
+}
+
+/// A line that says of nobody whose it is, counted by itself.
+fn nobody(of: LinesOf) -> Reject {
+    let (kind, reason) = match of {
+        LinesOf::Customers => ("no customer", "the line names nobody"),
+        LinesOf::Products => ("no product", "the line names no product"),
+    };
+    Reject {
+        kind,
+        ..invalid(of.id(), "", reason.to_owned())
     }
 }
 
-/// A guest's line, counted by itself.
-fn nobody() -> Reject {
-    Reject {
-        kind: "no customer",
-        ..invalid("customer_id", "", "the line names nobody".to_owned())
+impl Reject {
+    /// Of a row, because of one of its lines.
+    fn of_line(self, number: u64) -> Self {
+        let reason = format!("row {number}: {}", self.reason);
+        Self { reason, ..self }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Lines of JSON.
 
 use super::columns::unknown;
-use super::grouping::{ORDER_ID, ORDER_LINE};
+use super::grouping::ORDER_ID;
 use super::{BOM, Bookmark, Reject, Row};
 use crate::batch::limits::{FileFault, Limits};
 use crate::batch::shape::RowShape;
@@ -120,11 +120,12 @@ impl JsonRows {
         }
         let members = serde_json::from_slice::<BTreeMap<String, &RawValue>>(line);
         let is_line = members.is_ok_and(|members| members.contains_key(ORDER_ID));
-        if is_line && !self.shape.takes_order_lines {
-            return Err(unknown(ORDER_ID, self.shape));
-        }
         if is_line {
-            self.shape = &ORDER_LINE;
+            let Some(lines) = self.shape.order_lines else {
+                let detail = unknown(ORDER_ID, self.shape);
+                return Err(FileFault::new("wrong columns", detail));
+            };
+            self.shape = &lines.line;
         }
         Ok(*self.is_lines.insert(is_line))
     }

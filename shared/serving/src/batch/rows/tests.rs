@@ -18,7 +18,7 @@ static SHAPE: RowShape = RowShape {
         Field::json("target"),
     ],
     around: &[Field::text("as_of")],
-    takes_order_lines: false,
+    order_lines: None,
     answer: "/results/0",
     columns: &[],
     key: |_| None,

@@ -60,7 +60,7 @@ pub(super) struct Work<'a, F, M: Services, K> {
     /// What rows of a chunk of the whole base share.
     pub(super) shared: Shared,
     /// Order lines, of which rows are made when all of them are there.
-    pub(super) lines: Option<Grouping>,
+    pub(super) lines: Option<Box<Grouping>>,
     /// Rows that are split and not asked about yet.
     pub(super) waiting: Vec<Row>,
     pub(super) chunk_rows: usize,
@@ -106,13 +106,18 @@ impl<F: FileStore, M: Services, K: Clock> Work<'_, F, M, K> {
         if self.waiting.first().is_none_or(|row| !row.is_line) {
             return Ok(());
         }
-        let new = || Grouping::new(self.job.shape, &self.limits);
-        let lines = self.lines.get_or_insert_with(new);
+        if self.lines.is_none() {
+            self.lines = Grouping::new(self.job.shape, &self.limits).map(Box::new);
+        }
+        // No row is a line where the shape has none.
+        let Some(lines) = &mut self.lines else {
+            return Ok(());
+        };
         self.waiting.drain(..).try_for_each(|row| lines.add(row))
     }
 
-    /// Asks about the customers of all order lines, but for those that earlier invocations are done with.
-    async fn score_grouped(&mut self, lines: Grouping) -> Result<bool, Stop> {
+    /// Asks about whose order lines they are, but for those that earlier invocations are done with.
+    async fn score_grouped(&mut self, lines: Box<Grouping>) -> Result<bool, Stop> {
         let grouped = lines.grouped(self.place.offset);
         self.place.is_grouped = true;
         self.tally.order_lines = Some(grouped.order_lines);

@@ -1,24 +1,28 @@
 //! What lines of orders become, whatever is wrong with them.
 
+mod products;
+
 use super::*;
 use crate::batch::name::Text;
 use crate::batch::rows::Rows;
+use crate::batch::shape::Field;
+use crate::wire::InlineHistory;
 use proptest::prelude::*;
 use serde_json::json;
 
+static LINES: LineShape = LineShape::of_customers(&[Field::text("as_of")]);
 static SHAPE: RowShape = RowShape {
     list: Some("customers"),
     fields: &[Field::text("customer_id"), Field::json("history")],
-    around: &[Field::text("as_of")],
-    takes_order_lines: true,
-    ..ORDER_LINE
+    order_lines: Some(&LINES),
+    ..LINES.line
 };
 static FLAT: RowShape = RowShape {
     list: None,
     ..SHAPE
 };
 static OTHER: RowShape = RowShape {
-    takes_order_lines: false,
+    order_lines: None,
     ..SHAPE
 };
 const HEADER: &str = "order_id,customer_id,placed_at,net_minor,quantity,as_of\n";
@@ -37,7 +41,7 @@ fn grouped(
         splitter.push(piece, &mut rows)?;
     }
     splitter.finish(&mut rows)?;
-    let mut lines = Grouping::new(shape, limits);
+    let mut lines = Grouping::new(shape, limits).unwrap();
     for row in rows {
         assert!(row.is_line, "{row:?}");
         lines.add(row)?;
@@ -47,9 +51,9 @@ fn grouped(
     Ok((grouped.collect(), order_lines))
 }
 
-fn csv(lines: &str) -> Vec<Row> {
-    let file = [HEADER, lines].concat();
-    let found = grouped(Text::Csv, &SHAPE, &Limits::default(), file.as_bytes(), 0);
+fn csv(shape: &'static RowShape, header: &str, lines: &str) -> Vec<Row> {
+    let file = [header, lines].concat();
+    let found = grouped(Text::Csv, shape, &Limits::default(), file.as_bytes(), 0);
     found.unwrap().0
 }
 
@@ -109,7 +113,10 @@ fn lines_in_any_order_become_requests_in_the_order_of_customers() {
 
 #[test]
 fn a_wrong_line_rejects_its_customer_and_no_other() {
-    let rows = csv("o1,a,2017-05-01T10:00:00Z,1,,\n\
+    let rows = csv(
+        &SHAPE,
+        HEADER,
+        "o1,a,2017-05-01T10:00:00Z,1,,\n\
         o1,b,2017-05-01T10:00:00Z,1,,\n\
         o2,a,yesterday,1,,\n\
         o2,c,2017-05-01T10:00:00Z,much,,\n\
@@ -121,7 +128,8 @@ fn a_wrong_line_rejects_its_customer_and_no_other() {
         o6,g,2017-05-01T10:00:00Z,1,,2018-01-01T00:00:00Z\n\
         o6,g,2017-05-01T10:00:00Z,1,,\n\
         o7,,2017-05-01T10:00:00Z,1,,\n\
-        o7,b\n");
+        o7,b\n",
+    );
     assert_eq!(request_of(&rows[1])["customers"][0]["customer_id"], "b");
     let rejects: Vec<_> = rows
         .iter()
@@ -215,6 +223,17 @@ fn a_file_whose_lines_cannot_be_told_apart_or_held_is_refused() {
     let advice = "which are grouped in memory; split the file by customer, or put it into uploads/orders/ and ask by id";
     let expected = format!("too many order lines: row 4: more than 2 order lines, {advice}");
     assert_eq!(fault(&SHAPE, &two, Text::Csv, &three), expected);
+    let of_products = |text: &str| text.replace("customer", "product");
+    assert_eq!(
+        fault(&products::SHAPE, &two, Text::Csv, &of_products(&three)),
+        of_products(&expected)
+    );
+    assert_eq!(
+        fault(&products::SHAPE, &all, Text::Csv, &of_products(&open)),
+        of_products(
+            "open quote: row 3: a quote is opened and never closed, and lines of other customers may be in it"
+        )
+    );
     let few = Limits {
         grouped_bytes: 200,
         ..all
@@ -223,13 +242,10 @@ fn a_file_whose_lines_cannot_be_told_apart_or_held_is_refused() {
         "too many order lines: row 4: order lines of more than 200 bytes as JSON, {advice}"
     );
     assert_eq!(fault(&SHAPE, &few, Text::Csv, &three), expected);
-    let elsewhere = "; orders go into uploads/orders/, and are asked about by id";
     for (format, file) in [(Text::Csv, HEADER), (Text::JsonLines, "{\"order_id\":1}\n")] {
         let refused = fault(&OTHER, &all, format, file);
-        assert!(
-            refused.starts_with("wrong columns") && refused.ends_with(elsewhere),
-            "{refused}"
-        );
+        let expected = "wrong columns: \"order_id\" is no column, allowed: customer_id, history";
+        assert!(refused.starts_with(expected), "{refused}");
     }
 }
 
@@ -250,39 +266,54 @@ fn a_history_is_at_most_what_a_request_takes() {
     assert!(rows[1].body.is_ok());
 }
 
-/// Customer, order and amount of a line; each order has one instant.
+/// Whose it is, order and amount of a line; each order has one instant.
 fn lines() -> impl Strategy<Value = Vec<(u8, u8, i64)>> {
     prop::collection::vec((0u8..5, 0u8..4, 0i64..1000), 1..40)
 }
 
+/// Rows of lines, which are somebody's as well as something's; their ids and histories.
+fn histories(shape: &'static RowShape, lines: &[(u8, u8, i64)]) -> Vec<(u8, String)> {
+    let text = lines.iter().map(|(id, order, net)| {
+        format!(
+            "o{order},{id},{id},2017-05-0{}T10:00:00Z,{net}\n",
+            order + 1
+        )
+    });
+    let header = "order_id,customer_id,product_id,placed_at,net_minor\n";
+    let rows = csv(shape, header, &text.collect::<String>());
+    let of = |row: &Row| {
+        let entity = request_of(row)[shape.list.unwrap()][0].take();
+        let history = &entity["history"];
+        let history = match serde_json::from_value::<InlineHistory>(history.clone()) {
+            // In the one order that it has once it is read.
+            Ok(orders) => format!("{:?}", orders.parse("").unwrap()),
+            Err(_) => history.to_string(),
+        };
+        (entity[shape.id].as_str().unwrap().parse().unwrap(), history)
+    };
+    rows.iter().map(of).collect()
+}
+
 proptest! {
-    /// The order of lines decides in which order customers come, and nothing else.
+    /// The order of lines decides in which order rows come, and nothing else.
     #[test]
     fn shuffled_lines_make_the_same_histories((lines, shuffled) in lines().prop_flat_map(|lines| {
         (Just(lines.clone()), Just(lines).prop_shuffle())
     })) {
-        let histories = |lines: &[(u8, u8, i64)]| {
-            let text = lines.iter().map(|(customer, order, net)| {
-                format!("o{order},{customer},2017-05-0{}T10:00:00Z,{net},,\n", order + 1)
-            });
-            let rows = csv(&text.collect::<String>());
-            let mut firsts = Vec::new();
-            for (customer, ..) in lines {
-                if !firsts.contains(customer) {
-                    firsts.push(*customer);
+        for shape in [&SHAPE, &products::SHAPE] {
+            let in_order = |lines: &[(u8, u8, i64)]| {
+                let mut firsts = Vec::new();
+                for (id, ..) in lines {
+                    if !firsts.contains(id) {
+                        firsts.push(*id);
+                    }
                 }
-            }
-            let of = |row: &Row| {
-                let customer = request_of(row)["customers"][0].take();
-                let history: InlineHistory = serde_json::from_value(customer["history"].clone()).unwrap();
-                (customer["customer_id"].as_str().unwrap().to_owned(), history.parse("").unwrap())
+                let mut found = histories(shape, lines);
+                assert_eq!(found.iter().map(|(id, _)| *id).collect::<Vec<_>>(), firsts);
+                found.sort();
+                found
             };
-            let mut found: Vec<_> = rows.iter().map(of).collect();
-            let order: Vec<_> = found.iter().map(|(id, _)| id.parse::<u8>().unwrap()).collect();
-            assert_eq!(order, firsts);
-            found.sort_by(|(a, _), (b, _)| a.cmp(b));
-            found
-        };
-        prop_assert_eq!(histories(&lines), histories(&shuffled));
+            prop_assert_eq!(in_order(&lines), in_order(&shuffled));
+        }
     }
 }
