@@ -64,10 +64,10 @@ enum Place {
 impl Input {
     /// Where it lies on this machine; `None` for a remote one.
     pub(crate) fn path(&self) -> Option<&Path> {
-        match &self.place {
-            Place::Local(path) => Some(path),
-            Place::Remote(_) => None,
-        }
+        let Place::Local(path) = &self.place else {
+            return None;
+        };
+        Some(path)
     }
 
     /// The file on this machine; fetched into `folder` when it is remote.
@@ -300,13 +300,13 @@ fn matches(pattern: &[u8], name: &[u8]) -> bool {
     }
 }
 
+/// Text, and how much of its file was read.
+type Text = (Box<dyn BufRead>, Consumed);
+
 /// Opens text: unpacks gzip, told by its first bytes, refuses UTF-16 and takes a byte-order mark off.
 ///
 /// The second value counts the bytes of the file that were read so far.
-pub(super) fn open_text(
-    path: &Path,
-    name: &str,
-) -> Result<(Box<dyn BufRead>, Consumed), LoadError> {
+pub(super) fn open_text(path: &Path, name: &str) -> Result<Text, LoadError> {
     let place = || format!("read {name}");
     let file = File::open(path).map_err(LoadError::io(place()))?;
     let consumed = Consumed::default();
@@ -317,11 +317,12 @@ pub(super) fn open_text(
             consumed: consumed.clone(),
         },
     );
+    let empty = || LoadError::Empty {
+        file: name.to_owned(),
+    };
     let head = raw.fill_buf().map_err(LoadError::io(place()))?;
     if head.is_empty() {
-        return Err(LoadError::Empty {
-            file: name.to_owned(),
-        });
+        return Err(empty());
     }
     let mut text: Box<dyn BufRead> = if head.starts_with(&[0x1f, 0x8b]) {
         let unpacked = Unpacked {
@@ -335,9 +336,7 @@ pub(super) fn open_text(
     };
     let head = text.fill_buf().map_err(LoadError::io(place()))?;
     if head.is_empty() {
-        return Err(LoadError::Empty {
-            file: name.to_owned(),
-        });
+        return Err(empty());
     }
     if head.starts_with(&[0xff, 0xfe]) || head.starts_with(&[0xfe, 0xff]) {
         let reason =
