@@ -70,13 +70,19 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Refuses what is more, or packed more tightly, than files are.
-    pub fn check_unpacked(&self, unpacked: u64, packed: u64) -> Result<(), FileFault> {
+    /// Refuses what is more than files are.
+    pub fn check_size(&self, unpacked: u64) -> Result<(), FileFault> {
         let limit = self.unpacked_bytes;
         if unpacked > limit {
             let detail = format!("more than {limit} bytes once unpacked");
             return Err(FileFault::new("too large", detail));
         }
+        Ok(())
+    }
+
+    /// The same, and what is packed more tightly than text is.
+    pub fn check_unpacked(&self, unpacked: u64, packed: u64) -> Result<(), FileFault> {
+        self.check_size(unpacked)?;
         let (ratio, limit) = (unpacked / packed.max(1), self.ratio);
         if unpacked > self.ratio_from_bytes && ratio > limit {
             let detail = format!(

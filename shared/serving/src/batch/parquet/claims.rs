@@ -87,7 +87,7 @@ impl<R: Read + Seek> Claims<'_, R> {
             let bytes = header.checked_bytes(end - start)? as u64;
             at = start + bytes;
             self.unpacked = self.unpacked.saturating_add(header.unpacked_bytes());
-            self.limits.check_unpacked(self.unpacked, self.size)?;
+            self.limits.check_size(self.unpacked)?;
             let is_data = matches!(header.kind(), PageKind::Data | PageKind::Data2);
             let of_page = if is_data { header.values() } else { 0 };
             values += of_page;

@@ -332,8 +332,7 @@ impl<'a, F: FileStore> ParquetRows<'a, F> {
         start: u64,
     ) -> Result<Bytes, Stopped> {
         self.unpacked += header.unpacked_bytes();
-        let size = self.ranges.head.size;
-        self.limits.check_unpacked(self.unpacked, size)?;
+        self.limits.check_size(self.unpacked)?;
         let end = self.cursors[index].at;
         let packed = self.bytes(index, start, end).await?;
         Ok(header.unpack(packed, self.cursors[index].codec)?)
