@@ -58,7 +58,7 @@ def served(stack: Stack, folder: Path, *options: object) -> Iterator[None]:
     is_there = stack.s3.list_objects_v2(Bucket=BUCKET, Prefix=f"models/churn/{version}/").get("Contents")
     try:
         if is_there:
-            stack.storecast("promote", "churn", version)
+            stack.storecast("promote", "churn", version, *options)
         else:
             stack.storecast("publish", "churn", "--model", folder, "--promote", *options)
         yield
