@@ -1,7 +1,8 @@
 //! What `storecast cost` prints of a small log and round prices, against what a person works out of the same.
 
 use crate::workspace::{program, root};
-use std::process::Command;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, Stdio};
 
 /// Histories of two read units, half a unit being one of 4 KB that need not be the latest; so many rows that their ids are one piece of
 /// 2 MiB, as are the histories of 256 of them.
@@ -22,12 +23,19 @@ const DEPLOYED: [&str; 11] = [
 /// Months of 400 days.
 const KEPT: f64 = 400.0 * 12.0 / 365.0;
 
-fn printed() -> String {
+/// START, END and REPORT of Lambda.
+const OF_LAMBDA: f64 = 259.0;
+
+fn command() -> Command {
     let mut command = Command::new(program("storecast"));
     command.args(["cost", "churn", "--log=tests/storecast/cost/functions.log"]);
     command.arg("--prices=tests/storecast/cost/prices.toml");
-    let ran = command.args(DEPLOYED).current_dir(root()).output();
-    let ran = ran.expect("the program starts");
+    command.args(DEPLOYED).current_dir(root());
+    command
+}
+
+fn printed() -> String {
+    let ran = command().output().expect("the program starts");
     let complaint = String::from_utf8_lossy(&ran.stderr);
     assert!(ran.status.success(), "{complaint}");
     String::from_utf8(ran.stdout).expect("UTF-8")
@@ -85,7 +93,10 @@ fn a_log_costs_what_a_person_works_out() {
         ("Lambda, time", a_million * 0.006 * 0.001),
         ("Lambda, starts", a_million * 0.01 * 0.1 * 0.001),
         ("DynamoDB, reads", a_million * 2.0 * 0.000_25),
-        ("CloudWatch, logs", a_million * 1000.0 * 0.000_001),
+        (
+            "CloudWatch, logs",
+            a_million * (1000.0 + OF_LAMBDA) * 0.000_001,
+        ),
         ("X-Ray", 0.05 * 5.0),
         // Of four requests about two customers each, one is about nobody who is kept.
         ("S3, kept predictions", a_million * 0.75 * 0.005),
@@ -102,7 +113,7 @@ fn a_log_costs_what_a_person_works_out() {
         ("DynamoDB, predictions", rows * 0.001_25),
         ("S3", 3.0 * 0.005 + 0.001),
         ("SQS", 3.0 * 0.000_4),
-        ("CloudWatch, logs", 2000.0 * 0.000_001),
+        ("CloudWatch, logs", (2000.0 + OF_LAMBDA) * 0.000_001),
         ("S3, kept predictions", 512.0 * 0.005),
         ("S3, 400 days of them", rows / 2.0 * 1000.0 * 1e-9 * KEPT),
     ];
@@ -118,7 +129,10 @@ fn a_log_costs_what_a_person_works_out() {
             5.0 * chunks * 0.005 + (2.0 * 3907.0 + 2071.0 + 7.0 * chunks) * 0.001,
         ),
         ("DynamoDB, claims", chunks * (0.000_25 + 2.0 * 0.001_25)),
-        ("CloudWatch, logs", (chunks + 2.0) * 2000.0 * 0.000_001),
+        (
+            "CloudWatch, logs",
+            (chunks + 2.0) * (2000.0 + OF_LAMBDA) * 0.000_001,
+        ),
         ("S3, kept predictions", 3907.0 * 0.005),
         (
             "S3, 400 days of them",
@@ -152,4 +166,15 @@ fn a_share_that_is_none_is_refused() {
         !ran.status.success() && said.contains("--log-share is 1.5, allowed are 0 to 1"),
         "{said}"
     );
+}
+
+#[test]
+fn who_stops_reading_ends_the_command_quietly() {
+    let (read, written) = std::io::pipe().expect("a pipe");
+    drop(read);
+    let ran = command().stdout(written).stderr(Stdio::piped()).spawn();
+    let ran = ran.and_then(Child::wait_with_output);
+    let ran = ran.expect("the program starts");
+    assert_eq!(String::from_utf8_lossy(&ran.stderr), "");
+    assert_eq!(ran.status.signal(), Some(13), "{}", ran.status);
 }

@@ -18,6 +18,13 @@ const WRITE_UNIT_BYTES: f64 = 1024.0;
 /// Bytes of a gigabyte as bills count it.
 const GB: f64 = 1_073_741_824.0;
 const MILLION: f64 = 1e6;
+/// What Lambda itself logs of an invocation that is not traced, which the function's own log has not. Source: Lambda developer guide, the
+/// lines START, END and REPORT of the text format.
+const LINES_OF_LAMBDA: &str = "\
+START RequestId: 0c5d4f80-0b1e-41f0-9a1c-0a1b2c3d4e5f Version: 12
+END RequestId: 0c5d4f80-0b1e-41f0-9a1c-0a1b2c3d4e5f
+REPORT RequestId: 0c5d4f80-0b1e-41f0-9a1c-0a1b2c3d4e5f\tDuration: 12.34 ms\tBilled Duration: 13 ms\tMemory Size: 512 MB\tMax Memory Used: 24 MB\t
+";
 
 /// What an environment adds to the sample of a canary takes as many write units as the item has kilobytes, and it has 30 when it is full:
 /// see `serving::canary`. So this is the most that a look costs; one that has nothing to add costs nothing.
@@ -258,9 +265,9 @@ fn writes(units: f64, prices: &Prices) -> f64 {
     units * prices.dynamodb.per_million_write_units / MILLION
 }
 
-/// What it costs to take in so many bytes of logs.
+/// What it costs to take in the logs of an invocation that writes so many bytes itself.
 fn logs(bytes: f64, prices: &Prices) -> f64 {
-    bytes / GB * prices.cloudwatch.per_gb_of_logs
+    (bytes + LINES_OF_LAMBDA.len() as f64) / GB * prices.cloudwatch.per_gb_of_logs
 }
 
 /// Chunks of rows that are asked about together, each of which makes one object of kept predictions; the first ones of a file are
