@@ -17,14 +17,16 @@ use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
 use serving::batch::limits::Limits;
-use serving::batch::parquet::claims;
+use serving::batch::parquet::claims::{self, Refused};
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
-const BATCH_ROWS: usize = 8192;
+/// Rows that are unpacked at once, fewer where as many could have more than so many bytes in values that take no room in the file.
+const BATCH_ROWS: u64 = 8192;
+const BATCH_BYTES: u64 = 32 * 1024 * 1024;
 
 /// Reads all rows of a file and gives the cells of the columns `wanted`, in that order.
 ///
@@ -41,9 +43,9 @@ pub(super) fn read(
         file: file.to_owned(),
         reason,
     };
-    let (bytes, metadata) = open(path, file)?;
-    let metadata = with_views(&metadata).map_err(unreadable)?;
-    let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(bytes, metadata);
+    let opened = open(path, file)?;
+    let metadata = with_views(&opened.metadata).map_err(unreadable)?;
+    let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(opened.bytes, metadata);
     let names: Vec<String> = builder
         .schema()
         .fields()
@@ -56,7 +58,9 @@ pub(super) fn read(
     } else {
         ProjectionMask::roots(builder.parquet_schema(), columns.iter().copied())
     };
-    let builder = builder.with_projection(mask).with_batch_size(BATCH_ROWS);
+    let builder = builder
+        .with_projection(mask)
+        .with_batch_size(opened.batch_rows);
     let reader = guarded(|| builder.build());
     let mut reader = reader.map_err(|e| unreadable(format!("read Parquet: {e}")))?;
     let mut first_row = 1;
@@ -102,8 +106,14 @@ fn next(reader: &mut ParquetRecordBatchReader) -> Result<Option<RecordBatch>, St
     guarded(|| reader.next().transpose())
 }
 
+struct Opened {
+    bytes: File,
+    metadata: ArrowReaderMetadata,
+    batch_rows: usize,
+}
+
 /// Opens a file whose pages are what its footer says, and no larger than files have them: the crate that reads it believes both.
-fn open(path: &Path, file: &str) -> Result<(File, ArrowReaderMetadata), LoadError> {
+fn open(path: &Path, file: &str) -> Result<Opened, LoadError> {
     let io = || LoadError::io(format!("read {file}"));
     let mut bytes = File::open(path).map_err(io())?;
     if bytes.metadata().is_ok_and(|metadata| metadata.len() == 0) {
@@ -114,11 +124,19 @@ fn open(path: &Path, file: &str) -> Result<(File, ArrowReaderMetadata), LoadErro
         file: file.to_owned(),
         reason,
     };
-    let claims = claims::check(&mut bytes, &Limits::default()).map_err(io())?;
-    claims.map_err(|fault| unreadable(fault.detail))?;
+    let checked = claims::check(&mut bytes, &Limits::default());
+    let value_bytes = checked.map_err(|refused| match refused {
+        Refused::Fault(fault) => unreadable(fault.detail),
+        Refused::Unread(error) => io()(error),
+    })?;
     let metadata = guarded(|| ArrowReaderMetadata::load(&bytes, ArrowReaderOptions::new()));
     let metadata = metadata.map_err(|e| unreadable(format!("no Parquet file: {e}")))?;
-    Ok((bytes, metadata))
+    let batch_rows = (BATCH_BYTES / value_bytes.max(1)).clamp(1, BATCH_ROWS) as usize;
+    Ok(Opened {
+        bytes,
+        metadata,
+        batch_rows,
+    })
 }
 
 /// The same with texts as views, of any column that holds nothing else: a value that stands there once, and is meant a thousand
@@ -153,8 +171,8 @@ pub(super) fn without(path: &Path, file: &str, gone: &[u64]) -> Result<Vec<u8>, 
         file: file.to_owned(),
         reason: format!("copy Parquet: {reason}"),
     };
-    let (bytes, metadata) = open(path, file)?;
-    let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(bytes, metadata);
+    let opened = open(path, file)?;
+    let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(opened.bytes, opened.metadata);
     let rows = usize::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or(0);
     let ends = gone.iter().map(|row| *row as usize).chain([rows + 1]);
     let mut from = 0;
@@ -166,7 +184,7 @@ pub(super) fn without(path: &Path, file: &str, gone: &[u64]) -> Result<Vec<u8>, 
     let selection = RowSelection::from_consecutive_ranges(kept.into_iter(), rows);
     let builder = builder
         .with_row_selection(selection)
-        .with_batch_size(BATCH_ROWS);
+        .with_batch_size(opened.batch_rows);
     let mut reader = guarded(|| builder.build()).map_err(failed)?;
     let properties = WriterProperties::builder()
         .set_compression(Compression::SNAPPY)
@@ -181,8 +199,8 @@ pub(super) fn without(path: &Path, file: &str, gone: &[u64]) -> Result<Vec<u8>, 
 
 /// How many rows a file has, from its last bytes; `None` when it is not readable.
 pub(super) fn row_count(path: &Path) -> Option<u64> {
-    let (_, metadata) = open(path, "").ok()?;
-    u64::try_from(metadata.metadata().file_metadata().num_rows()).ok()
+    let opened = open(path, "").ok()?;
+    u64::try_from(opened.metadata.metadata().file_metadata().num_rows()).ok()
 }
 
 /// A column of a batch in one of the few types that cells have.

@@ -10,14 +10,17 @@ use super::thrift::Broken;
 use crate::batch::limits::{FileFault, Limits};
 use std::io::{self, Read, Seek, SeekFrom};
 
+/// Texts as what they add to the one before, as Parquet numbers it.
+const DELTA_BYTE_ARRAY: i64 = 7;
 /// Bytes that are read at once; headers of small pages share them.
 const WINDOW_BYTES: u64 = 16 * 1024;
 
-/// Checks a file; the outer error is that of reading it.
+/// Checks a file, and says how large a value may be that takes next to no room in it: 0 bytes, unless texts are written as
+/// what they add to the one before, or the unpacked bytes of the largest page of such.
 ///
 /// A page that is larger than any should be, a column with other than as many values as it states, and more than the
 /// file could hold of rows or of bytes once unpacked are faults.
-pub fn check(file: &mut (impl Read + Seek), limits: &Limits) -> io::Result<Result<(), FileFault>> {
+pub fn check(file: &mut (impl Read + Seek), limits: &Limits) -> Result<u64, Refused> {
     let size = file.seek(SeekFrom::End(0))?;
     let mut claims = Claims {
         file,
@@ -26,16 +29,18 @@ pub fn check(file: &mut (impl Read + Seek), limits: &Limits) -> io::Result<Resul
         window: Vec::new(),
         window_at: 0,
         unpacked: 0,
+        shared: 0,
     };
-    match claims.check() {
-        Ok(()) => Ok(Ok(())),
-        Err(Refused::Fault(fault)) => Ok(Err(fault)),
-        Err(Refused::Unread(error)) => Err(error),
-    }
+    claims.check()?;
+    Ok(claims.shared)
 }
 
-enum Refused {
+/// Why a file is not read.
+#[derive(Debug)]
+pub enum Refused {
+    /// For what it claims.
     Fault(FileFault),
+    /// Its bytes could not be had.
     Unread(io::Error),
 }
 
@@ -59,6 +64,8 @@ struct Claims<'a, R> {
     window_at: u64,
     /// Bytes of all pages so far, once unpacked.
     unpacked: u64,
+    /// Bytes of the largest page, once unpacked, whose texts share their beginnings.
+    shared: u64,
 }
 
 impl<R: Read + Seek> Claims<'_, R> {
@@ -91,6 +98,9 @@ impl<R: Read + Seek> Claims<'_, R> {
             let is_data = matches!(header.kind(), PageKind::Data | PageKind::Data2);
             let of_page = if is_data { header.values() } else { 0 };
             values += of_page;
+            if header.encoding() == DELTA_BYTE_ARRAY {
+                self.shared = self.shared.max(header.unpacked_bytes());
+            }
             barren = if of_page > 0 { 0 } else { barren + 1 };
             if barren > MOST_BARREN_PAGES {
                 return Err(footer::damaged("a column has too many pages without a value").into());
