@@ -222,3 +222,19 @@ async fn files_about_skus_stay_where_no_column_names_customers() {
     }
     assert!(rig.bytes(refused).is_none());
 }
+
+/// A row that was rejected is shown to its hundredth character, which may be in the middle of the id.
+#[tokio::test]
+async fn from_rejects_that_were_cut_in_the_middle_of_the_id() {
+    let rig = Rig::new(&MadeUp::new(3, 3).shop, &no_faults());
+    let who = "0c5d4f80-0b1e-41f0-9a1c-0a1b2c3d4e5f";
+    let (theirs, nobodys) = (&who[..20], &who[..19]);
+    let kept = format!("row,column,value,reason\n4,,7;{nobodys}…,bad\n5,,7;{theirs},bad\n");
+    let key = "scored/churn/a.csv.rejects.csv";
+    let rejects = format!("{kept}6,,7;{theirs}…,bad\n7,customer_id,{theirs}…,bad\n");
+    rig.put_bytes(key, rejects.as_bytes()).await;
+    let proof = to_end(rig.forget(who)).expect("no fault");
+    assert_eq!(counts(&proof.first)["scored/churn/"], (2, 0));
+    assert!(proof.holds(), "{:?}", proof.again);
+    assert_eq!(rig.text(key), Some(kept));
+}

@@ -129,7 +129,9 @@ impl<'a> Reader<'a> {
         let customer_column = &self.shop.orders.columns.customer_id;
         let goes = |cells: &[String]| match cells {
             // Without a column, the value is the row as it stood in the file.
-            [column, value] if column.is_empty() => holds_word(value.as_bytes(), self.customer_id),
+            [column, value] if column.is_empty() => {
+                holds_word(value.as_bytes(), self.customer_id) || self.ends_in_cut_id(value)
+            }
             [column, value] => {
                 (column == "customer_id" || column == customer_column) && self.is_cut_id(value)
             }
@@ -245,11 +247,19 @@ impl<'a> Reader<'a> {
     fn is_cut_id(&self, text: &str) -> bool {
         let text = text.trim();
         let text = text.strip_prefix('\'').unwrap_or(text);
-        let cut = text
-            .strip_suffix("...")
-            .or_else(|| text.strip_suffix('…'))
-            .filter(|cut| cut.chars().count() >= LEAST_OF_A_CUT_VALUE);
+        let is_long = |cut: &&str| cut.chars().count() >= LEAST_OF_A_CUT_VALUE;
+        let cut = before_the_cut(text).filter(is_long);
         self.is_id(text) || cut.is_some_and(|cut| self.customer_id.starts_with(cut))
+    }
+
+    /// A row of a reject that was cut short in the middle of the id.
+    fn ends_in_cut_id(&self, text: &str) -> bool {
+        let Some(cut) = before_the_cut(text.trim()) else {
+            return false;
+        };
+        let ends = self.customer_id.char_indices().map(|(end, _)| end);
+        ends.skip(LEAST_OF_A_CUT_VALUE)
+            .any(|end| cut.ends_with(&self.customer_id[..end]))
     }
 }
 
@@ -284,6 +294,11 @@ fn of_answers() -> Layout {
         max_record_bytes: MOST_ROW_BYTES,
         ..Layout::default()
     }
+}
+
+/// What is left of a value that was cut short.
+fn before_the_cut(text: &str) -> Option<&str> {
+    text.strip_suffix("...").or_else(|| text.strip_suffix('…'))
 }
 
 /// Where a text begins in bytes.
