@@ -89,6 +89,7 @@ def warm_requests(stack: Stack, progress: Callable[[str], None]) -> Iterator[Row
     for reasons in (False, True):
         yield from warm_kind(stack, progress, reasons)
         yield from warm_replayed(stack, progress, reasons)
+    yield from warm_kept(stack, progress)
 
 
 def contestants_of(stack: Stack, reasons: bool) -> dict[str, tuple]:
@@ -153,6 +154,19 @@ def warm_replayed(stack: Stack, progress: Callable[[str], None], reasons: bool) 
         what = f"warm, orders by id, the store's time taken out, {kind}"
         yield compared(f"{what}, p50: {SHORT[peer]}", spent["churn"], spent[peer], "ms", goal)
         yield compared(f"{what}, p99: {SHORT[peer]}", spent["churn"], spent[peer], "ms", None, at=0.99)
+
+
+def warm_kept(stack: Stack, progress: Callable[[str], None]) -> Iterator[Row]:
+    """By id from the stores of this machine, each prediction kept in the bucket, beside the same function that keeps none."""
+    contestants = {"kept": stack.keeping(stack.ours("churn")), "churn": stack.ours("churn")}
+    with running(contestants) as functions:
+        spent = timed_by_id(stack, functions, [(customer,) for customer in stack.ids[:CUSTOMERS]], WARM_ROUNDS, progress, "predictions kept")
+    kept = stack.predictions_kept("churn")
+    if kept < WARM_ROUNDS:
+        raise AssertionError(f"{kept} predictions were kept of at least {WARM_ROUNDS}")
+    for name, at in (("p50", 0.5), ("p99", 0.99)):
+        what = f"warm, orders from DynamoDB, the prediction kept in S3, {name}: the same, none kept"
+        yield compared(what, spent["kept"], spent["churn"], "ms", None, at=at)
 
 
 def timed_by_id(stack: Stack, functions: dict[str, Function], groups: list[tuple], rounds: int, progress: Callable[[str], None],

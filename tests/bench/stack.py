@@ -131,6 +131,16 @@ class Stack:
     def ours(self, function: str) -> tuple[list, dict[str, str]]:
         return [self.programs / function], self.settings
 
+    def keeping(self, contestant: tuple[list, dict[str, str]]) -> tuple[list, dict[str, str]]:
+        """The same, and every prediction is kept."""
+        command, settings = contestant
+        log = {"": UPLOADS, "_SHARE": "1", "_SALT": "a salt of 16 bytes"}
+        return command, {**settings, **{f"STORECAST_PREDICTION_LOG{name}": value for name, value in log.items()}}
+
+    def predictions_kept(self, function: str) -> int:
+        pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=UPLOADS, Prefix=f"predictions/{function}/")
+        return sum(page["KeyCount"] for page in pages)
+
     def floor(self, reads_item: bool = True) -> tuple[list, dict[str, str]]:
         """An empty function, which reads one item per request, or nothing."""
         listed = self.s3.list_objects_v2(Bucket=BUCKET, Prefix="models/churn/")["Contents"]
