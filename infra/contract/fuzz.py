@@ -28,29 +28,18 @@ CHECKS = (
     "negative_data_rejection",
     "unsupported_method",
 )
-# Ids of the default shop, so that not every question is about somebody unknown.
-KNOWN = {"customer_id": ["1171", "519", "1"], "sku_id": ["1082185", "823704", "995242"]}
 # Phases that make their own cases; examples are answered by the tests.
 PHASES = "coverage,fuzzing"
+# What may be said to a call that breaks the document; by itself Schemathesis leaves out that a body can be too large.
+REFUSALS = ["400", "401", "403", "404", "405", "409", "413", "415", "422", "429"]
 
 
 def open_document(document: dict[str, Any]) -> dict[str, Any]:
-    """The document of the stack on this machine: without a gateway that asks for tokens, with ids that are known."""
+    """The document of the stack on this machine: without a gateway that asks for tokens."""
     document = copy.deepcopy(document)
     document.pop("security")
     document["components"].pop("securitySchemes")
-    for methods in document["paths"].values():
-        for operation in methods.values():
-            for parameter in operation.get("parameters", []):
-                parameter["schema"] = with_known(parameter["name"], parameter["schema"])
-    for schema in document["components"]["schemas"].values():
-        for name, inner in schema.get("properties", {}).items():
-            schema["properties"][name] = with_known(name, inner)
     return document
-
-
-def with_known(name: str, schema: dict[str, Any]) -> dict[str, Any]:
-    return {"anyOf": [{"enum": KNOWN[name]}, schema]} if name in KNOWN else schema
 
 
 def ask(url: str, cases: int, seed: int, seconds: int | None = None) -> subprocess.CompletedProcess[str]:
@@ -59,7 +48,9 @@ def ask(url: str, cases: int, seed: int, seconds: int | None = None) -> subproce
     with tempfile.TemporaryDirectory() as folder:
         document = Path(folder) / "openapi.json"
         document.write_text(json.dumps(open_document(local_stack.DOCUMENT)), encoding="utf-8")
-        arguments = ["run", str(document), "--url", url, "--checks", ",".join(CHECKS), "--phases", PHASES]
+        rules = Path(folder) / "schemathesis.toml"
+        rules.write_text(f"[checks.negative_data_rejection]\nexpected-statuses = {json.dumps(REFUSALS)}\n", encoding="utf-8")
+        arguments = ["--config-file", str(rules), "run", str(document), "--url", url, "--checks", ",".join(CHECKS), "--phases", PHASES]
         arguments += ["--max-examples", str(cases), "--seed", str(seed), "--continue-on-failure", "--request-timeout", "30", "--no-color"]
         arguments += ["--max-time", str(seconds)] if seconds else []
         command = [sys.executable, "-m", "schemathesis.cli", *arguments]

@@ -1,10 +1,14 @@
-"""What Schemathesis leaves out."""
+"""What Schemathesis leaves out, and whom it asks about."""
 
 from __future__ import annotations
 
 from typing import Any
+from zlib import crc32
 
 import schemathesis
+
+# Ids of the default shop, so that not every question is about somebody unknown.
+KNOWN = {"customer_id": ["1171", "519", "1"], "sku_id": ["1082185", "823704", "995242"]}
 
 
 @schemathesis.hook
@@ -18,3 +22,22 @@ def filter_case(context: Any, case: Any) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+@schemathesis.hook
+def map_case(context: Any, case: Any) -> Any:
+    """Every other id of a call that keeps the document becomes a known one. What breaks it stays as it was drawn, or it might no longer."""
+    if case.meta and case.meta.generation.mode == schemathesis.GenerationMode.POSITIVE:
+        case.path_parameters = with_known(case.path_parameters)
+        case.body = with_known(case.body)
+    return case
+
+
+def with_known(value: Any, name: str = "") -> Any:
+    if isinstance(value, dict):
+        return {field: with_known(inner, field) for field, inner in value.items()}
+    if isinstance(value, list):
+        return [with_known(inner) for inner in value]
+    if isinstance(value, str) and name in KNOWN:
+        return [*KNOWN[name], value, value, value][crc32(value.encode(errors="replace")) % 6]
+    return value

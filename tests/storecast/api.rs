@@ -154,7 +154,8 @@ async fn another_shape_or_value_is_named_by_its_pointer() {
         (
             "/customers/0/history/orders/0/lines/0/quantity",
             "invalid-value",
-            json!(1e12),
+            // The double next to the limit: read less exactly it would be the limit.
+            json!(1_000_000_000.000_000_1),
         ),
         (
             "/customers/0/history/orders/1/lines/0/net_minor",
