@@ -214,7 +214,7 @@ fn customers(
     let mut out = Out::create(path)?;
     let (mut total, mut days) = (Grouped::default(), None);
     lines.in_order(
-        |bytes| group::partition(bytes, drop_duplicates, Sales::new(products)),
+        |chunks| group::partition(&chunks.together()?, drop_duplicates, Sales::new(products)),
         |block, done| {
             out.write(&block.bytes)?;
             total.add(&block.grouped);
@@ -252,7 +252,7 @@ fn skus(
         Out::create(&folder.join(TRUTH))?,
     );
     facts.in_order(
-        |bytes| demand::partition(bytes, &grouping),
+        |chunks| demand::partition(chunks, &grouping),
         |block, done| {
             out.write(&block.skus)?;
             truth.write(&block.truth)?;
@@ -287,7 +287,7 @@ fn totals(mut categories: Spill, until: LocalDay, path: &Path) -> Result<u64, Lo
         until,
     };
     categories.in_order(
-        |bytes| demand::partition(bytes, &grouping),
+        |chunks| demand::partition(chunks, &grouping),
         |block, _| {
             count += block.counts.skus;
             out.write(&block.skus)

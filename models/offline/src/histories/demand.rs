@@ -3,13 +3,13 @@
 use super::RECORD_LIMIT_BYTES;
 use super::counts::DemandCounts;
 use super::records::store;
-use super::spill::{Spill, id_hash, records};
+use super::spill::{Chunks, Spill, id_hash, records};
 use crate::ingest::{Fact, LoadError, Record, sku_id};
 use crate::simulate::Simulator;
 use features::demand::{DaySpan, DemandDay, DemandHistory, OnOrder, Promotion, Stock, codec};
 use features::time::LocalDay;
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// A SKU is active this many days after a sale, once this many have passed since its first.
 const ACTIVE_DAYS: i32 = 112;
@@ -91,54 +91,129 @@ fn sale<'a>(category: &'a str, day: &DemandDay) -> Record<'a> {
     }
 }
 
-/// Groups the bytes of a partition; SKUs come out in the order of their product's hash, then their id.
-pub(super) fn partition(bytes: &[u8], grouping: &Grouping<'_>) -> Result<Block, LoadError> {
-    let mut keyed = records(bytes, |record: Record<'_>| {
-        (id_hash(record.product), record)
+/// Groups the records of a partition; SKUs come out in the order of their product's hash, then their id.
+///
+/// Sales are added up as they are read, so what is held grows with the days on which a SKU was sold and not with how often.
+pub(super) fn partition(chunks: &Chunks<'_>, grouping: &Grouping<'_>) -> Result<Block, LoadError> {
+    let mut products: HashMap<String, Product> = HashMap::new();
+    chunks.each(|bytes| {
+        records(bytes, |record: Record<'_>| {
+            entry(&mut products, record.product).add(&record);
+        })
     })?;
-    keyed.sort_unstable_by_key(|(hash, record)| (*hash, record.product, record.location));
+    let hashed = products.into_iter();
+    let mut sorted: Vec<(u64, String, Product)> = hashed
+        .map(|(id, product)| (id_hash(&id), id, product))
+        .collect();
+    sorted.sort_unstable_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
     let mut block = Block::default();
-    for product in keyed.chunk_by(|a, b| a.1.product == b.1.product) {
-        let product: Vec<&Record<'_>> = product.iter().map(|(_, record)| record).collect();
-        grouping.product(&product, &mut block)?;
+    for (_, id, product) in sorted {
+        grouping.product(&id, product, &mut block)?;
     }
     Ok(block)
 }
 
+/// The entry of a text, which is copied the first time only.
+fn entry<'m>(products: &'m mut HashMap<String, Product>, id: &str) -> &'m mut Product {
+    if !products.contains_key(id) {
+        products.insert(id.to_owned(), Product::default());
+    }
+    products.get_mut(id).expect("it was just put there")
+}
+
+/// What is known of a product.
+#[derive(Debug, Default)]
+struct Product {
+    known: bool,
+    /// Of those that are named, the first of the alphabet.
+    category: String,
+    places: BTreeMap<String, Place>,
+    promotions: Vec<Fact>,
+}
+
+/// What is known of it at a location.
+#[derive(Debug, Default)]
+struct Place {
+    sold: Vec<DemandDay>,
+    /// All but sales.
+    facts: Vec<Fact>,
+}
+
+/// Sales that are gathered before those of a day are added up for the first time.
+const SALES_AT_ONCE: usize = 1024;
+
+impl Product {
+    fn add(&mut self, record: &Record<'_>) {
+        self.known |= record.known;
+        let named = !record.category.is_empty();
+        if named && (self.category.is_empty() || record.category < self.category.as_str()) {
+            record.category.clone_into(&mut self.category);
+        }
+        // A promotion runs everywhere, so it makes no SKU where SKUs are told apart by their location.
+        if matches!(record.fact, Fact::Promotion { .. }) {
+            return self.promotions.push(record.fact);
+        }
+        if !self.places.contains_key(record.location) {
+            let place = Place::default();
+            self.places.insert(record.location.to_owned(), place);
+        }
+        if let Some(place) = self.places.get_mut(record.location) {
+            match sold(&record.fact) {
+                Some(day) => place.sell(day),
+                None => place.facts.push(record.fact),
+            }
+        }
+    }
+}
+
+impl Place {
+    fn sell(&mut self, day: DemandDay) {
+        let gathered = self.sold.len();
+        if gathered >= SALES_AT_ONCE && gathered == self.sold.capacity() {
+            let days = std::mem::take(&mut self.sold);
+            let history = DemandHistory {
+                days,
+                ..DemandHistory::default()
+            };
+            self.sold = history.sorted().days;
+            // Room for as many again, or the next sale would have them added up anew.
+            self.sold.reserve(self.sold.len());
+        }
+        self.sold.push(day);
+    }
+}
+
 impl Grouping<'_> {
-    fn product(&self, records: &[&Record<'_>], block: &mut Block) -> Result<(), LoadError> {
-        if !records.iter().any(|record| record.known) {
-            for record in records {
-                block.left_out(&record.fact, "never sold, and in no product file");
+    fn product(&self, id: &str, product: Product, block: &mut Block) -> Result<(), LoadError> {
+        let Product {
+            known,
+            category,
+            mut places,
+            promotions,
+        } = product;
+        if !known {
+            let facts = places.values().flat_map(|place| &place.facts);
+            for fact in facts.chain(&promotions) {
+                block.left_out(fact, "never sold, and in no product file");
             }
             return Ok(());
         }
-        let categories = records.iter().map(|record| record.category);
-        let category = categories.filter(|name| !name.is_empty()).min();
-        let is_promotion = |record: &&Record<'_>| matches!(record.fact, Fact::Promotion { .. });
-        let (promotions, placed): (Vec<&Record<'_>>, Vec<&Record<'_>>) =
-            records.iter().copied().partition(is_promotion);
-        // A promotion runs everywhere, so it makes no SKU where SKUs are told apart by their location.
-        let by_location = placed.chunk_by(|a, b| a.location == b.location);
-        let mut skus: Vec<(&str, &[&Record<'_>])> = by_location
-            .map(|facts| (facts[0].location, facts))
-            .collect();
-        if skus.is_empty() && self.has_locations {
-            for record in &promotions {
-                block.left_out(&record.fact, "at no location");
+        if places.is_empty() && self.has_locations {
+            for fact in &promotions {
+                block.left_out(fact, "at no location");
             }
-        } else if skus.is_empty() {
-            skus.push(("", &[]));
+        } else if places.is_empty() {
+            places.insert(String::new(), Place::default());
         }
-        let promotions = block.promotions(&promotions);
-        for (location, facts) in skus {
+        let promotions = block.promotions(promotions);
+        for (location, Place { sold, facts }) in places {
             let history = DemandHistory {
-                category: category.unwrap_or("").to_owned(),
-                days: facts.iter().filter_map(|r| sold(&r.fact)).collect(),
+                category: category.clone(),
+                days: sold,
                 promotions: promotions.clone(),
-                ..block.supply(facts)
+                ..block.supply(&facts)
             };
-            let id = sku_id(records[0].product, location, self.has_locations);
+            let id = sku_id(id, &location, self.has_locations);
             self.store(&id, history.sorted(), block)?;
         }
         Ok(())
@@ -183,9 +258,8 @@ impl Block {
     }
 
     /// Promotions, each once.
-    fn promotions(&mut self, records: &[&Record<'_>]) -> Vec<Promotion> {
-        let mut facts: Vec<&Fact> = records.iter().map(|record| &record.fact).collect();
-        facts.sort();
+    fn promotions(&mut self, mut facts: Vec<Fact>) -> Vec<Promotion> {
+        facts.sort_unstable();
         facts.dedup_by(|again, fact| {
             let same = again == fact;
             if same {
@@ -193,13 +267,12 @@ impl Block {
             }
             same
         });
-        facts.into_iter().filter_map(planned).collect()
+        facts.iter().filter_map(planned).collect()
     }
 
     /// Stock-outs and stock of a SKU, and nothing else.
-    fn supply(&mut self, records: &[&Record<'_>]) -> DemandHistory {
-        let mut levels: Vec<(i32, Reverse<u32>, i64)> =
-            records.iter().filter_map(|r| level(&r.fact)).collect();
+    fn supply(&mut self, facts: &[Fact]) -> DemandHistory {
+        let mut levels: Vec<(i32, Reverse<u32>, i64)> = facts.iter().filter_map(level).collect();
         levels.sort_unstable();
         let rows = levels.len();
         // Of several levels of a day the last file's counts, and in it the lowest: the order of rows must not matter.
@@ -207,7 +280,7 @@ impl Block {
         for _ in levels.len()..rows {
             self.drop_row("stock", "another level of the same day");
         }
-        let on_order: Vec<OnOrder> = records.iter().filter_map(|r| open(&r.fact)).collect();
+        let on_order: Vec<OnOrder> = facts.iter().filter_map(open).collect();
         let last = levels.last().map(|(_, _, milli)| *milli);
         let empty = levels.iter().filter(|(_, _, milli)| *milli <= 0);
         DemandHistory {

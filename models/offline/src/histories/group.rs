@@ -146,11 +146,16 @@ pub(super) fn partition(
 }
 
 fn decode(bytes: &[u8]) -> Result<Vec<Entry<'_>>, LoadError> {
-    records(bytes, |(rank, line): (u32, Spilled<'_>)| Entry {
-        customer_hash: id_hash(line.customer),
-        rank,
-        line,
-    })
+    let mut entries = Vec::new();
+    records(bytes, |(rank, line): (u32, Spilled<'_>)| {
+        let customer_hash = id_hash(line.customer);
+        entries.push(Entry {
+            customer_hash,
+            rank,
+            line,
+        });
+    })?;
+    Ok(entries)
 }
 
 /// One order from all its lines, sorted by file, then hash; none when its valid version has no line left.

@@ -25,6 +25,46 @@ pub(super) struct Spill {
     end: u64,
 }
 
+/// The bytes of a partition: whole records in every chunk.
+#[derive(Debug)]
+pub(super) struct Chunks<'s> {
+    file: &'s File,
+    places: &'s [(u64, usize)],
+}
+
+impl Chunks<'_> {
+    /// All of them.
+    pub(super) fn together(&self) -> Result<Vec<u8>, LoadError> {
+        let mut bytes = vec![0; self.places.iter().map(|(_, length)| length).sum()];
+        let mut rest = bytes.as_mut_slice();
+        for &(offset, length) in self.places {
+            let (here, after) = rest.split_at_mut(length);
+            self.read(offset, here)?;
+            rest = after;
+        }
+        Ok(bytes)
+    }
+
+    /// One after the other.
+    pub(super) fn each(
+        &self,
+        mut take: impl FnMut(&[u8]) -> Result<(), LoadError>,
+    ) -> Result<(), LoadError> {
+        let mut bytes = Vec::new();
+        for &(offset, length) in self.places {
+            bytes.resize(length, 0);
+            self.read(offset, &mut bytes)?;
+            take(&bytes)?;
+        }
+        Ok(())
+    }
+
+    fn read(&self, offset: u64, into: &mut [u8]) -> Result<(), LoadError> {
+        let read = self.file.read_exact_at(into, offset);
+        read.map_err(LoadError::io("read spilled records"))
+    }
+}
+
 #[derive(Debug, Default)]
 struct Partition {
     buffer: Vec<u8>,
@@ -78,7 +118,7 @@ impl Spill {
     /// how many bytes are done then.
     pub(super) fn in_order<B: Send>(
         &self,
-        work: impl Fn(&[u8]) -> Result<B, LoadError> + Sync,
+        work: impl Fn(&Chunks<'_>) -> Result<B, LoadError> + Sync,
         mut take: impl FnMut(B, u64) -> Result<(), LoadError>,
     ) -> Result<(), LoadError> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -86,7 +126,7 @@ impl Spill {
         for some in all.chunks(cores) {
             let blocks = std::thread::scope(|scope| {
                 let work = &work;
-                let spawn = |&index: &usize| scope.spawn(move || work(&self.read(index)?));
+                let spawn = |&index: &usize| scope.spawn(move || work(&self.chunks(index)));
                 let threads: Vec<_> = some.iter().map(spawn).collect();
                 let joined = threads.into_iter().map(std::thread::ScopedJoinHandle::join);
                 joined
@@ -108,19 +148,12 @@ impl Spill {
         Ok(())
     }
 
-    /// All bytes of a partition.
-    fn read(&self, partition: usize) -> Result<Vec<u8>, LoadError> {
-        let chunks = &self.partitions[partition].chunks;
-        let mut bytes = vec![0; chunks.iter().map(|(_, length)| length).sum()];
-        let mut rest = bytes.as_mut_slice();
-        for &(offset, length) in chunks {
-            let (here, after) = rest.split_at_mut(length);
-            self.file
-                .read_exact_at(here, offset)
-                .map_err(LoadError::io("read spilled records"))?;
-            rest = after;
+    fn chunks(&self, partition: usize) -> Chunks<'_> {
+        let places = &self.partitions[partition].chunks;
+        Chunks {
+            file: &self.file,
+            places,
         }
-        Ok(bytes)
     }
 
     pub(super) fn bytes(&self) -> u64 {
@@ -155,21 +188,20 @@ pub(super) fn partition_of(hash: u64, partitions: usize) -> usize {
     ((u128::from(hash) * partitions as u128) >> 64) as usize
 }
 
-/// The records of a partition, each made into what is kept of it.
-pub(super) fn records<'a, T: serde::Deserialize<'a>, R>(
+/// Hands on the records in these bytes, in order.
+pub(super) fn records<'a, T: serde::Deserialize<'a>>(
     mut bytes: &'a [u8],
-    make: impl Fn(T) -> R,
-) -> Result<Vec<R>, LoadError> {
-    let mut records = Vec::new();
+    mut take: impl FnMut(T),
+) -> Result<(), LoadError> {
     while !bytes.is_empty() {
         let (record, rest) = postcard::take_from_bytes(bytes).map_err(|error| LoadError::Io {
             place: "read spilled records".to_owned(),
             source: std::io::Error::other(error),
         })?;
-        records.push(make(record));
+        take(record);
         bytes = rest;
     }
-    Ok(records)
+    Ok(())
 }
 
 /// FNV-1a, then the finaliser of `MurmurHash3`: stable for ever, unlike the standard library's.
