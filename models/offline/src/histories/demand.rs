@@ -9,7 +9,7 @@ use crate::simulate::Simulator;
 use features::demand::{DaySpan, DemandDay, DemandHistory, OnOrder, Promotion, Stock, codec};
 use features::time::LocalDay;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 /// A SKU is active this many days after a sale, once this many have passed since its first.
 const ACTIVE_DAYS: i32 = 112;
@@ -43,12 +43,7 @@ pub(super) struct Totals(BTreeMap<String, BTreeMap<LocalDay, DemandDay>>);
 
 impl Totals {
     fn add<'d>(&mut self, category: &str, days: impl IntoIterator<Item = &'d DemandDay>) {
-        if !self.0.contains_key(category) {
-            self.0.insert(category.to_owned(), BTreeMap::new());
-        }
-        let Some(totals) = self.0.get_mut(category) else {
-            return;
-        };
+        let totals = entry(&mut self.0, category);
         for day in days {
             let none = DemandDay {
                 units_milli: 0,
@@ -95,30 +90,28 @@ fn sale<'a>(category: &'a str, day: &DemandDay) -> Record<'a> {
 ///
 /// Sales are added up as they are read, so what is held grows with the days on which a SKU was sold and not with how often.
 pub(super) fn partition(chunks: &Chunks<'_>, grouping: &Grouping<'_>) -> Result<Block, LoadError> {
-    let mut products: HashMap<String, Product> = HashMap::new();
+    let mut products: BTreeMap<String, Product> = BTreeMap::new();
     chunks.each(|bytes| {
         records(bytes, |record: Record<'_>| {
             entry(&mut products, record.product).add(&record);
         })
     })?;
-    let hashed = products.into_iter();
-    let mut sorted: Vec<(u64, String, Product)> = hashed
-        .map(|(id, product)| (id_hash(&id), id, product))
-        .collect();
-    sorted.sort_unstable_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
+    let mut products: Vec<(String, Product)> = products.into_iter().collect();
+    // Equal hashes stay in the order of the ids.
+    products.sort_by_cached_key(|(id, _)| id_hash(id));
     let mut block = Block::default();
-    for (_, id, product) in sorted {
+    for (id, product) in products {
         grouping.product(&id, product, &mut block)?;
     }
     Ok(block)
 }
 
-/// The entry of a text, which is copied the first time only.
-fn entry<'m>(products: &'m mut HashMap<String, Product>, id: &str) -> &'m mut Product {
-    if !products.contains_key(id) {
-        products.insert(id.to_owned(), Product::default());
+/// The value of a text, which is copied the first time only.
+fn entry<'m, V: Default>(values: &'m mut BTreeMap<String, V>, text: &str) -> &'m mut V {
+    if !values.contains_key(text) {
+        values.insert(text.to_owned(), V::default());
     }
-    products.get_mut(id).expect("it was just put there")
+    values.get_mut(text).expect("it was just put there")
 }
 
 /// What is known of a product.
@@ -153,15 +146,10 @@ impl Product {
         if matches!(record.fact, Fact::Promotion { .. }) {
             return self.promotions.push(record.fact);
         }
-        if !self.places.contains_key(record.location) {
-            let place = Place::default();
-            self.places.insert(record.location.to_owned(), place);
-        }
-        if let Some(place) = self.places.get_mut(record.location) {
-            match sold(&record.fact) {
-                Some(day) => place.sell(day),
-                None => place.facts.push(record.fact),
-            }
+        let place = entry(&mut self.places, record.location);
+        match sold(&record.fact) {
+            Some(day) => place.sell(day),
+            None => place.facts.push(record.fact),
         }
     }
 }

@@ -5,6 +5,7 @@ use features::demand::{DemandDay, DemandHistory, day_start};
 use features::time::LocalDay;
 use offline::histories::Histories;
 use std::collections::BTreeMap;
+use std::fmt::Write;
 
 /// 2024-01-02.
 const SECOND: i32 = 19_724;
@@ -188,6 +189,34 @@ fn a_location_makes_skus_of_its_own() {
         "{:?}",
         folder.rejects()
     );
+}
+
+/// Sales are added up while they are read: thousands of few days, and as many days as there are sales.
+#[test]
+fn what_sells_most_loses_nothing() {
+    let mut rows = String::new();
+    for sale in 0..5_000 {
+        let (year, day, customer) = (2000 + sale / 28 / 12 % 20, sale % 28 + 1, sale % 7);
+        let month = sale / 28 % 12 + 1;
+        writeln!(
+            rows,
+            "a{sale},c{customer},2024-01-0{} 10:00,p1,{},2.50",
+            day % 5 + 1,
+            sale % 3 + 1
+        )
+        .unwrap();
+        writeln!(
+            rows,
+            "b{sale},c{customer},{year}-{month:02}-{day:02} 10:00,p2,1,2.50"
+        )
+        .unwrap();
+    }
+    let folder = Folder::with_rows(&rows);
+    let histories = folder.load().unwrap();
+    let skus = by_sku(&histories);
+    assert_eq!(skus["p1"].days.len(), 5);
+    assert_eq!(skus["p2"].days.len(), 5_000);
+    equals_what_customers_bought(&histories, &skus);
 }
 
 #[test]
